@@ -1,0 +1,27 @@
+"""The registries of mmdas: children of MMEngine's root registries with the scope ``mmdas``.
+
+A config of any OpenMMLab toolbox names a component as ``type='mmdas.X'``; the package is imported on first use. A type
+without a prefix inside such a component belongs to the config's ``default_scope``.
+"""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
+from mmengine.registry import Registry
+
+MODELS = Registry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
+DATASETS = Registry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
+HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
+LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    scope='mmdas',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    locations=['mmdas.engine'],
+)
+TASK_UTILS = Registry('task util', scope='mmdas', parent=MMENGINE_TASK_UTILS, locations=['mmdas.engine'])
+
+__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TASK_UTILS']
