@@ -1,21 +1,78 @@
 """Package metadata; the settings of the tools stand in pyproject.toml."""
 
+import os
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parent.resolve()
+MIM = ROOT / 'mmdas' / '.mim'
+
+INSTALL_REQUIRES = [
+    'torch>=2.4',
+    'torchvision>=0.19',
+    # The maintained OpenMMLab distributions. They are pure Python (no compiler) and share their import names with the
+    # classic mmengine, mmcv, mmsegmentation and mmpretrain: never install both, `tools/check_env.py` tells.
+    'onedl-mmengine>=0.10.12',
+    'onedl-mmcv>=2.3.6',
+    'onedl-mmsegmentation>=1.4.2',
+    'onedl-mmpretrain>=1.3.6',
+    # Not opencv-python-headless: onedl-mmcv and onedl-mmsegmentation require opencv-python, and both distributions
+    # write the same folder `cv2`, so that having the two leaves whichever was installed last.
+    'opencv-python>=4.8',
+    'numpy>=2.0',
+    'matplotlib>=3.7',
+    'scikit-learn>=1.3',  # brings the handwritten digits that DigitScenes is made of
+]
+
+EXTRAS_REQUIRE = {
+    # The style that `ruff format` checks changes with its minor version.
+    'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18'],
+}
 
 
 def read_version() -> str:
     """Version of mmdas/version.py, read without importing the package."""
     namespace = {}
-    exec((ROOT / 'mmdas' / 'version.py').read_text(), namespace)
+    exec((ROOT / 'mmdas' / 'version.py').read_text(encoding='utf-8'), namespace)
     return namespace['__version__']
 
+
+def write_mim_folder() -> None:
+    """Make mmdas/.mim, where MMEngine looks for the configs of ``_base_ = ['mmdas::...']``.
+
+    Links into the source tree serve every kind of installation: an editable one reads them where they are, and a
+    wheel takes the files behind them as package data.
+    """
+    MIM.mkdir(exist_ok=True)
+    for name in ('configs', 'tools'):
+        place = MIM / name
+        if place.is_symlink():
+            place.unlink()
+        elif place.is_dir():
+            shutil.rmtree(place)
+        try:
+            place.symlink_to(Path(os.pardir, os.pardir, name), target_is_directory=True)
+        except OSError:  # Windows without the right to make links
+            shutil.copytree(ROOT / name, place)
+    metafiles = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs').glob('*/metafile.yml'))
+    index = 'Import:\n' + ''.join(f'- {path}\n' for path in metafiles) if metafiles else 'Import: []\n'
+    (MIM / 'model-index.yml').write_text(index, encoding='utf-8')
+
+
+write_mim_folder()
 
 setup(
     name='mmdas',
     version=read_version(),
+    description='Image-to-video differentiable auto-augmentation and fusion (DAS) for the OpenMMLab toolboxes',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8') if (ROOT / 'README.md').exists() else '',
+    long_description_content_type='text/markdown',
+    python_requires='>=3.10',
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
     packages=find_packages(include=['mmdas', 'mmdas.*']),
+    package_data={'mmdas': [f'.mim/**/*.{suffix}' for suffix in ('py', 'yml', 'json', 'md', 'sh')]},
+    zip_safe=False,
 )

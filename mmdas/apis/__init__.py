@@ -1,0 +1,21 @@
+from .runner import (
+    adapt_to_device,
+    add_run_arguments,
+    build_runner,
+    check_num_frames,
+    enable_amp,
+    iterate_dicts,
+    load_config,
+    set_resume,
+)
+
+__all__ = [
+    'adapt_to_device',
+    'add_run_arguments',
+    'build_runner',
+    'check_num_frames',
+    'enable_amp',
+    'iterate_dicts',
+    'load_config',
+    'set_resume',
+]

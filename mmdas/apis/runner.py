@@ -1,0 +1,243 @@
+"""From a config file to a runner: what training, searching and testing share.
+
+The order is ``load_config``, then what the command line asks for (``set_resume``, ``enable_amp``), then
+``build_runner``, which checks the config and fits it to the machine before anything is built.
+"""
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from mmdas.cell import Policy
+
+# Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
+PLAIN_DEVICES = ('cpu', 'mps')
+# The two parts of the optimiser wrapper of a search, each a wrapper of its own.
+SEARCH_PARTS = ('weights', 'policy')
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """Add the options that training and testing share, named as in the OpenMMLab tools."""
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that replace the config\'s, as key=value; lists as key="[a,b]" or key=a,b, without white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    # Launchers before torchrun pass the rank as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def load_config(
+    path: str | Path,
+    work_dir: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> Config:
+    """Read a config and put the options of the command line into it.
+
+    Args:
+        path: The config file.
+        work_dir: Folder of the run. Default: the config's ``work_dir``, else ``work_dirs/<name of the config>``.
+        cfg_options: Settings that replace the config's, with dotted keys.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        local_rank: Rank on this machine, where the launcher gives it as an option and not as ``LOCAL_RANK``.
+
+    Returns:
+        The config, with ``work_dir`` and ``launcher`` set.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(cfg_options or {})
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
+    return cfg
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Let the run go on from a checkpoint.
+
+    Args:
+        cfg: Config with ``work_dir``.
+        resume: 'auto' for the newest checkpoint in ``work_dir`` (a run without one starts as the config says, with its
+            ``load_from``), the path of a checkpoint, or None to leave the config as it is.
+
+    Raises:
+        FileNotFoundError: If there is no file at the path.
+    """
+    if resume is None:
+        return
+    checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if checkpoint is None:
+        print_log(f'nothing to resume in {cfg.work_dir}, the run starts from the beginning', logger='current')
+        return
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(
+            f'the checkpoint to resume from does not exist: {checkpoint}; '
+            f'give the path of one, or --resume alone for the newest in {cfg.work_dir}'
+        )
+    cfg.resume, cfg.load_from = True, str(checkpoint)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train with automatic mixed precision; in a search, weights and policy logits both.
+
+    Raises:
+        RuntimeError: If this machine has no GPU-like device.
+        ValueError: If an optimiser wrapper of the config is of a type that has no mixed-precision twin.
+    """
+    device = get_device()
+    if device in PLAIN_DEVICES:
+        raise RuntimeError(
+            f'--amp needs a GPU, this run would be on the device "{device}"; leave --amp away, '
+            'or see what `python tools/check_env.py` says of your GPU'
+        )
+    wrapper = cfg.optim_wrapper
+    for part in [wrapper[name] for name in SEARCH_PARTS if name in wrapper] or [wrapper]:
+        kind = part.get('type', 'OptimWrapper')
+        if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+            raise ValueError(f'--amp goes with optim_wrapper.type "OptimWrapper", the config has "{kind}"')
+        part['type'] = 'AmpOptimWrapper'
+        part.setdefault('loss_scale', 'dynamic')
+
+
+def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Yield (dotted path, dict) for every dict inside a piece of a config, from the outside in."""
+    if isinstance(node, dict):
+        yield path, node
+        children = list(node.items())
+    elif isinstance(node, (list, tuple)):
+        children = list(enumerate(node))
+    else:
+        return
+    for key, child in children:
+        yield from iterate_dicts(child, f'{path}.{key}' if path else str(key))
+
+
+def check_num_frames(cfg: Config) -> None:
+    """Check that all parts of the model, and the policy, agree on the number of frames T.
+
+    Raises:
+        ValueError: If two of them differ.
+        FileNotFoundError: If the policy that the config names does not exist.
+    """
+    found = find_num_frames(cfg)
+    if len(set(found.values())) > 1:
+        raise ValueError(
+            ', '.join(f'{place} is {frames}' for place, frames in found.items())
+            + '; set all from one variable, as in configs/_base_, and use a policy that was searched with that number'
+        )
+
+
+def find_num_frames(cfg: Config) -> dict[str, int]:
+    """Find every place that says the number of frames: {place: number}, empty for a plain 2-D model."""
+    model = dict(cfg.model.get('module', cfg.model))  # `module`: wrapped for test-time augmentation
+    if cfg.get('data_preprocessor') is not None:  # where MMPretrain's base configs have it; the runner moves it
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    found = {}
+    for path, node in iterate_dicts(model):
+        if 'num_frames' in node:
+            found[f'{path}.num_frames'.lstrip('.')] = node['num_frames']
+    policy = (model.get('data_preprocessor') or {}).get('policy')
+    if isinstance(policy, (str, Path)):
+        found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
+    if found:  # a preprocessor that says nothing makes one frame
+        found.setdefault('data_preprocessor.num_frames', 1)
+    if found and 'num_frames' in cfg:
+        found['num_frames at the top of the config'] = cfg.num_frames
+    return found
+
+
+def adapt_to_device(cfg: Config) -> None:
+    """Fit the config to a machine without GPU; on one with a GPU nothing is changed.
+
+    Synchronised batch norm becomes batch norm (PyTorch has it for GPUs only), and processes talk over gloo.
+    """
+    if get_device() not in PLAIN_DEVICES:
+        return
+    norms = [node for _, node in iterate_dicts(cfg.model) if str(node.get('type')).rpartition('.')[2] == 'SyncBN']
+    for norm in norms:
+        norm['type'] = 'BN'
+    if norms or cfg.get('sync_bn'):
+        cfg.sync_bn = None
+        print_log(f'no GPU: SyncBN became BN in {len(norms)} places of the model', logger='current')
+    if cfg.get('launcher', 'none') != 'none':
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+        # MMEngine's default wrapper names a device number, which PyTorch refuses for a model on the CPU.
+        cfg.model_wrapper_cfg = {
+            'type': 'MMDistributedDataParallel',
+            'broadcast_buffers': False,
+            'find_unused_parameters': cfg.get('find_unused_parameters', False),
+            'device_ids': None,
+            **(cfg.get('model_wrapper_cfg') or {}),
+        }
+
+
+def set_dataloader_defaults(cfg: Config) -> None:
+    """Give data loaders of an MMPretrain config what MMPretrain's own tools add to them and its configs leave out."""
+    if cfg.get('default_scope') != 'mmpretrain':
+        return
+    for key in list(cfg.keys()):
+        for path, node in iterate_dicts(cfg[key], key):
+            if path.endswith('dataloader') and 'dataset' in node:
+                node.setdefault('collate_fn', {'type': 'default_collate'})
+                node.setdefault('persistent_workers', node.get('num_workers', 0) > 0)
+                node.setdefault('pin_memory', get_device() == 'cuda')
+
+
+def init_cpu_processes(cfg: Config) -> None:
+    """Join the processes of a distributed run on machines without GPU.
+
+    MMEngine would do it, but its ``init_dist`` selects a GPU first.
+
+    Raises:
+        ValueError: If the launcher is not 'pytorch'.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or get_device() not in PLAIN_DEVICES or is_distributed():
+        return
+    if launcher != 'pytorch':
+        raise ValueError(f'--launcher {launcher} needs GPUs; without them use --launcher pytorch (tools/dist_train.sh)')
+    timeout = cfg.env_cfg.dist_cfg.get('timeout')
+    options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
+    torch.distributed.init_process_group('gloo', **options)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Check the config, fit it to this machine and build its runner.
+
+    Args:
+        cfg: Config of a training, a search or a test of either toolbox; changed where the machine demands it.
+
+    Returns:
+        The runner, of the type ``runner_type`` where the config names one.
+
+    Raises:
+        ValueError: If the parts of the model disagree on the number of frames.
+        FileNotFoundError: If the policy that the config names does not exist.
+    """
+    check_num_frames(cfg)
+    adapt_to_device(cfg)
+    set_dataloader_defaults(cfg)
+    init_cpu_processes(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,0 +1,22 @@
+"""The method: operations, search spaces, the relaxed cell and its discretised policy. Plain torch."""
+
+from .cell import DASCell
+from .frame_transform import FrameTransform
+from .operation import Operation
+from .policy import Policy, PolicyEdge, PolicyError
+from .policy_clip import PolicyClip
+from .search_space import OPERATIONS, SPACES, build_space, get_operation
+
+__all__ = [
+    'DASCell',
+    'FrameTransform',
+    'OPERATIONS',
+    'Operation',
+    'Policy',
+    'PolicyClip',
+    'PolicyEdge',
+    'PolicyError',
+    'SPACES',
+    'build_space',
+    'get_operation',
+]

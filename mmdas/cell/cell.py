@@ -1,0 +1,211 @@
+"""The relaxed cell of the search (DAS, Casarin et al., CVPR 2024, Sec. 3)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from mmdas.ops.clip import time_major_to_clip
+
+from .frame_transform import FrameTransform
+from .operation import draw_strength
+from .policy import Policy, PolicyEdge
+from .search_space import build_space, draw_index
+from .topology import all_edges, canonical_source, evaluate
+
+STRENGTHS = ('fixed', 'learned')
+
+
+class DASCell(nn.Module):
+    """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
+
+    Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
+    is the clip. This is the plain loop over edges and operations.
+
+    The search decides edge by edge: :meth:`choose` makes a mixture one-hot, :meth:`keep_edges` prunes a node. Both
+    decisions are buffers, so a checkpoint holds them; :meth:`to_policy` is there when all are made.
+
+    Args:
+        num_frames: T >= 1. With one frame the clip is the image.
+        space: ``'paper'``, ``'large'`` or names of operations.
+        num_nodes: intermediate nodes; 4 give 14 edges.
+        ramp: ``'signed'`` or ``'mirrored'``.
+        strength: ``'fixed'`` (drawn once with ``seed``) or ``'learned'`` (parameters that start at the same draws and
+            stay within the ranges).
+        share_strength: one strength per operation for all edges, which lets all edges that leave a node share the
+            transformed frames; otherwise one per edge.
+        ranges: name of operation -> (low, high), in place of the table's range.
+        padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
+        node_reduction: ``'mean'`` or ``'sum'``.
+        mean, std: normalisation of the images, see :class:`FrameTransform`.
+        seed: of the strengths, the first logits and the random operations in evaluation mode.
+
+    Shape:
+        images (B, C, H, W) -> clip (B, T*C, H, W).
+
+    Raises:
+        ValueError: for any option outside what is listed.
+    """
+
+    def __init__(
+        self,
+        num_frames: int,
+        space: str | Sequence[str] = 'paper',
+        num_nodes: int = 4,
+        ramp: str = 'signed',
+        strength: str = 'fixed',
+        share_strength: bool = False,
+        ranges: Mapping[str, Sequence[float]] | None = None,
+        padding: str = 'zeros',
+        node_reduction: str = 'mean',
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if strength not in STRENGTHS:
+            raise ValueError(f'strength must be one of {STRENGTHS}, got {strength!r}')
+        self.operations = build_space(space, ranges)
+        self.edges = all_edges(num_nodes)
+        self.num_frames = num_frames
+        self.num_nodes = num_nodes
+        self.node_reduction = node_reduction
+        self.share_strength = share_strength
+        self.seed = seed
+        self.transform = FrameTransform(num_frames, ramp, padding, mean, std, seed)
+        generator = torch.Generator().manual_seed(seed)
+        num_edges, num_operations = len(self.edges), len(self.operations)
+        self.logits = nn.Parameter(1e-3 * torch.randn(num_edges, num_operations, generator=generator))
+        self._init_strengths(strength, 1 if share_strength else num_edges, generator)
+        self.register_buffer('chosen', torch.full((num_edges,), -1, dtype=torch.long))
+        self.register_buffer('kept', torch.ones(num_edges, dtype=torch.bool))
+        self._removed_operation: tuple[int, int] | None = None
+        self._removed_edge: int | None = None
+
+    def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
+        drawn = [[draw_strength(operation, generator) for operation in self.operations] for _ in range(rows)]
+        low = torch.tensor([operation.low for operation in self.operations])
+        span = torch.tensor([operation.high for operation in self.operations]) - low
+        self.register_buffer('strength_low', low, persistent=False)
+        self.register_buffer('strength_span', span, persistent=False)
+        drawn = torch.tensor(drawn)
+        if strength == 'fixed':
+            self.register_buffer('fixed_strengths', drawn)
+            self.strength_logits = None
+        else:  # a sigmoid keeps a learned strength within its range
+            position = torch.where(span > 0, (drawn - low) / span.clamp(min=1e-12), torch.full_like(drawn, 0.5))
+            self.strength_logits = nn.Parameter(torch.logit(position, eps=1e-4))
+
+    def strengths(self) -> Tensor:
+        """Strengths mu, (edges or 1, operations), in the operations' units."""
+        if self.strength_logits is None:
+            return self.fixed_strengths
+        return self.strength_low + self.strength_span * torch.sigmoid(self.strength_logits)
+
+    def weights(self) -> Tensor:
+        """Mixture weights of all edges, (edges, operations): the softmax, or one-hot where an operation is chosen."""
+        one_hot = nn.functional.one_hot(self.chosen.clamp(min=0), len(self.operations)).to(self.logits.dtype)
+        weights = torch.where(self.chosen[:, None] < 0, self.logits.softmax(dim=1), one_hot)
+        if self._removed_operation is not None:
+            remaining = torch.ones_like(weights)
+            remaining[self._removed_operation] = 0
+            weights = weights * remaining
+        return weights
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.num_frames == 1:
+            return images
+        frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
+        weights, strengths, transformed = self.weights(), self.strengths(), {}
+        used = (weights.detach() != 0).tolist()
+        positions = self._present_edges()
+
+        def edge_output(index: int, source_frames: Tensor) -> Tensor:
+            position = positions[index]
+            row = 0 if self.share_strength else position
+            source = canonical_source(self.edges[position][0])
+            output = torch.zeros_like(source_frames)
+            for column in (column for column, active in enumerate(used[position]) if active):
+                key = (source, row, column)  # edges that share a strength share the transformed frames
+                if key not in transformed:
+                    transformed[key] = self._apply(source_frames, source, column, strengths[row, column])
+                output = output + weights[position, column] * transformed[key]
+            return output
+
+        edges = [self.edges[position] for position in positions]
+        return time_major_to_clip(evaluate(frames, edges, edge_output, self.num_nodes, self.node_reduction))
+
+    def _present_edges(self) -> list[int]:
+        kept = self.kept.tolist()
+        return [position for position, keep in enumerate(kept) if keep and position != self._removed_edge]
+
+    def _apply(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
+        operation = self.operations[column]
+        return self.transform(frames, operation, strength, draw_index(source, operation.name))
+
+    @contextmanager
+    def without_operation(self, edge: int, operation: int) -> Iterator[None]:
+        """Take one operation out of an edge's mixture, without renormalising the others, for a trial."""
+        self._removed_operation = (edge, operation)
+        try:
+            yield
+        finally:
+            self._removed_operation = None
+
+    @contextmanager
+    def without_edge(self, edge: int) -> Iterator[None]:
+        """Take one edge out of the cell for a trial."""
+        self._removed_edge = edge
+        try:
+            yield
+        finally:
+            self._removed_edge = None
+
+    @torch.no_grad()
+    def choose(self, edge: int, operation: int) -> None:
+        """Make the mixture of an edge one-hot on an operation."""
+        self.chosen[edge] = operation
+
+    @torch.no_grad()
+    def keep_edges(self, target: int, edges: Sequence[int]) -> None:
+        """Keep of the edges that end in ``target`` only those at the positions ``edges``."""
+        for position, (_, end) in enumerate(self.edges):
+            if end == target:
+                self.kept[position] = position in edges
+
+    def entropy(self) -> Tensor:
+        """Entropy of the softmax of each edge in nats, (edges,)."""
+        return torch.distributions.Categorical(logits=self.logits.detach()).entropy()
+
+    def to_policy(self, origin: Mapping | None = None) -> Policy:
+        """The discretised cell.
+
+        Raises:
+            RuntimeError: while an edge that is kept has no chosen operation.
+        """
+        positions = self._present_edges()
+        chosen, strengths = self.chosen.tolist(), self.strengths().detach().tolist()
+        undecided = [self.edges[position] for position in positions if chosen[position] < 0]
+        if undecided:
+            raise RuntimeError(f'the edges {undecided} have no chosen operation yet; run a selection first')
+        edges = []
+        for position in positions:
+            column = chosen[position]
+            strength = strengths[0 if self.share_strength else position][column]
+            edges.append(PolicyEdge(*self.edges[position], self.operations[column].name, strength))
+        return Policy(
+            num_frames=self.num_frames,
+            num_nodes=self.num_nodes,
+            edges=tuple(edges),
+            ramp=self.transform.ramp,
+            padding=self.transform.padding,
+            node_reduction=self.node_reduction,
+            operations=tuple(operation.name for operation in self.operations),
+            seed=self.seed,
+            origin=dict(origin or {}),
+        )
+
+    def extra_repr(self) -> str:
+        names = [operation.name for operation in self.operations]
+        return f'operations={names}, edges={len(self.edges)}, share_strength={self.share_strength}'

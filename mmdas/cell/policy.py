@@ -1,0 +1,197 @@
+"""A policy: the discretised cell as a small, versioned, human-readable file."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .operation import RAMPS, draw_strength
+from .search_space import OPERATIONS, build_space
+from .topology import NUM_INPUTS, REDUCTIONS, incoming
+
+SCHEMA_VERSION = 1
+PADDINGS = ('zeros', 'border', 'reflection')
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be used; the message names the file and the field."""
+
+
+@dataclass(frozen=True)
+class PolicyEdge:
+    """Edge source -> target with its operation and the strength in the operation's unit per step."""
+
+    source: int
+    target: int
+    operation: str
+    strength: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A discretised cell.
+
+    Args:
+        num_frames: T >= 1.
+        num_nodes: intermediate nodes; nodes 0 and 1 are the input, the last one is the clip.
+        edges: the kept edges.
+        ramp: ``'signed'`` or ``'mirrored'``.
+        padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
+        node_reduction: ``'mean'`` or ``'sum'``.
+        operations: names of the space that was searched.
+        seed: of the strengths and of the random operations in evaluation.
+        origin: where it comes from: config, data, seed, date, search cost. Free of meaning for the clip.
+
+    Raises:
+        PolicyError: if a field is not usable, naming the field.
+    """
+
+    num_frames: int
+    num_nodes: int
+    edges: tuple[PolicyEdge, ...]
+    ramp: str = 'signed'
+    padding: str = 'zeros'
+    node_reduction: str = 'mean'
+    operations: tuple[str, ...] = ()
+    seed: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    def validate(self) -> None:
+        """Check every field.
+
+        Raises:
+            PolicyError: for T < 1, an unknown word, a strength that is not finite, an edge that runs backwards (a
+                cycle) or twice, or a node without an incoming edge.
+        """
+        for name, low in (('num_frames', 1), ('num_nodes', 1), ('seed', 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise PolicyError(f'{name} is {value!r}, expected an integer of at least {low}')
+        for name, words in (('ramp', RAMPS), ('padding', PADDINGS), ('node_reduction', REDUCTIONS)):
+            if getattr(self, name) not in words:
+                raise PolicyError(f'{name} is {getattr(self, name)!r}, expected one of {words}')
+        for position, edge in enumerate(self.edges):
+            self._validate_edge(edge, f'edges[{position}]')
+        self._validate_graph()
+
+    def _validate_edge(self, edge: PolicyEdge, where: str) -> None:
+        last = NUM_INPUTS + self.num_nodes - 1
+        for name in ('source', 'target'):
+            if not isinstance(getattr(edge, name), int) or not 0 <= getattr(edge, name) <= last:
+                raise PolicyError(f'{where}.{name} is {getattr(edge, name)!r}, expected a node in 0..{last}')
+        if edge.source >= edge.target:
+            raise PolicyError(f'{where} runs from node {edge.source} to {edge.target}: a cycle; edges lead to later nodes')
+        if edge.target < NUM_INPUTS:
+            raise PolicyError(f'{where}.target is {edge.target}, an input node; targets are {NUM_INPUTS}..{last}')
+        if edge.operation not in OPERATIONS:
+            raise PolicyError(f'{where}.operation is {edge.operation!r}, known are {sorted(OPERATIONS)}')
+        if not isinstance(edge.strength, (int, float)) or not math.isfinite(edge.strength):
+            raise PolicyError(f'{where}.strength is {edge.strength!r}, expected a finite number')
+        if OPERATIONS[edge.operation].growth == 'power' and edge.strength <= -1:
+            raise PolicyError(f'{where}.strength is {edge.strength}, but {edge.operation} needs more than -1')
+
+    def _validate_graph(self) -> None:
+        pairs = [(edge.source, edge.target) for edge in self.edges]
+        doubles = sorted({pair for pair in pairs if pairs.count(pair) > 1})
+        if doubles:
+            raise PolicyError(f'edges holds {doubles} more than once')
+        for node in range(NUM_INPUTS, NUM_INPUTS + self.num_nodes):
+            if not incoming(pairs, node):
+                raise PolicyError(f'edges has a missing edge: no edge ends in node {node}')
+
+    def to_dict(self) -> dict:
+        """Plain data of the policy with its schema version, as the file holds it."""
+        return {'schema_version': SCHEMA_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = 'policy') -> 'Policy':
+        """Policy of plain data.
+
+        Raises:
+            PolicyError: for another schema version, a missing or unknown field, or an unusable value.
+        """
+        if not isinstance(data, Mapping):
+            raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
+        data = dict(data)
+        version = data.pop('schema_version', None)
+        if version != SCHEMA_VERSION:
+            raise PolicyError(
+                f'{where}: schema_version is {version!r}, this release of mmdas reads {SCHEMA_VERSION}; '
+                'search again or convert the file'
+            )
+        _check_fields(data, cls, {'num_frames', 'num_nodes', 'edges'}, where)
+        if not isinstance(data['edges'], (list, tuple)):
+            raise PolicyError(f'{where}: edges is a {type(data["edges"]).__name__}, expected a list')
+        edges = []
+        for position, edge in enumerate(data.pop('edges')):
+            _check_fields(edge, PolicyEdge, set(PolicyEdge.__dataclass_fields__), f'{where}: edges[{position}]')
+            edges.append(PolicyEdge(**edge))
+        data['operations'] = tuple(data.get('operations', ()))
+        try:
+            return cls(edges=tuple(edges), **data)
+        except PolicyError as error:
+            raise PolicyError(f'{where}: {error}') from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy as JSON."""
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        Path(path).write_text(text + '\n', encoding='utf-8')
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'Policy':
+        """Read a policy that :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            PolicyError: naming the file and the field that is wrong.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'no policy at {path}; run its search first or correct data_preprocessor.policy')
+        try:
+            data = json.loads(Path(path).read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise PolicyError(f'{path}: not a JSON file: {error}') from error
+        return cls.from_dict(data, where=str(path))
+
+    @classmethod
+    def random(
+        cls,
+        num_frames: int,
+        space: str | Sequence[str] = 'paper',
+        num_nodes: int = 4,
+        ranges: Mapping[str, Sequence[float]] | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> 'Policy':
+        """A policy drawn uniformly: an operation and a strength for two random incoming edges of every node.
+
+        Args:
+            num_frames, space, num_nodes, ranges, seed: as of the cell.
+            options: further fields of the policy, such as ``ramp``.
+        """
+        operations = build_space(space, ranges)
+        generator = torch.Generator().manual_seed(seed)
+        edges = []
+        for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes):
+            sources = torch.randperm(target, generator=generator)[:NUM_INPUTS].sort().values
+            for source in sources.tolist():
+                operation = operations[int(torch.randint(len(operations), (), generator=generator))]
+                edges.append(PolicyEdge(source, target, operation.name, draw_strength(operation, generator)))
+        names = tuple(operation.name for operation in operations)
+        options.setdefault('origin', {'method': 'random', 'seed': seed})
+        return cls(num_frames, num_nodes, tuple(edges), operations=names, seed=seed, **options)
+
+
+def _check_fields(data: Any, cls: type, required: set[str], where: str) -> None:
+    if not isinstance(data, Mapping):
+        raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
+    missing, unknown = required - set(data), set(data) - set(cls.__dataclass_fields__)
+    if missing or unknown:
+        raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown)}')

@@ -1,0 +1,91 @@
+"""The search spaces: the table of operations and the named selections of its rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mmdas.ops import affine, photometric
+
+from .operation import Operation, identity
+
+# Ranges per step of distance from the reference frame. The first five rows are the paper's space with the authors'
+# ranges; the outer frames of eight reach four steps, so `ranges` of the cell narrows them where content matters.
+_TABLE = (
+    Operation('identity', identity, 0.0, 0.0, unit='none'),
+    Operation('translate_x', affine.translate_x, -0.12, 0.12, unit='width', geometric=True),
+    Operation('translate_y', affine.translate_y, -0.12, 0.12, unit='height', geometric=True),
+    Operation('rotate', affine.rotate, -20.0, 20.0, unit='degree', geometric=True),
+    Operation('scale', affine.scale, -0.3, 0.3, unit='relative size', geometric=True, growth='power'),
+    Operation('shear_x', affine.shear_x, -0.1, 0.1, unit='slope', geometric=True),
+    Operation('shear_y', affine.shear_y, -0.1, 0.1, unit='slope', geometric=True),
+    Operation('brightness', photometric.brightness, -0.2, 0.2, unit='relative factor'),
+    Operation('contrast', photometric.contrast, -0.2, 0.2, unit='relative factor'),
+    Operation('saturation', photometric.saturation, -0.2, 0.2, unit='relative factor'),
+    Operation('sharpness', photometric.sharpness, -0.2, 0.2, unit='relative factor'),
+    Operation('solarize', photometric.solarize, 0.0, 0.2, unit='lowering of the threshold'),
+    Operation('posterize', photometric.posterize, 0.0, 1.5, unit='bits removed'),
+    Operation('invert', photometric.invert, 0.0, 0.25, unit='blend'),
+    Operation('auto_contrast', photometric.auto_contrast, 0.0, 0.25, unit='blend'),
+    Operation('equalize', photometric.equalize, 0.0, 0.25, unit='blend'),
+    Operation('noise', photometric.noise, 0.0, 0.05, unit='standard deviation', random=True),
+    Operation('cutout', photometric.cutout, 0.0, 0.1, unit='shorter side', random=True),
+)
+
+OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _TABLE}
+SPACES: Mapping[str, tuple[str, ...]] = {
+    'paper': ('identity', 'translate_x', 'translate_y', 'rotate', 'scale'),
+    'large': tuple(OPERATIONS),
+}
+
+
+def get_operation(name: str) -> Operation:
+    """Row of the table by its name.
+
+    Raises:
+        ValueError: for a name that the table does not have.
+    """
+    if name not in OPERATIONS:
+        raise ValueError(f'unknown operation {name!r}; known are {sorted(OPERATIONS)}')
+    return OPERATIONS[name]
+
+
+def build_space(
+    space: str | Sequence[str], ranges: Mapping[str, Sequence[float]] | None = None
+) -> tuple[Operation, ...]:
+    """Operations of a space, with their ranges narrowed or widened.
+
+    Args:
+        space: ``'paper'``, ``'large'`` or the names of operations.
+        ranges: name -> (low, high) in the operation's unit, in place of the table's.
+
+    Raises:
+        ValueError: for an unknown space or operation, a name that occurs twice, or a range that is empty, not finite
+            or of an operation outside the space.
+    """
+    if isinstance(space, str):
+        if space not in SPACES:
+            raise ValueError(f'unknown space {space!r}; name one of {sorted(SPACES)} or list operations')
+        space = SPACES[space]
+    if not space or len(set(space)) != len(space):
+        raise ValueError(f'a space names each of its operations once and at least one, got {list(space)}')
+    ranges = dict(ranges or {})
+    unknown = set(ranges) - set(space)
+    if unknown:
+        raise ValueError(f'ranges name {sorted(unknown)}, which the space {list(space)} does not have')
+    return tuple(_with_range(get_operation(name), ranges.get(name)) for name in space)
+
+
+def _with_range(operation: Operation, bounds: Sequence[float] | None) -> Operation:
+    if bounds is None or operation.is_identity:
+        return operation
+    low, high = bounds
+    if not -float('inf') < low <= high < float('inf') or (operation.growth == 'power' and low <= -1):
+        raise ValueError(
+            f'the range of {operation.name} must be finite with low <= high'
+            f'{" and low > -1" if operation.growth == "power" else ""}, got {tuple(bounds)}'
+        )
+    return replace(operation, low=float(low), high=float(high))
+
+
+def draw_index(source: int, operation: str) -> int:
+    """Number that tells the draws of a cell's random operations apart, the same for a cell and its policy."""
+    return source * len(OPERATIONS) + list(OPERATIONS).index(operation)

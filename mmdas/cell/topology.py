@@ -1,0 +1,65 @@
+"""The DAG of a cell: two input nodes, both the repeated image, and intermediate nodes that see all earlier ones."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from torch import Tensor
+
+NUM_INPUTS = 2
+REDUCTIONS = ('mean', 'sum')
+
+Edge = tuple[int, int]  # (source, target)
+
+
+def all_edges(num_nodes: int) -> tuple[Edge, ...]:
+    """Edges of the full cell with ``num_nodes`` intermediate nodes, in order of target and source (4 nodes: 14)."""
+    if num_nodes < 1:
+        raise ValueError(f'a cell needs at least one intermediate node, got num_nodes={num_nodes}')
+    return tuple((source, target) for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes) for source in range(target))
+
+
+def incoming(edges: Iterable[Edge], target: int) -> list[int]:
+    """Positions of the edges that end in ``target``."""
+    return [position for position, edge in enumerate(edges) if edge[1] == target]
+
+
+def canonical_source(source: int) -> int:
+    """Both input nodes hold the same frames, so what leaves the second equals what leaves the first."""
+    return 0 if source < NUM_INPUTS else source
+
+
+def needed_nodes(edges: Sequence[Edge], output: int) -> set[int]:
+    """Nodes that the output depends on, itself included."""
+    needed, stack = set(), [output]
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(edges[position][0] for position in incoming(edges, node))
+    return needed
+
+
+def evaluate(
+    frames: Tensor,
+    edges: Sequence[Edge],
+    edge_output: Callable[[int, Tensor], Tensor],
+    num_nodes: int,
+    reduction: str = 'mean',
+) -> Tensor:
+    """Frames of the last node.
+
+    Args:
+        frames: what both input nodes hold.
+        edges: the edges that are there.
+        edge_output: ``edge_output(position, frames of the source)`` -> what the edge adds to its target.
+        num_nodes: intermediate nodes.
+        reduction: ``'mean'`` keeps the brightness of the image; ``'sum'`` doubles it with every node of two edges.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {reduction!r}')
+    output = NUM_INPUTS + num_nodes - 1
+    nodes = {node: frames for node in range(NUM_INPUTS)}
+    for target in sorted(needed_nodes(edges, output) - set(nodes)):
+        terms = [edge_output(position, nodes[edges[position][0]]) for position in incoming(edges, target)]
+        total = sum(terms[1:], start=terms[0])
+        nodes[target] = total / len(terms) if reduction == 'mean' else total
+    return nodes[output]

@@ -1,0 +1,8 @@
+"""Data sets of the package's configs, and the holdout split of a search."""
+
+from .camvid import CamVidDataset
+from .cifar10_reduced import ReducedCIFAR10
+from .digit_scenes import DigitScenesDataset
+from .holdout import HoldoutDataset, holdout_indices
+
+__all__ = ['CamVidDataset', 'DigitScenesDataset', 'HoldoutDataset', 'ReducedCIFAR10', 'holdout_indices']

@@ -1,0 +1,18 @@
+"""The search as MMEngine components: loops, optimisers, selections and hooks."""
+
+from .hooks import LabelCheckHook, PolicyHook, SearchProgressHook
+from .optimizers import SearchOptimWrapperConstructor
+from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
+from .selection import ArgmaxSelection, BlankSelection, PerturbationSelection
+
+__all__ = [
+    'ArgmaxSelection',
+    'BlankSelection',
+    'EpochBasedSearchLoop',
+    'IterBasedSearchLoop',
+    'LabelCheckHook',
+    'PerturbationSelection',
+    'PolicyHook',
+    'SearchOptimWrapperConstructor',
+    'SearchProgressHook',
+]

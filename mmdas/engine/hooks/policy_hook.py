@@ -1,0 +1,81 @@
+"""The policy of a search, while it forms and when it is done."""
+
+from datetime import datetime
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmdas.cell import DASCell
+from mmdas.engine.utils import find_cell
+from mmdas.registry import HOOKS
+from mmdas.visualization import save_policy_figure
+
+from .search_progress_hook import search_cost
+
+
+@HOOKS.register_module()
+class PolicyHook(Hook):
+    """Draw the curves of the mixtures while searching and write the policy at the end.
+
+    After training: the loop has made its last decision, so every edge has its operation.
+
+    Args:
+        interval: iterations between two points of the curves.
+        filename: of the policy within the work directory; its picture has the same name with ``.png``.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, interval: int = 50, filename: str = 'policy.json') -> None:
+        if interval < 1:
+            raise ValueError(f'PolicyHook.interval must be at least 1, got {interval}')
+        self.interval = interval
+        self.filename = filename
+
+    @master_only
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Write the entropy and the mixture weights of every edge to all backends of the visualizer."""
+        if self.every_n_train_iters(runner, self.interval):
+            runner.visualizer.add_scalars(mixture_curves(find_cell(runner.model)), step=runner.iter)
+
+    @master_only
+    def after_train(self, runner: Runner) -> None:
+        """Write the policy file, its picture and its cost."""
+        if runner.iter < runner.max_iters:
+            runner.logger.warning(f'The search stopped at iteration {runner.iter} of {runner.max_iters}: no policy')
+            return
+        policy = find_cell(runner.model).to_policy(search_origin(runner))
+        path = Path(runner.work_dir) / self.filename
+        policy.save(path)
+        save_policy_figure(policy, path.with_suffix('.png'))
+        cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
+        runner.logger.info(f'The search cost {cost}. Policy: {path}')
+
+
+def mixture_curves(cell: DASCell) -> dict[str, float]:
+    """Entropy in nats and mixture weights of all edges, named as the scalars of a visualizer."""
+    weights, entropy = cell.weights().detach().tolist(), cell.entropy()
+    curves = {'policy/mean_entropy': entropy.mean().item()}
+    for edge, row, value in zip(cell.edges, weights, entropy.tolist(), strict=True):
+        name = f'policy/edge_{edge[0]}_{edge[1]}'
+        curves[f'{name}/entropy'] = value
+        curves.update({f'{name}/{op.name}': weight for op, weight in zip(cell.operations, row, strict=True)})
+    return curves
+
+
+def search_origin(runner: Runner) -> dict:
+    """Where a policy comes from: config, data, seed, date and cost of its search."""
+    dataset = runner.train_dataloader.dataset
+    inner = getattr(dataset, 'dataset', dataset)
+    return {
+        'method': 'search',
+        'config': str(runner.cfg.filename or runner.experiment_name),
+        'data': {'type': type(inner).__name__, 'root': str(getattr(inner, 'data_root', None)), 'samples': len(inner)},
+        'selection': type(runner.train_loop.selection).__name__,
+        'iterations': runner.max_iters,
+        'seed': runner.seed,
+        'date': datetime.now().isoformat(timespec='seconds'),
+        'search_cost': search_cost(runner),
+    }

@@ -1,0 +1,64 @@
+"""Random state in checkpoints, which MMEngine leaves out."""
+
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, get_rank, is_distributed
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+class RandomStateHook(Hook):
+    """Save the random state of every process with each checkpoint and hand it back on resume.
+
+    The search loop registers it and calls :meth:`restore` itself: the state has to come back after the data loaders
+    have been brought to their places and before they load the next batch, and no hook stands between the two. The
+    states are plain lists and tensors, so weights-only loading takes them.
+    """
+
+    priority = 'LOW'  # before CheckpointHook
+
+    def __init__(self) -> None:
+        self._gathered: list[dict] = []
+        self._loaded: list[dict] | None = None
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Gather the states of several processes; the main process alone will save and cannot ask for them then."""
+        if is_distributed():
+            self._gathered = all_gather_object(random_state())
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the states of all processes."""
+        checkpoint['random_states'] = self._gathered if is_distributed() else [random_state()]
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember the states until :meth:`restore`."""
+        self._loaded = checkpoint.get('random_states')
+
+    def restore(self) -> None:
+        """Set this process to the state of the loaded checkpoint, if it had one."""
+        if self._loaded is not None and get_rank() < len(self._loaded):
+            set_random_state(self._loaded[get_rank()])
+
+
+def random_state() -> dict:
+    """States of torch's, CUDA's, numpy's and Python's generators as plain values."""
+    version, internal, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        'torch': torch.get_rng_state(),
+        'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        'numpy': [name, keys.tolist(), position, has_gauss, cached],
+        'python': [version, list(internal), gauss],
+    }
+
+
+def set_random_state(state: dict) -> None:
+    """Inverse of :func:`random_state`."""
+    torch.set_rng_state(state['torch'].cpu())
+    if state['cuda'] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([entry.cpu() for entry in state['cuda']])
+    np.random.set_state(tuple(state['numpy']))
+    version, internal, gauss = state['python']
+    random.setstate((version, tuple(internal), gauss))

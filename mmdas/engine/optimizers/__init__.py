@@ -1,0 +1,5 @@
+"""Optimiser wrapper constructors."""
+
+from .search_optim_wrapper_constructor import SearchOptimWrapperConstructor
+
+__all__ = ['SearchOptimWrapperConstructor']

@@ -1,0 +1,54 @@
+"""Batches of a data loader without end, whose position a resumed search can find again."""
+
+from typing import Any
+
+from mmengine.dataset import InfiniteSampler
+from torch.utils.data import DataLoader
+
+
+class EndlessBatches:
+    """Iterate over a data loader again and again, each pass with its own order of the samples.
+
+    Args:
+        dataloader: of a data set that is not empty.
+
+    Raises:
+        ValueError: if the data loader has no batch.
+    """
+
+    def __init__(self, dataloader: DataLoader) -> None:
+        if len(dataloader) == 0:
+            raise ValueError(
+                f'the data loader of {len(dataloader.dataset)} samples has no batch of {dataloader.batch_size}; lower '
+                'the batch size or change the ratio of the holdout'
+            )
+        self.dataloader = dataloader
+        self._passes = 0
+        self._iterator = None
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            self._start()
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            self._passes += 1
+            self._start()
+            return next(self._iterator)
+
+    def skip(self, batches: int) -> None:
+        """Go on as after ``batches`` batches.
+
+        Whole passes of a finite sampler are skipped without loading, which is exact unless the workers persist from
+        pass to pass; the rest is loaded, since the random state of the workers depends on it.
+        """
+        if not isinstance(self.dataloader.sampler, InfiniteSampler):
+            self._passes, batches = divmod(batches, len(self.dataloader))
+        for _ in range(batches):
+            next(self)
+
+    def _start(self) -> None:
+        set_epoch = getattr(self.dataloader.sampler, 'set_epoch', None)
+        if set_epoch is not None:
+            set_epoch(self._passes)
+        self._iterator = iter(self.dataloader)

@@ -1,0 +1,299 @@
+"""The bilevel search as MMEngine training loops (DAS, Sec. 3.3; first-order DARTS with selection by perturbation)."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmdas.engine.hooks.random_state_hook import RandomStateHook
+from mmdas.engine.selection import BaseSelection, Score
+from mmdas.engine.utils import find_cell, unwrap
+from mmdas.registry import LOOPS, TASK_UTILS
+
+from .endless_batches import EndlessBatches
+from .search_schedule import Round, SearchSchedule
+
+CRITERIA = ('accuracy', 'loss')
+
+
+class SearchLoop(BaseLoop):
+    """What the epoch-based and the iteration-based search share: the steps of each phase.
+
+    A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration first steps the policy
+    on a batch of the policy part and then the weights. A *selection* iteration makes one decision of the
+    discretisation, and *tuning* iterations step the weights of the partly discretised network. The phase follows from
+    the iteration alone; with the random state in every checkpoint, a resumed search goes on exactly.
+
+    Args:
+        runner: the runner; its ``optim_wrapper`` comes from ``mmdas.SearchOptimWrapperConstructor``.
+        dataloader: of the weights part.
+        policy_dataloader: of the policy part.
+        selection: config of the selection.
+        criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
+            name contains "acc", with ties broken by the loss; or ``'loss'``.
+        warmup, length: rounds of the weights and policy phases in the unit of the loop.
+        val_begin, val_interval: as of MMEngine's loops.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        policy_dataloader: DataLoader | dict,
+        selection: Mapping,
+        criterion: str,
+        warmup: int,
+        length: int,
+        val_begin: int,
+        val_interval: int,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        if criterion not in CRITERIA:
+            raise ValueError(f'train_cfg.criterion must be one of {CRITERIA}, got {criterion!r}')
+        if not 0 <= warmup <= length:
+            raise ValueError(f'the warm-up of {warmup} lies within the search of {length}')
+        self.cell = find_cell(runner.model)
+        self.criterion = criterion
+        self.val_begin, self.val_interval = val_begin, val_interval
+        self.stop_training = False  # MMEngine's EarlyStoppingHook sets it
+        self._epoch = self._iter = 0
+        runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        if isinstance(policy_dataloader, Mapping):
+            policy_dataloader = runner.build_dataloader(policy_dataloader, seed=runner.seed)
+        self.weights_batches = EndlessBatches(self.dataloader)
+        self.policy_batches = EndlessBatches(policy_dataloader)
+        self.selection: BaseSelection = TASK_UTILS.build(dict(selection))
+        self.schedule = SearchSchedule(self._rounds(warmup, length), self.selection.num_batches)
+        self._random_state = RandomStateHook()
+        runner.register_hook(self._random_state)
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._iter
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self._epoch
+
+    @property
+    def max_iters(self) -> int:
+        """Iterations of all phases."""
+        return len(self.schedule)
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of all phases."""
+        return 1
+
+    @property
+    def phase(self) -> str:
+        """Phase of the current iteration."""
+        return self.schedule.round_at(min(self._iter, self.max_iters - 1)).phase
+
+    def _rounds(self, warmup: int, length: int) -> list[Round]:
+        searching = 'policy' if self.selection.trains_policy else 'weights'
+        rounds = self._repeat('weights', warmup) + self._repeat(searching, length - warmup)
+        for decision in self.selection.decisions(self.cell):
+            rounds.append(Round('selection', 1, decision))
+            rounds += self._repeat('tuning', self.selection.tune)
+        return rounds
+
+    def _repeat(self, phase: str, count: int) -> list[Round]:
+        """Rounds of ``count`` of the loop's units."""
+        raise NotImplementedError
+
+    def _resume(self) -> None:
+        """Bring the data loaders and the random state to where a loaded checkpoint stood."""
+        if self._iter == 0:
+            return
+        weights, policy = self.schedule.batches_before(self._iter)
+        print_log(f'Skip {weights} weights and {policy} policy batches that the search has seen', 'current', logging.INFO)
+        self.weights_batches.skip(weights)
+        self.policy_batches.skip(policy)
+        self._random_state.restore()
+
+    def run_iter(self) -> None:
+        """One iteration of whatever phase it belongs to."""
+        entry = self.schedule.round_at(self._iter)
+        self.runner.model.train()
+        if entry.phase == 'selection':
+            batches = [next(self.policy_batches) for _ in range(self.selection.num_batches)]
+            first = batches[0] if batches else None
+        else:
+            batches = [next(self.policy_batches)] if entry.phase == 'policy' else []
+            first = next(self.weights_batches)
+        self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=first)
+        if entry.phase == 'selection':
+            outputs = self.selection.decide(self.cell, entry.decision, lambda: self._evaluate(batches))
+        else:
+            outputs = {f'policy_{key}': value for batch in batches for key, value in self._step('policy', batch).items()}
+            outputs = {**self._step('weights', first), **outputs}
+        self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=first, outputs=outputs)
+        self._iter += 1
+
+    def _step(self, name: str, batch: dict) -> dict[str, torch.Tensor]:
+        """Step one of the two optimisers, the other one's parameters held fixed."""
+        other = 'weights' if name == 'policy' else 'policy'
+        wrappers = self.runner.optim_wrapper
+        with self._fixed(wrappers[other].optimizer):
+            outputs = self.runner.model.train_step(batch, optim_wrapper=wrappers[name])
+        wrappers[other].zero_grad()
+        return outputs
+
+    @contextmanager
+    def _fixed(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Spare the gradients of an optimiser's parameters.
+
+        Not under a distributed wrapper, which waits for the gradient of every parameter that it has seen; there they
+        are computed and dropped.
+        """
+        parameters = [p for group in optimizer.param_groups for p in group['params'] if p.requires_grad]
+        if is_model_wrapper(self.runner.model):
+            parameters = []
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+
+    @torch.no_grad()
+    def _evaluate(self, batches: list[dict]) -> Score:
+        """Score of the model as it stands; running statistics and random state are left alone."""
+        model = unwrap(self.runner.model)
+        model.eval()
+        total = torch.zeros(2, device=next(model.parameters()).device)
+        with _without_batch_augments(model), self.runner.optim_wrapper['weights'].optim_context(model):
+            for batch in batches:
+                data = model.data_preprocessor(batch, True)
+                loss, values = model.parse_losses(model(**data, mode='loss'))
+                total += torch.stack([_accuracy(values, loss) * (self.criterion == 'accuracy'), -loss]) / len(batches)
+        model.train()
+        all_reduce(total, op='mean')
+        return Score(*total.tolist())
+
+    def _validate(self, done: int, last: int) -> None:
+        due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)
+        if self.runner.val_loop is not None and due:
+            self.runner.val_loop.run()
+
+
+@LOOPS.register_module()
+class IterBasedSearchLoop(SearchLoop):
+    """A search that counts in iterations.
+
+    Args:
+        policy_dataloader, selection, criterion: see :class:`SearchLoop`.
+        max_iters: iterations of the weights and policy phases together, as in the schedule of a plain training;
+            selection and tuning follow.
+        warmup_iters: iterations at the start that leave the policy alone.
+        val_begin, val_interval: in iterations.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        policy_dataloader: DataLoader | dict,
+        selection: Mapping,
+        max_iters: int,
+        warmup_iters: int = 0,
+        criterion: str = 'accuracy',
+        val_begin: int = 1,
+        val_interval: int = 1000,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, policy_dataloader, selection, criterion, warmup_iters, max_iters, val_begin, val_interval
+        )
+
+    def _repeat(self, phase: str, count: int) -> list[Round]:
+        return [Round(phase, count)]
+
+    def run(self) -> nn.Module:
+        """Launch the search."""
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        self._resume()
+        while self._iter < self.max_iters and not self.stop_training:
+            self.run_iter()
+            self._validate(self._iter, self.max_iters)
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+
+@LOOPS.register_module()
+class EpochBasedSearchLoop(SearchLoop):
+    """A search that counts in epochs of the weights part; each decision of the selection is an epoch of one iteration.
+
+    Args:
+        policy_dataloader, selection, criterion: see :class:`SearchLoop`.
+        max_epochs: epochs of the weights and policy phases together, as in the schedule of a plain training;
+            selection and tuning follow.
+        warmup_epochs: epochs at the start that leave the policy alone.
+        val_begin, val_interval: in epochs.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        policy_dataloader: DataLoader | dict,
+        selection: Mapping,
+        max_epochs: int,
+        warmup_epochs: int = 0,
+        criterion: str = 'accuracy',
+        val_begin: int = 1,
+        val_interval: int = 1,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, policy_dataloader, selection, criterion, warmup_epochs, max_epochs, val_begin, val_interval
+        )
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of all phases."""
+        return len(self.schedule.rounds)
+
+    def _repeat(self, phase: str, count: int) -> list[Round]:
+        return [Round(phase, len(self.dataloader))] * count
+
+    def run(self) -> nn.Module:
+        """Launch the search."""
+        self.runner.call_hook('before_train')
+        self._resume()
+        while self._epoch < self.max_epochs and not self.stop_training:
+            self.runner.call_hook('before_train_epoch')
+            for _ in range(self.schedule.rounds[self._epoch].length):
+                self.run_iter()
+            self.runner.call_hook('after_train_epoch')
+            self._epoch += 1
+            self._validate(self._epoch, self.max_epochs)
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+
+def _accuracy(values: Mapping[str, torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
+    """First accuracy among the logged values, 0 where the head reports none."""
+    return next((value.to(loss) for key, value in values.items() if 'acc' in key), torch.zeros_like(loss))
+
+
+@contextmanager
+def _without_batch_augments(model: nn.Module) -> Iterator[None]:
+    """Keep random mixing of images out of the trials, which have to see the same batches."""
+    preprocessor = model.data_preprocessor
+    augments, preprocessor.batch_augments = preprocessor.batch_augments, None
+    try:
+        yield
+    finally:
+        preprocessor.batch_augments = augments

@@ -1,0 +1,7 @@
+"""Selections: from the relaxed cell to a policy."""
+
+from .argmax_selection import ArgmaxSelection
+from .base_selection import BaseSelection, Decision, Score
+from .perturbation_selection import BlankSelection, PerturbationSelection
+
+__all__ = ['ArgmaxSelection', 'BaseSelection', 'BlankSelection', 'Decision', 'PerturbationSelection', 'Score']

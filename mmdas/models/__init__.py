@@ -1,0 +1,24 @@
+"""Registered models: data preprocessors, frame-fusing backbones, fusion modules and temporally pooling heads."""
+
+from mmdas.cell import DASCell
+from mmdas.registry import MODELS
+
+from .backbones import build_frame_fusion_backbone
+from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor
+from .fusion import GateShift, GateShiftFuse, TemporalShift
+from .heads import TemporalPooling, build_temporal_pooling_cls_head, build_temporal_pooling_head
+
+MODELS.register_module(module=DASCell)
+
+__all__ = [
+    'DASCell',
+    'DASClsDataPreprocessor',
+    'DASSegDataPreProcessor',
+    'GateShift',
+    'GateShiftFuse',
+    'TemporalPooling',
+    'TemporalShift',
+    'build_frame_fusion_backbone',
+    'build_temporal_pooling_cls_head',
+    'build_temporal_pooling_head',
+]

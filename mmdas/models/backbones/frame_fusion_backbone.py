@@ -1,0 +1,127 @@
+"""Put frame fusion into a 2-D backbone."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mmdas.ops.clip import clip_to_frames
+from mmdas.registry import MODELS
+
+from .placement import Site, find_sites, named_sites
+
+PLACEMENTS = ('before_first_conv', 'after_last_conv')
+
+
+class FusionModules(nn.ModuleDict):
+    """The fusion modules of a backbone under the names of their places."""
+
+    def init_weights(self) -> None:
+        """Restore the start state, which a backbone's initialisation of all convolutions would otherwise overwrite."""
+        for module in self.values():
+            module.init_weights()
+
+
+class _Fuse:
+    """Hook that passes the input or the output of a convolution through a fusion module.
+
+    An object and not a closure: a deep copy of the backbone then holds a hook that calls the copied module.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+
+class _FuseInput(_Fuse):
+    def __call__(self, conv: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return self.module(inputs[0]), *inputs[1:]
+
+
+class _FuseOutput(_Fuse):
+    def __call__(self, conv: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return self.module(output)
+
+
+class _SplitClip:
+    """Hook that lays the frames of a clip side by side in the batch before the backbone sees them."""
+
+    def __init__(self, num_frames: int, channels: int) -> None:
+        self.num_frames = num_frames
+        self.channels = channels
+
+    def __call__(self, backbone: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        clip = inputs[0]
+        if clip.shape[1] != self.num_frames * self.channels:
+            raise ValueError(
+                f'backbone.num_frames is {self.num_frames}, data_preprocessor.num_frames is '
+                f'{clip.shape[1] / self.channels:g} (a clip of {clip.shape[1]} channels, {self.channels} a frame); '
+                'set both from one variable, as in configs/_base_'
+            )
+        return clip_to_frames(clip, self.num_frames), *inputs[1:]
+
+
+@MODELS.register_module(name='FrameFusionBackbone')
+def build_frame_fusion_backbone(
+    backbone: Mapping | nn.Module,
+    num_frames: int,
+    fusion: Mapping | None = None,
+    stages: Sequence[int] | Sequence[str] | None = None,
+) -> nn.Module:
+    """Any backbone of MMSegmentation or MMPretrain with residual blocks, made to fuse the frames of a clip.
+
+    The result *is* the host's backbone, with hooks at its convolutions and the fusion modules beside its own under the
+    name ``fusion``: all its keys, methods and options stay as they are, and a checkpoint of the plain backbone loads
+    with only the fusion's parameters missing. With one frame there is nothing to fuse and the backbone stays plain.
+
+    Args:
+        backbone: config of the host's backbone (or the module, which is changed).
+        num_frames: T >= 1.
+        fusion: config of the fusion module without channels and frames, such as ``dict(type='mmdas.GateShiftFuse')``;
+            None processes the frames independently.
+        stages: positions of the stages that fuse, or paths of the convolutions at which to fuse in a backbone
+            without known residual blocks; None takes every residual block.
+
+    Shape:
+        the backbone's input becomes (B, T*C, H, W); its outputs are (B*T, C', h, w).
+
+    Raises:
+        ValueError: if the backbone has no place for fusion or no such stage.
+    """
+    host = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+    if num_frames < 1:
+        raise ValueError(f'backbone.num_frames must be at least 1, got {num_frames}')
+    host.num_frames = num_frames
+    if num_frames == 1:
+        return host
+    channels = next(module for module in host.modules() if isinstance(module, nn.Conv2d)).in_channels
+    if fusion is not None:
+        named = stages is not None and all(isinstance(stage, str) for stage in stages) and len(stages) > 0
+        sites = named_sites(host, stages) if named else find_sites(host, stages)
+        _add_fusion(host, sites, fusion, num_frames)
+    host.register_forward_pre_hook(_SplitClip(num_frames, channels))
+    return host
+
+
+def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping, num_frames: int) -> None:
+    if hasattr(host, 'fusion'):
+        raise ValueError(f'{type(host).__name__} already has an attribute "fusion"; wrap a backbone only once')
+    modules = FusionModules()
+    for site in sites:
+        placement = _placement(fusion)
+        path = site.first if placement == 'before_first_conv' else site.last
+        conv = host.get_submodule(path)
+        channels = conv.in_channels if placement == 'before_first_conv' else conv.out_channels
+        module = MODELS.build({**fusion, 'channels': channels, 'num_frames': num_frames})
+        modules[path.replace('.', '_')] = module
+        if placement == 'before_first_conv':
+            conv.register_forward_pre_hook(_FuseInput(module))
+        else:
+            conv.register_forward_hook(_FuseOutput(module))
+    host.fusion = modules
+
+
+def _placement(fusion: Mapping) -> str:
+    module = fusion['type'] if isinstance(fusion['type'], type) else MODELS.get(fusion['type'])
+    placement = getattr(module, 'placement', None)
+    if placement not in PLACEMENTS:
+        raise ValueError(f'fusion type {fusion["type"]} should have a placement of {PLACEMENTS}, got {placement!r}')
+    return placement

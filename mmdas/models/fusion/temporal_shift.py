@@ -1,0 +1,51 @@
+"""TSM: a shift of some channels along time, without parameters."""
+
+import torch
+from torch import Tensor
+
+from mmdas.ops.temporal import shift_frames
+from mmdas.registry import MODELS
+
+from .base import FrameFusion
+
+
+@MODELS.register_module()
+class TemporalShift(FrameFusion):
+    """Shift a part of the channels one frame back and a part one frame forth.
+
+    Lin et al., *TSM: Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3. With n =
+    int(channels * fraction), the first n channels of frame t are those of frame t+1, the next n those of frame t-1,
+    the rest stay. The border is zero: of a clip with one frame the shifted channels are all zero.
+
+    Args:
+        channels: C >= 1, width of the features.
+        num_frames: T >= 1, frames of an image.
+        fraction: share of the channels shifted in each direction, in [0, 0.5]. 0 leaves the features as they are.
+            Default: 0.125.
+
+    Raises:
+        ValueError: if an argument is out of its range; in ``forward`` if the features do not fit ``channels`` and
+            ``num_frames``.
+    """
+
+    placement = 'before_first_conv'
+
+    def __init__(self, channels: int, num_frames: int, fraction: float = 0.125) -> None:
+        super().__init__(channels, num_frames)
+        if not 0 <= fraction <= 0.5:
+            raise ValueError(f'fraction of TemporalShift must be in [0, 0.5], got {fraction}')
+        self.fraction = fraction
+        self.shifted_channels = int(channels * fraction)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B*T, C, h, w) -> (B*T, C, h, w)."""
+        frames = self.split(x)
+        n = self.shifted_channels
+        if n == 0:
+            return x
+        from_next, from_previous, rest = frames.split([n, n, self.channels - 2 * n], dim=2)
+        mixed = torch.cat([shift_frames(from_next, 1), shift_frames(from_previous, -1), rest], dim=2)
+        return mixed.flatten(0, 1)
+
+    def extra_repr(self) -> str:
+        return f'{super().extra_repr()}, fraction={self.fraction}'

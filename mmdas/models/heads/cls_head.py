@@ -1,0 +1,29 @@
+"""Temporal pooling for classification heads."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from mmdas.registry import MODELS
+
+from .frame_pooled_head import pool_head
+
+
+@MODELS.register_module(name='TemporalPoolingClsHead')
+def build_temporal_pooling_cls_head(head: Mapping | nn.Module, num_frames: int, pooling: str = 'mean') -> nn.Module:
+    """Any classification head of MMPretrain whose ``forward`` returns class scores, pooled over the frames.
+
+    The result *is* the host's head: its keys, loss and accuracy stay as they are.
+
+    Args:
+        head: config of the head, or the module, which is changed.
+        num_frames: T >= 1; with one frame the head stays plain.
+        pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
+
+    Shape:
+        features (B*T, C) -> scores (B, K).
+
+    Raises:
+        ValueError: for an unknown pooling, or as soon as frames and images do not fit.
+    """
+    return pool_head(head, num_frames, pooling, channels_of='num_classes')

@@ -1,0 +1,87 @@
+"""What the segmentation and the classification heads share: a head whose forward pools over the frames."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmdas.registry import MODELS
+
+from .temporal_pooling import TemporalPooling, pool_structure
+
+
+class _PooledCalls:
+    """Stand-ins for a head's ``forward``, ``loss`` and ``predict``, kept on the instance.
+
+    Bound methods of an object that holds the head, so that a deep copy of the head calls the copy's parameters.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        self.head = head
+
+    def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predictions of the frames, pooled."""
+        pooling = self.head.temporal_pooling
+        args = [self._per_frame(value, inputs) for value in args]
+        kwargs = {key: self._per_frame(value, inputs) for key, value in kwargs.items()}
+        return pool_structure(type(self.head).forward(self.head, inputs, *args, **kwargs), pooling)
+
+    def loss(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Loss of the pooled prediction."""
+        self._check_images(inputs, args, kwargs)
+        return type(self.head).loss(self.head, inputs, *args, **kwargs)
+
+    def predict(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Pooled prediction."""
+        self._check_images(inputs, args, kwargs)
+        return type(self.head).predict(self.head, inputs, *args, **kwargs)
+
+    def _per_frame(self, value: Any, inputs: Any) -> Any:
+        """Pooled predictions of an earlier head of a cascade, repeated for every frame."""
+        num_frames = self.head.temporal_pooling.num_frames
+        if torch.is_tensor(value) and value.shape[0] * num_frames == first_tensor(inputs).shape[0]:
+            return value.repeat_interleave(num_frames, dim=0)
+        return value
+
+    def _check_images(self, inputs: Any, args: tuple, kwargs: dict) -> None:
+        """The head cannot see how many images its frames come from, but its samples tell."""
+        num_frames, frames = self.head.temporal_pooling.num_frames, first_tensor(inputs).shape[0]
+        for samples in (*args, *kwargs.values()):
+            is_batch = isinstance(samples, (list, tuple)) and len(samples) > 0 and not torch.is_tensor(samples[0])
+            if is_batch and len(samples) * num_frames != frames:
+                raise ValueError(
+                    f'head.num_frames is {num_frames}, but {len(samples)} images came as {frames} frames '
+                    f'(num_frames={frames / len(samples):g} of the backbone); set both from one variable, as in '
+                    'configs/_base_'
+                )
+
+
+def pool_head(head: Mapping | nn.Module, num_frames: int, pooling: str, channels_of: str) -> nn.Module:
+    """The head itself, pooling its per-frame predictions over time before loss and prediction.
+
+    Args:
+        head: config of the head, or the module, which is changed.
+        num_frames: T >= 1.
+        pooling: mode of :class:`TemporalPooling`.
+        channels_of: attribute of the head with the number of classes of its predictions.
+
+    Raises:
+        ValueError: for an unknown mode or a head that already pools.
+    """
+    host = head if isinstance(head, nn.Module) else MODELS.build(head)
+    if hasattr(host, 'temporal_pooling'):
+        raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
+    host.num_frames = num_frames
+    host.temporal_pooling = TemporalPooling(num_frames, pooling, getattr(host, channels_of, None))
+    if num_frames > 1:
+        calls = _PooledCalls(host)
+        host.forward, host.loss, host.predict = calls.forward, calls.loss, calls.predict
+    return host
+
+
+def first_tensor(inputs: Any) -> Tensor:
+    """First tensor in nested tuples or lists of features."""
+    while not torch.is_tensor(inputs):
+        inputs = inputs[0]
+    return inputs

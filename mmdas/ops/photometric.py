@@ -1,0 +1,264 @@
+"""Photometric frame operations: the colour operations of AutoAugment (Cubuk et al., CVPR 2019), noise and cutout.
+
+Images are (N, C, H, W) with values in [0, 1], strengths (N,), one per image; strength 0 leaves an image as it is. All
+operations treat channels alike and take any C, but for ``contrast`` and ``saturation``, which need to know what grey is
+and therefore take C = 3 (RGB) or C = 1. Results agree with torchvision's, whose functions take one number for all
+images and have no gradient in it. Steps (solarize, posterize, equalize) pass the gradient to the image straight through
+(Bengio et al., 2013), as if they were the identity.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def brightness(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Multiply images by a factor; 0 is black.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,), the factor is max(0, 1 + magnitude).
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; below -1 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    return _adjust(images, torch.zeros_like(images), magnitude)
+
+
+def contrast(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Move pixels away from (positive) or towards (negative) the mean grey of their image.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], C = 3 (RGB) or 1.
+        magnitude: (N,), the factor is max(0, 1 + magnitude).
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; below -1 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If C is neither 3 nor 1 or magnitude is not (N,).
+    """
+    return _adjust(images, _grey(images).mean(dim=(-3, -2, -1), keepdim=True), magnitude)
+
+
+def saturation(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Move colours away from (positive) or towards (negative) the grey of their pixel.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], C = 3 (RGB) or 1, which has no colour and stays as it is.
+        magnitude: (N,), the factor is max(0, 1 + magnitude).
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; below -1 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If C is neither 3 nor 1 or magnitude is not (N,).
+    """
+    return _adjust(images, _grey(images), magnitude)
+
+
+def sharpness(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Sharpen (positive) or smooth (negative) images; the outermost pixels stay as they are.
+
+    Args:
+        images: (N, C, H, W) in [0, 1]; below 3 x 3 pixels there is nothing to smooth and they stay as they are.
+        magnitude: (N,), the factor is max(0, 1 + magnitude).
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; below -1 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    return _adjust(images, _smooth(images), magnitude)
+
+
+def solarize(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Invert the pixels at or above a threshold.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,) in [-1, 1], the threshold is 1 - abs(magnitude). At 0 white stays white.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. No gradient in the magnitude; straight through to the images.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    strength = _per_image(magnitude, images).abs()
+    inverted = (images >= 1 - strength) & (strength > 0)
+    return _straight_through(images, torch.where(inverted, 1 - images, images))
+
+
+def posterize(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Keep the leading bits of every pixel.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,) in [-7, 7], 8 - round(abs(magnitude)) of 8 bits are kept, at least one. As in torchvision's
+            version for floats, b bits are the levels 0, 1 / 2^b, ..., 1 - 1 / 2^b. All 8 bits leave the image as it is.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. No gradient in the magnitude; straight through to the images.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    dropped = _per_image(magnitude, images).abs().round().clamp(max=7)
+    levels = 2 ** (8 - dropped)
+    stepped = (images * levels).floor().clamp(min=0).minimum(levels - 1) / levels
+    return _straight_through(images, torch.where(dropped > 0, stepped, images))
+
+
+def invert(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Blend images with their negative.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,), abs(magnitude) in [0, 1] is the share of the negative; beyond, 1.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; at 0 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    return _blend(images, 1 - images, magnitude)
+
+
+def auto_contrast(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Blend images with their version stretched, channel by channel, to the full range.
+
+    Args:
+        images: (N, C, H, W) in [0, 1]; a channel of one value stays as it is.
+        magnitude: (N,), abs(magnitude) in [0, 1] is the share of the stretched version; beyond, 1.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments; at 0 the gradient of the magnitude is zero.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    # torchvision's version changes tensors in place that its own backward pass needs
+    low = images.amin(dim=(-2, -1), keepdim=True)
+    span = images.amax(dim=(-2, -1), keepdim=True) - low
+    flat = span == 0
+    stretched = (images - low) / torch.where(flat, 1, span)
+    return _blend(images, torch.where(flat, images, stretched), magnitude)
+
+
+def equalize(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Blend images with their version whose histogram is flat, channel by channel, on 256 levels.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,), abs(magnitude) in [0, 1] is the share of the equalised version; beyond, 1.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in the magnitude, where the gradient is zero at 0; straight through to
+        the images.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    from torchvision.transforms.v2.functional import equalize as equalize_levels
+
+    return _blend(images, _straight_through(images, equalize_levels(images.detach())), magnitude)
+
+
+def noise(images: Tensor, magnitude: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Add Gaussian noise, independent for every pixel and channel.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,), abs(magnitude) is the standard deviation.
+        generator: Source of the draws, on any device; None (default) is the global one of the images' device.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments where nothing is clipped.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    device = images.device if generator is None else generator.device
+    draws = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=device).to(images.device)
+    return (images + _per_image(magnitude, images).abs() * draws).clamp(0, 1)
+
+
+def cutout(images: Tensor, magnitude: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Cover a square of every image (DeVries & Taylor, 2017), its centre anywhere in the image.
+
+    The square is grey, 0.5: the middle of the range, which is near zero once images are normalised, so that the hole
+    says nothing. Black would be an object of its own.
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,), the side is abs(magnitude) * min(H, W); what reaches over the border is cut off.
+        generator: Source of the draws, on any device; None (default) is the global one of the images' device.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. No gradient in the magnitude; the images' passes outside the hole.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    n, _, height, width = images.shape
+    device = images.device if generator is None else generator.device
+    draws = torch.rand((2, n, 1, 1, 1), generator=generator, dtype=images.dtype, device=device).to(images.device)
+    half = _per_image(magnitude, images).abs() * (min(height, width) / 2)
+    rows = torch.arange(height, dtype=images.dtype, device=images.device)[:, None] + 0.5  # (H, 1)
+    columns = torch.arange(width, dtype=images.dtype, device=images.device) + 0.5  # (W,)
+    hole = ((rows - draws[0] * height).abs() < half) & ((columns - draws[1] * width).abs() < half)  # (N, 1, H, W)
+    return torch.where(hole, 0.5, images)
+
+
+def _per_image(magnitude: Tensor, images: Tensor) -> Tensor:
+    """(N,) -> (N, 1, 1, 1) in the images' dtype."""
+    if magnitude.shape != images.shape[:1]:
+        raise ValueError(f'magnitude must be ({len(images)},), one per image, got {tuple(magnitude.shape)}')
+    return magnitude.to(images.dtype)[:, None, None, None]
+
+
+def _adjust(images: Tensor, degenerate: Tensor, magnitude: Tensor) -> Tensor:
+    """Go from the degenerate image (factor 0) through the image (factor 1) and beyond, within [0, 1]."""
+    factor = (1 + _per_image(magnitude, images)).clamp(min=0)
+    return (factor * images + (1 - factor) * degenerate).clamp(0, 1)
+
+
+def _blend(images: Tensor, changed: Tensor, magnitude: Tensor) -> Tensor:
+    """Mix in a share abs(magnitude), at most 1, of the changed images."""
+    share = _per_image(magnitude, images).abs().clamp(max=1)
+    return (1 - share) * images + share * changed
+
+
+def _straight_through(images: Tensor, changed: Tensor) -> Tensor:
+    """The changed images' values with the images' gradient."""
+    return images + (changed - images).detach()
+
+
+def _grey(images: Tensor) -> Tensor:
+    """(N, 1, H, W), the luma of RGB images; grey images are their own."""
+    channels = images.shape[1]
+    if channels not in (1, 3):
+        raise ValueError(f'images must have 3 (RGB) or 1 channels to have a grey, got {channels}')
+    if channels == 1:
+        return images
+    red, green, blue = images.split(1, dim=1)
+    return 0.2989 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601 as torchvision rounds it
+
+
+def _smooth(images: Tensor) -> Tensor:
+    """Weigh the 3 x 3 neighbours 1 and the pixel 5, by 13 in all; the outermost pixels stay as they are.
+
+    A mean of nine and four times the pixel is that filter, without a convolution, which autocast would run in half
+    precision.
+    """
+    if min(images.shape[-2:]) < 3:
+        return images
+    inner = images[..., 1:-1, 1:-1]
+    difference = (9 * F.avg_pool2d(images, 3, stride=1) + 4 * inner) / 13 - inner
+    return images + F.pad(difference, (1, 1, 1, 1))

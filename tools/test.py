@@ -1,0 +1,104 @@
+"""Test a checkpoint and print its metrics: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+from argparse import ArgumentParser, Namespace
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import master_only
+
+from mmdas.apis import add_run_arguments, build_runner, iterate_dicts, load_config
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(description='Test a checkpoint and print its metrics')
+    add_run_arguments(parser)
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument('--out', help='FILE.pkl for all predictions, or (segmentation) a folder for label images')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--show-dir', help='folder for drawn predictions')
+    parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    return parser.parse_args()
+
+
+def enable_tta(cfg: Config) -> None:
+    """Wrap the model for test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
+
+    A classification config may lack them: then the scores of the image and its mirror image are averaged.
+
+    Raises:
+        ValueError: If a segmentation config lacks one of them.
+    """
+    if cfg.get('default_scope') == 'mmpretrain':
+        cfg.setdefault('tta_model', ConfigDict(type='mmpretrain.AverageClsScoreTTA'))
+        cfg.setdefault('tta_pipeline', flip_pipeline(cfg.test_pipeline))
+    missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
+    if missing:
+        raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
+    for _, node in iterate_dicts(cfg.test_dataloader.dataset):
+        if 'pipeline' in node:
+            node['pipeline'] = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def flip_pipeline(pipeline: list[dict]) -> list[dict]:
+    """Test pipeline that gives the image and its mirror image."""
+    *steps, pack = pipeline
+    flips = [{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)]
+    return [*steps, {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}]
+
+
+def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: float) -> None:
+    """Let the visualization hook of the toolbox draw every prediction.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError('--show and --show-dir need default_hooks.visualization in the config, which has none')
+    hook.update(show=show, wait_time=wait_time, interval=1)
+    if cfg.get('default_scope') == 'mmpretrain':
+        hook.update(enable=True, out_dir=folder)
+    else:
+        hook.update(draw=True)
+        if folder is not None:
+            cfg.visualizer.save_dir = folder
+
+
+def save_predictions(cfg: Config, out: str) -> None:
+    """Let the evaluator write the predictions to ``out``.
+
+    Raises:
+        ValueError: If ``out`` is no pickle file and the config is not one of segmentation.
+    """
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if out.endswith(('.pkl', '.pickle')):
+        cfg.test_evaluator = [*evaluators, {'type': 'DumpResults', 'out_file_path': out}]
+    elif cfg.get('default_scope') == 'mmseg':
+        for evaluator in evaluators:
+            evaluator.update(output_dir=out, keep_results=True)
+    else:
+        raise ValueError(f'--out is {out}; for a classification model it must be a file that ends with .pkl')
+
+
+@master_only
+def print_metrics(metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        print(f'{name}: {value:.4f}' if isinstance(value, float) else f'{name}: {value}')
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher, args.local_rank)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.show or args.show_dir:
+        draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
+    if args.out:
+        save_predictions(cfg, args.out)
+    if args.tta:
+        enable_tta(cfg)
+    print_metrics(build_runner(cfg).test())
+
+
+if __name__ == '__main__':
+    main()
