@@ -1,11 +1,13 @@
 """Test a checkpoint and print its metrics: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 from argparse import ArgumentParser, Namespace
+from numbers import Real
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 
-from mmdas.apis import add_run_arguments, build_runner, iterate_dicts, load_config
+from mmdas.apis import add_run_arguments, build_runner, iterate_dicts, load_config, require_checkpoint
 
 
 def parse_args() -> Namespace:
@@ -28,15 +30,15 @@ def enable_tta(cfg: Config) -> None:
     Raises:
         ValueError: If a segmentation config lacks one of them.
     """
-    if cfg.get('default_scope') == 'mmpretrain':
+    classification = cfg.get('default_scope') == 'mmpretrain'
+    if classification:
         cfg.setdefault('tta_model', ConfigDict(type='mmpretrain.AverageClsScoreTTA'))
-        cfg.setdefault('tta_pipeline', flip_pipeline(cfg.test_pipeline))
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
-    if missing:
+    if missing and not classification:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
-            node['pipeline'] = cfg.tta_pipeline
+            node['pipeline'] = cfg.get('tta_pipeline') or flip_pipeline(node['pipeline'])
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 
@@ -82,15 +84,18 @@ def save_predictions(cfg: Config, out: str) -> None:
 
 
 @master_only
-def print_metrics(metrics: dict[str, float]) -> None:
+def print_metrics(metrics: dict[str, Any]) -> None:
     for name, value in metrics.items():
-        print(f'{name}: {value:.4f}' if isinstance(value, float) else f'{name}: {value}')
+        print(f'{name}: {value:.2f}' if isinstance(value, Real) else f'{name}: {value}')
 
 
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher, args.local_rank)
+    require_checkpoint(args.checkpoint)
     cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.tta and (args.show or args.show_dir) and cfg.get('default_scope') == 'mmpretrain':
+        raise ValueError('--show and --show-dir do not go with --tta: the hook of MMPretrain draws single images only')
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.out:

@@ -39,7 +39,7 @@ optim_wrapper = dict(
     constructor='mmdas.SearchOptimWrapperConstructor',
     weights=dict(
         type='OptimWrapper',
-        optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=3e-4),
+        optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),
         clip_grad=dict(max_norm=5),
     ),
     policy=dict(optimizer=dict(type='Adam', lr=3e-3, betas=(0.5, 0.999), weight_decay=1e-3)),

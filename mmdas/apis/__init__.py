@@ -6,6 +6,7 @@ from .runner import (
     enable_amp,
     iterate_dicts,
     load_config,
+    require_checkpoint,
     set_resume,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     'enable_amp',
     'iterate_dicts',
     'load_config',
+    'require_checkpoint',
     'set_resume',
 ]

@@ -68,10 +68,22 @@ def load_config(
     """
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg = Config.fromfile(path)
+    drop_own_scope(cfg)
     cfg.merge_from_dict(cfg_options or {})
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     return cfg
+
+
+def drop_own_scope(cfg: Config) -> None:
+    """Let types without a prefix that come from ``_base_ = ['mmdas::...']`` belong to the config's toolbox.
+
+    MMEngine would look for them in mmdas, as it marks what it inherits from a package; but configs of mmdas name their
+    own types with the prefix and leave the others to ``default_scope``.
+    """
+    for _, node in iterate_dicts(dict(cfg.items())):
+        if node.get('_scope_') == 'mmdas':
+            del node['_scope_']
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
@@ -91,12 +103,18 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     if checkpoint is None:
         print_log(f'nothing to resume in {cfg.work_dir}, the run starts from the beginning', logger='current')
         return
+    require_checkpoint(checkpoint)
+    cfg.resume, cfg.load_from = True, checkpoint
+
+
+def require_checkpoint(checkpoint: str) -> None:
+    """Fail now, not after the model is built, if there is no checkpoint at a local path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
     if '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise FileNotFoundError(
-            f'the checkpoint to resume from does not exist: {checkpoint}; '
-            f'give the path of one, or --resume alone for the newest in {cfg.work_dir}'
-        )
-    cfg.resume, cfg.load_from = True, str(checkpoint)
+        raise FileNotFoundError(f'there is no checkpoint {checkpoint}; the work dir of a run holds its checkpoints')
 
 
 def enable_amp(cfg: Config) -> None:
@@ -197,12 +215,11 @@ def set_dataloader_defaults(cfg: Config) -> None:
     """Give data loaders of an MMPretrain config what MMPretrain's own tools add to them and its configs leave out."""
     if cfg.get('default_scope') != 'mmpretrain':
         return
-    for key in list(cfg.keys()):
-        for path, node in iterate_dicts(cfg[key], key):
-            if path.endswith('dataloader') and 'dataset' in node:
-                node.setdefault('collate_fn', {'type': 'default_collate'})
-                node.setdefault('persistent_workers', node.get('num_workers', 0) > 0)
-                node.setdefault('pin_memory', get_device() == 'cuda')
+    for path, node in iterate_dicts(dict(cfg.items())):
+        if path.endswith('dataloader') and 'dataset' in node:
+            node.setdefault('collate_fn', {'type': 'default_collate'})
+            node.setdefault('persistent_workers', node.get('num_workers', 0) > 0)
+            node.setdefault('pin_memory', get_device() == 'cuda')
 
 
 def init_cpu_processes(cfg: Config) -> None:

@@ -12,7 +12,7 @@ from .frame_transform import FrameTransform
 from .operation import draw_strength
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index
-from .topology import all_edges, canonical_source, evaluate
+from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
 
 STRENGTHS = ('fixed', 'learned')
 
@@ -39,7 +39,7 @@ class DASCell(nn.Module):
         padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
         node_reduction: ``'mean'`` or ``'sum'``.
         mean, std: normalisation of the images, see :class:`FrameTransform`.
-        seed: of the strengths, the first logits and the random operations in evaluation mode.
+        seed: >= 0, of the strengths, the first logits and the random operations in evaluation mode.
 
     Shape:
         images (B, C, H, W) -> clip (B, T*C, H, W).
@@ -66,6 +66,10 @@ class DASCell(nn.Module):
         super().__init__()
         if strength not in STRENGTHS:
             raise ValueError(f'strength must be one of {STRENGTHS}, got {strength!r}')
+        if node_reduction not in REDUCTIONS:
+            raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {node_reduction!r}')
+        if seed < 0:
+            raise ValueError(f'seed must be at least 0, got {seed}')
         self.operations = build_space(space, ranges)
         self.edges = all_edges(num_nodes)
         self.num_frames = num_frames
@@ -122,6 +126,8 @@ class DASCell(nn.Module):
         positions = self._present_edges()
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
+            if not self.share_strength:
+                transformed.clear()  # no other edge needs these frames
             position = positions[index]
             row = 0 if self.share_strength else position
             source = canonical_source(self.edges[position][0])
@@ -129,7 +135,7 @@ class DASCell(nn.Module):
             for column in (column for column, active in enumerate(used[position]) if active):
                 key = (source, row, column)  # edges that share a strength share the transformed frames
                 if key not in transformed:
-                    transformed[key] = self._apply(source_frames, source, column, strengths[row, column])
+                    transformed[key] = self._transform_frames(source_frames, source, column, strengths[row, column])
                 output = output + weights[position, column] * transformed[key]
             return output
 
@@ -140,13 +146,18 @@ class DASCell(nn.Module):
         kept = self.kept.tolist()
         return [position for position, keep in enumerate(kept) if keep and position != self._removed_edge]
 
-    def _apply(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
+    def _transform_frames(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
         operation = self.operations[column]
         return self.transform(frames, operation, strength, draw_index(source, operation.name))
 
     @contextmanager
     def without_operation(self, edge: int, operation: int) -> Iterator[None]:
-        """Take one operation out of an edge's mixture, without renormalising the others, for a trial."""
+        """Take one operation out of an edge's mixture, without renormalising the others, for a trial.
+
+        Raises:
+            IndexError: if there is no such edge or operation.
+        """
+        self._check_position(edge, operation)
         self._removed_operation = (edge, operation)
         try:
             yield
@@ -155,7 +166,12 @@ class DASCell(nn.Module):
 
     @contextmanager
     def without_edge(self, edge: int) -> Iterator[None]:
-        """Take one edge out of the cell for a trial."""
+        """Take one edge out of the cell for a trial.
+
+        Raises:
+            IndexError: if there is no such edge.
+        """
+        self._check_position(edge)
         self._removed_edge = edge
         try:
             yield
@@ -164,15 +180,33 @@ class DASCell(nn.Module):
 
     @torch.no_grad()
     def choose(self, edge: int, operation: int) -> None:
-        """Make the mixture of an edge one-hot on an operation."""
+        """Make the mixture of an edge one-hot on an operation.
+
+        Raises:
+            IndexError: if there is no such edge or operation.
+        """
+        self._check_position(edge, operation)
         self.chosen[edge] = operation
 
     @torch.no_grad()
     def keep_edges(self, target: int, edges: Sequence[int]) -> None:
-        """Keep of the edges that end in ``target`` only those at the positions ``edges``."""
-        for position, (_, end) in enumerate(self.edges):
-            if end == target:
-                self.kept[position] = position in edges
+        """Keep of the edges that end in ``target`` only those at the positions ``edges``.
+
+        Raises:
+            ValueError: if ``edges`` is empty or holds an edge that does not end in ``target``.
+        """
+        candidates = incoming(self.edges, target)
+        if not edges or not set(edges) <= set(candidates):
+            raise ValueError(f'node {target} keeps one or more of its edges {candidates}, got {list(edges)}')
+        for position in candidates:
+            self.kept[position] = position in edges
+
+    def _check_position(self, edge: int, operation: int = 0) -> None:
+        if not (0 <= edge < len(self.edges) and 0 <= operation < len(self.operations)):
+            raise IndexError(
+                f'the cell has {len(self.edges)} edges and {len(self.operations)} operations, got edge {edge} and '
+                f'operation {operation}'
+            )
 
     def entropy(self) -> Tensor:
         """Entropy of the softmax of each edge in nats, (edges,)."""

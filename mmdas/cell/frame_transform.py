@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mmdas.ops.affine import PADDINGS
 from mmdas.ops.clip import frame_offsets, reference_frame
 
 from .operation import Operation, ramp_offsets
@@ -21,6 +22,9 @@ class FrameTransform(nn.Module):
             operations undo and redo it. None: the images are in [0, 1].
         seed: random operations draw from it in evaluation mode, the same for every image, so that a prediction is
             repeatable; in training mode they draw from torch's global generator.
+
+    Raises:
+        ValueError: for T < 1, an unknown ramp or padding, or one of mean and std without the other.
     """
 
     def __init__(
@@ -33,6 +37,8 @@ class FrameTransform(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if padding not in PADDINGS:
+            raise ValueError(f'padding must be one of {PADDINGS}, got {padding!r}')
         if (mean is None) != (std is None):
             raise ValueError(f'give both mean and std or neither, got mean={mean}, std={std}')
         self.num_frames = num_frames
@@ -52,19 +58,26 @@ class FrameTransform(nn.Module):
         """Transform all frames but the reference frame.
 
         Args:
-            frames: (T, B, C, H, W).
+            frames: (T, B, C, H, W), floating point.
             operation: what to do.
             strength: scalar, mu of the operation.
             draw: distinguishes the draws of several random operations in one evaluation.
 
         Returns:
-            (T, B, C, H, W).
+            (T, B, C, H, W) in the dtype of the frames.
+
+        Raises:
+            ValueError: if the frames are integers.
         """
+        if not frames.is_floating_point():
+            raise ValueError(f'images must be floating point, got {frames.dtype}; divide uint8 images by 255')
         if operation.is_identity or self.num_frames == 1:
             return frames
         before, middle, after = frames.split([self.reference, 1, self.num_frames - self.reference - 1])
-        magnitude = operation.magnitude(strength, self.offsets.to(strength.dtype)).to(frames.dtype)
-        changed = self._transform(torch.cat([before, after]), operation, magnitude, draw)
+        magnitude = operation.magnitude(strength, self.offsets.to(strength.dtype))
+        # never below the strength's precision: a warp by half-precision coordinates misses its pixels
+        magnitude = magnitude.to(torch.promote_types(magnitude.dtype, frames.dtype))
+        changed = self._transform(torch.cat([before, after]), operation, magnitude, draw).to(frames.dtype)
         before, after = changed.split([before.shape[0], after.shape[0]])
         return torch.cat([before, middle, after])
 

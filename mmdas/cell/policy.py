@@ -1,7 +1,6 @@
 """A policy: the discretised cell as a small, versioned, human-readable file."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,12 +8,14 @@ from typing import Any
 
 import torch
 
+from mmdas.ops.affine import PADDINGS
+
 from .operation import RAMPS, draw_strength
 from .search_space import OPERATIONS, build_space
 from .topology import NUM_INPUTS, REDUCTIONS, incoming
 
 SCHEMA_VERSION = 1
-PADDINGS = ('zeros', 'border', 'reflection')
+_LARGEST = torch.finfo(torch.float32).max
 
 
 class PolicyError(ValueError):
@@ -72,11 +73,16 @@ class Policy:
         """
         for name, low in (('num_frames', 1), ('num_nodes', 1), ('seed', 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+            if type(value) is not int or value < low:  # True is no number of frames
                 raise PolicyError(f'{name} is {value!r}, expected an integer of at least {low}')
         for name, words in (('ramp', RAMPS), ('padding', PADDINGS), ('node_reduction', REDUCTIONS)):
             if getattr(self, name) not in words:
                 raise PolicyError(f'{name} is {getattr(self, name)!r}, expected one of {words}')
+        unknown = [name for name in self.operations if name not in tuple(OPERATIONS)]
+        if unknown:
+            raise PolicyError(f'operations holds {unknown}, known are {sorted(OPERATIONS)}')
+        if not isinstance(self.origin, Mapping):
+            raise PolicyError(f'origin is a {type(self.origin).__name__}, expected a JSON object')
         for position, edge in enumerate(self.edges):
             self._validate_edge(edge, f'edges[{position}]')
         self._validate_graph()
@@ -84,15 +90,18 @@ class Policy:
     def _validate_edge(self, edge: PolicyEdge, where: str) -> None:
         last = NUM_INPUTS + self.num_nodes - 1
         for name in ('source', 'target'):
-            if not isinstance(getattr(edge, name), int) or not 0 <= getattr(edge, name) <= last:
+            if type(getattr(edge, name)) is not int or not 0 <= getattr(edge, name) <= last:
                 raise PolicyError(f'{where}.{name} is {getattr(edge, name)!r}, expected a node in 0..{last}')
         if edge.source >= edge.target:
-            raise PolicyError(f'{where} runs from node {edge.source} to {edge.target}: a cycle; edges lead to later nodes')
+            raise PolicyError(
+                f'{where} runs from node {edge.source} to {edge.target}: a cycle; edges lead to later nodes'
+            )
         if edge.target < NUM_INPUTS:
             raise PolicyError(f'{where}.target is {edge.target}, an input node; targets are {NUM_INPUTS}..{last}')
-        if edge.operation not in OPERATIONS:
+        if edge.operation not in tuple(OPERATIONS):
             raise PolicyError(f'{where}.operation is {edge.operation!r}, known are {sorted(OPERATIONS)}')
-        if not isinstance(edge.strength, (int, float)) or not math.isfinite(edge.strength):
+        number = isinstance(edge.strength, (int, float)) and not isinstance(edge.strength, bool)
+        if not number or not abs(edge.strength) <= _LARGEST:  # NaN compares false
             raise PolicyError(f'{where}.strength is {edge.strength!r}, expected a finite number')
         if OPERATIONS[edge.operation].growth == 'power' and edge.strength <= -1:
             raise PolicyError(f'{where}.strength is {edge.strength}, but {edge.operation} needs more than -1')
@@ -127,21 +136,29 @@ class Policy:
                 'search again or convert the file'
             )
         _check_fields(data, cls, {'num_frames', 'num_nodes', 'edges'}, where)
-        if not isinstance(data['edges'], (list, tuple)):
-            raise PolicyError(f'{where}: edges is a {type(data["edges"]).__name__}, expected a list')
+        for name in ('edges', 'operations'):
+            if not isinstance(data.setdefault(name, ()), (list, tuple)):
+                raise PolicyError(f'{where}: {name} is a {type(data[name]).__name__}, expected a list')
         edges = []
         for position, edge in enumerate(data.pop('edges')):
             _check_fields(edge, PolicyEdge, set(PolicyEdge.__dataclass_fields__), f'{where}: edges[{position}]')
             edges.append(PolicyEdge(**edge))
-        data['operations'] = tuple(data.get('operations', ()))
+        data['operations'] = tuple(data['operations'])
         try:
             return cls(edges=tuple(edges), **data)
         except PolicyError as error:
             raise PolicyError(f'{where}: {error}') from None
 
     def save(self, path: str | Path) -> None:
-        """Write the policy as JSON."""
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        """Write the policy as JSON.
+
+        Raises:
+            PolicyError: if ``origin``, the one free field, holds what JSON cannot, such as NaN or an object.
+        """
+        try:
+            text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise PolicyError(f'{path}: origin cannot be written as JSON: {error}') from error
         Path(path).write_text(text + '\n', encoding='utf-8')
 
     @classmethod

@@ -24,9 +24,7 @@ class PolicyClip(nn.Module):
         images (B, C, H, W) -> clip (B, T*C, H, W).
     """
 
-    def __init__(
-        self, policy: Policy, mean: Sequence[float] | None = None, std: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, policy: Policy, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> None:
         super().__init__()
         self.policy = policy
         self.transform = FrameTransform(policy.num_frames, policy.ramp, policy.padding, mean, std, policy.seed)

@@ -1,5 +1,6 @@
 """The search spaces: the table of operations and the named selections of its rows."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -77,6 +78,8 @@ def build_space(
 def _with_range(operation: Operation, bounds: Sequence[float] | None) -> Operation:
     if bounds is None or operation.is_identity:
         return operation
+    if len(bounds) != 2:
+        raise ValueError(f'the range of {operation.name} must be (low, high), got {tuple(bounds)}')
     low, high = bounds
     if not -float('inf') < low <= high < float('inf') or (operation.growth == 'power' and low <= -1):
         raise ValueError(
@@ -87,5 +90,8 @@ def _with_range(operation: Operation, bounds: Sequence[float] | None) -> Operati
 
 
 def draw_index(source: int, operation: str) -> int:
-    """Number that tells the draws of a cell's random operations apart, the same for a cell and its policy."""
-    return source * len(OPERATIONS) + list(OPERATIONS).index(operation)
+    """Number that tells the draws of a cell's random operations apart, the same for a cell and its policy.
+
+    It depends on nothing but its arguments: a policy predicts the same after the table has got new rows.
+    """
+    return zlib.crc32(f'{source} {operation}'.encode())

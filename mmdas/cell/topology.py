@@ -53,13 +53,19 @@ def evaluate(
         edge_output: ``edge_output(position, frames of the source)`` -> what the edge adds to its target.
         num_nodes: intermediate nodes.
         reduction: ``'mean'`` keeps the brightness of the image; ``'sum'`` doubles it with every node of two edges.
+
+    Raises:
+        ValueError: if no edge ends in a node that the output depends on.
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {reduction!r}')
     output = NUM_INPUTS + num_nodes - 1
-    nodes = {node: frames for node in range(NUM_INPUTS)}
+    nodes = dict.fromkeys(range(NUM_INPUTS), frames)
     for target in sorted(needed_nodes(edges, output) - set(nodes)):
-        terms = [edge_output(position, nodes[edges[position][0]]) for position in incoming(edges, target)]
+        positions = incoming(edges, target)
+        if not positions:
+            raise ValueError(
+                f'no edge ends in node {target}, which the clip depends on; keep at least one of its edges'
+            )
+        terms = [edge_output(position, nodes[edges[position][0]]) for position in positions]
         total = sum(terms[1:], start=terms[0])
         nodes[target] = total / len(terms) if reduction == 'mean' else total
     return nodes[output]

@@ -22,7 +22,8 @@ def reference_frame(num_frames: int) -> int:
 
 def frame_offsets(num_frames: int) -> Tensor:
     """Signed distances d(t) = t - T//2 of all frames from the reference frame, shape (T,), float32."""
-    return torch.arange(num_frames, dtype=torch.float32) - reference_frame(num_frames)
+    reference = reference_frame(num_frames)
+    return torch.arange(num_frames, dtype=torch.float32) - reference
 
 
 def repeat_image(images: Tensor, num_frames: int) -> Tensor:
@@ -36,10 +37,10 @@ def clip_to_frames(clip: Tensor, num_frames: int) -> Tensor:
     """(B, T*C, H, W) -> (B*T, C, H, W).
 
     Raises:
-        ValueError: if the channels do not divide into ``num_frames`` frames.
+        ValueError: if ``num_frames`` is below 1 or the channels do not divide into so many frames.
     """
     batch, channels = clip.shape[:2]
-    if channels % num_frames:
+    if num_frames < 1 or channels % num_frames:
         raise ValueError(
             f'a clip of {channels} channels does not divide into num_frames={num_frames} frames; set num_frames of '
             'data_preprocessor, backbone and heads from one variable'

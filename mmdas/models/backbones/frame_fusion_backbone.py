@@ -65,63 +65,89 @@ def build_frame_fusion_backbone(
     num_frames: int,
     fusion: Mapping | None = None,
     stages: Sequence[int] | Sequence[str] | None = None,
+    pretrained: str | None = None,
 ) -> nn.Module:
     """Any backbone of MMSegmentation or MMPretrain with residual blocks, made to fuse the frames of a clip.
 
     The result *is* the host's backbone, with hooks at its convolutions and the fusion modules beside its own under the
     name ``fusion``: all its keys, methods and options stay as they are, and a checkpoint of the plain backbone loads
-    with only the fusion's parameters missing. With one frame there is nothing to fuse and the backbone stays plain.
+    with only the fusion's parameters missing. With one frame there is nothing to fuse and the backbone computes what
+    the plain one does.
 
     Args:
         backbone: config of the host's backbone (or the module, which is changed).
         num_frames: T >= 1.
         fusion: config of the fusion module without channels and frames, such as ``dict(type='mmdas.GateShiftFuse')``;
             None processes the frames independently.
-        stages: positions of the stages that fuse, or paths of the convolutions at which to fuse in a backbone
-            without known residual blocks; None takes every residual block.
+        stages: positions, among the stages with residual blocks, of those that fuse; or paths of the convolutions at
+            which to fuse in a backbone without known residual blocks; None takes every residual block.
+        pretrained: passed on to the host's config. MMSegmentation's segmentors set it here when theirs is set.
 
     Shape:
         the backbone's input becomes (B, T*C, H, W); its outputs are (B*T, C', h, w).
 
     Raises:
-        ValueError: if the backbone has no place for fusion or no such stage.
+        ValueError: if the backbone has no place for fusion or no such stage; in ``forward`` if the clip has another
+            number of frames.
     """
-    host = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
     if num_frames < 1:
         raise ValueError(f'backbone.num_frames must be at least 1, got {num_frames}')
+    if pretrained is not None:
+        backbone = {**backbone, 'pretrained': pretrained}
+    host = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+    if hasattr(host, 'num_frames'):
+        raise ValueError(f'{type(host).__name__} already takes clips; wrap a backbone only once')
     host.num_frames = num_frames
-    if num_frames == 1:
-        return host
-    channels = next(module for module in host.modules() if isinstance(module, nn.Conv2d)).in_channels
-    if fusion is not None:
-        named = stages is not None and all(isinstance(stage, str) for stage in stages) and len(stages) > 0
-        sites = named_sites(host, stages) if named else find_sites(host, stages)
-        _add_fusion(host, sites, fusion, num_frames)
+    channels = _image_channels(host)
+    if num_frames > 1 and fusion is not None:
+        _add_fusion(host, _sites(host, stages), fusion)
     host.register_forward_pre_hook(_SplitClip(num_frames, channels))
     return host
 
 
-def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping, num_frames: int) -> None:
-    if hasattr(host, 'fusion'):
-        raise ValueError(f'{type(host).__name__} already has an attribute "fusion"; wrap a backbone only once')
+def _sites(host: nn.Module, stages: Sequence[int] | Sequence[str] | None) -> list[Site]:
+    named = bool(stages) and all(isinstance(stage, str) for stage in stages)
+    return named_sites(host, stages) if named else find_sites(host, stages)
+
+
+def _image_channels(host: nn.Module) -> int:
+    """Channels of an image, which the first convolution knows; the few hosts without one take RGB."""
+    return next((module.in_channels for module in host.modules() if isinstance(module, nn.Conv2d)), 3)
+
+
+def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None:
+    if fusion.get('num_frames', host.num_frames) != host.num_frames:
+        raise ValueError(
+            f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {host.num_frames}; leave '
+            'it out of the fusion'
+        )
+    before = _placement(fusion) == 'before_first_conv'
     modules = FusionModules()
     for site in sites:
-        placement = _placement(fusion)
-        path = site.first if placement == 'before_first_conv' else site.last
+        path = site.first if before else site.last
         conv = host.get_submodule(path)
-        channels = conv.in_channels if placement == 'before_first_conv' else conv.out_channels
-        module = MODELS.build({**fusion, 'channels': channels, 'num_frames': num_frames})
+        module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, host.num_frames)
         modules[path.replace('.', '_')] = module
-        if placement == 'before_first_conv':
+        if before:
             conv.register_forward_pre_hook(_FuseInput(module))
         else:
             conv.register_forward_hook(_FuseOutput(module))
     host.fusion = modules
 
 
+def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int) -> nn.Module:
+    try:
+        return MODELS.build({**fusion, 'channels': channels, 'num_frames': num_frames})
+    except ValueError as error:
+        raise ValueError(f'no fusion at {path} of the backbone: {error}') from error
+
+
 def _placement(fusion: Mapping) -> str:
     module = fusion['type'] if isinstance(fusion['type'], type) else MODELS.get(fusion['type'])
     placement = getattr(module, 'placement', None)
     if placement not in PLACEMENTS:
-        raise ValueError(f'fusion type {fusion["type"]} should have a placement of {PLACEMENTS}, got {placement!r}')
+        raise ValueError(
+            f"fusion type {fusion['type']!r} should be a registered module such as 'mmdas.GateShift' with a placement "
+            f'of {PLACEMENTS}, got {placement!r}'
+        )
     return placement

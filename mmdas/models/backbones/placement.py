@@ -26,13 +26,16 @@ class Site:
 def block_convs(block: nn.Module) -> tuple[str, str] | None:
     """Paths of the first and the last convolution within a residual block, None for any other module.
 
-    Known are blocks of the ResNet kind (``conv1``, ``conv2`` and perhaps ``conv3``; ResNeXt and HRNet use them too),
-    ConvNeXt's (whose only spatial convolution is the depthwise one before the norm) and MobileNetV2's inverted
-    residuals, of which only those with a shortcut count.
+    Known are blocks of the ResNet kind (``conv1`` to ``conv2`` or ``conv3``, with anything between, such as a
+    deformable convolution; ResNeXt, RegNet, Res2Net, ResNeSt and HRNet use them too), ConvNeXt's (whose only spatial
+    convolution is the depthwise one before the norm) and MobileNetV2's inverted residuals, of which only those with a
+    shortcut count.
     """
-    if _has_convs(block, 'conv1', 'conv2'):
-        return 'conv1', 'conv3' if _has_convs(block, 'conv3') else 'conv2'
-    if _has_convs(block, 'depthwise_conv'):
+    # The stem of HRNet and the layers of DenseNet have conv1 and conv2 as well, but no shortcut to downsample.
+    if hasattr(block, 'downsample') and _is_conv(block, 'conv1'):
+        last = next((name for name in ('conv3', 'conv2') if _is_conv(block, name)), None)
+        return ('conv1', last) if last else None
+    if _is_conv(block, 'depthwise_conv'):
         return 'depthwise_conv', 'depthwise_conv'
     inner = getattr(block, 'conv', None)
     if getattr(block, 'use_res_connect', False) and isinstance(inner, nn.Sequential):
@@ -45,7 +48,7 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
 
     Args:
         backbone: the host's backbone.
-        stages: positions in the list of the backbone's stages; None takes all.
+        stages: positions in the list of the backbone's stages that have residual blocks; None takes all.
 
     Raises:
         ValueError: if there is no residual block, or no such stage.
@@ -87,5 +90,5 @@ def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[Site]:
     return [Site(path, path) for path in paths]
 
 
-def _has_convs(module: nn.Module, *names: str) -> bool:
-    return all(isinstance(getattr(module, name, None), nn.Conv2d) for name in names)
+def _is_conv(module: nn.Module, name: str) -> bool:
+    return isinstance(getattr(module, name, None), nn.Conv2d)

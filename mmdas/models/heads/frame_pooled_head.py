@@ -40,7 +40,7 @@ class _PooledCalls:
     def _per_frame(self, value: Any, inputs: Any) -> Any:
         """Pooled predictions of an earlier head of a cascade, repeated for every frame."""
         num_frames = self.head.temporal_pooling.num_frames
-        if torch.is_tensor(value) and value.shape[0] * num_frames == first_tensor(inputs).shape[0]:
+        if torch.is_tensor(value) and value.ndim and value.shape[0] * num_frames == first_tensor(inputs).shape[0]:
             return value.repeat_interleave(num_frames, dim=0)
         return value
 
@@ -74,9 +74,10 @@ def pool_head(head: Mapping | nn.Module, num_frames: int, pooling: str, channels
         raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
     host.num_frames = num_frames
     host.temporal_pooling = TemporalPooling(num_frames, pooling, getattr(host, channels_of, None))
+    calls = _PooledCalls(host)
+    host.loss, host.predict = calls.loss, calls.predict
     if num_frames > 1:
-        calls = _PooledCalls(host)
-        host.forward, host.loss, host.predict = calls.forward, calls.loss, calls.predict
+        host.forward = calls.forward
     return host
 
 

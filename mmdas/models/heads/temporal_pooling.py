@@ -33,15 +33,15 @@ class TemporalPooling(nn.Module):
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.num_frames = num_frames
         self.mode = mode
-        if mode == 'attention':
-            if not channels:
-                raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
-            self.score = nn.Linear(channels, 1)
-            self.init_weights()
+        if mode == 'attention' and not channels:
+            raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
+        # One frame needs no weight, and parameters that no loss reaches stop distributed training.
+        self.score = nn.Linear(channels, 1) if mode == 'attention' and num_frames > 1 else None
+        self.init_weights()
 
     def init_weights(self) -> None:
         """Equal weights for all frames."""
-        if self.mode == 'attention':
+        if self.score is not None:
             nn.init.zeros_(self.score.weight)
             nn.init.zeros_(self.score.bias)
 

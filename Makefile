@@ -1,0 +1,45 @@
+# make demo   the main job on an embedded data set: make it, search, train, test, compare (under 10 minutes on 2 cores)
+# make test   lint and tests
+#
+# Both install what they need: into the active virtual environment, or into .venv, which they make if none is active.
+# PYTHON is the interpreter that .venv is made with: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+
+ifeq ($(strip $(VIRTUAL_ENV)),)
+ENV := .venv
+else
+ENV := $(VIRTUAL_ENV)
+endif
+RUN := $(ENV)/bin/python
+# In the environment, so that a new environment is an installation that is still to be made.
+STAMP := $(ENV)/.mmdas-installed
+
+.PHONY: demo test lint install clean
+
+demo: $(STAMP)
+	$(RUN) tools/demo.py
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(STAMP)
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+install: $(STAMP)
+
+$(STAMP): setup.py pyproject.toml | $(RUN)
+	$(RUN) tools/check_env.py --before-install
+	$(RUN) -m pip install -e '.[tests]'
+	touch $@
+
+# Never a prerequisite that is out of date: the active environment's interpreter is there, .venv's is made once.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "mmdas needs Python 3.10 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+# What a build or a test leaves; not .venv, runs (work_dirs) and data. mmdas/.mim belongs to the installation.
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache
+	find mmdas tools tests configs -name __pycache__ -type d -prune -exec rm -rf {} +

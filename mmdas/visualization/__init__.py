@@ -1,0 +1,16 @@
+"""Pictures of clips, cells, policies and predictions: matplotlib figures without any global state."""
+
+from .clip_figure import clip_to_images, draw_clips
+from .mixture_figure import draw_mixtures
+from .policy_figure import draw_policy, save_policy_figure
+from .prediction_figure import draw_predictions, labels_to_colours
+
+__all__ = [
+    'clip_to_images',
+    'draw_clips',
+    'draw_mixtures',
+    'draw_policy',
+    'draw_predictions',
+    'labels_to_colours',
+    'save_policy_figure',
+]

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from mmdas.cell import OPERATIONS, SPACES, build_space, get_operation
+from mmdas.cell.search_space import draw_index
+
+
+def test_paper_space_has_the_ranges_of_the_authors() -> None:
+    ranges = {operation.name: (operation.low, operation.high) for operation in build_space('paper')}
+    assert ranges == {
+        'identity': (0, 0),
+        'translate_x': (-0.12, 0.12),
+        'translate_y': (-0.12, 0.12),
+        'rotate': (-20, 20),
+        'scale': (-0.3, 0.3),
+    }
+
+
+def test_large_space_holds_the_whole_table_and_the_paper_space() -> None:
+    assert SPACES['large'] == tuple(OPERATIONS)
+    assert set(SPACES['paper']) < set(SPACES['large'])
+
+
+@pytest.mark.parametrize('name', OPERATIONS)
+def test_zero_strength_leaves_the_image_unchanged(name: str) -> None:
+    images = torch.rand(2, 3, 9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    changed = get_operation(name).function(images, torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(changed, images, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize('name', [name for name in OPERATIONS if name != 'identity'])
+def test_highest_strength_changes_the_image_two_steps_away(name: str) -> None:
+    images = torch.rand(2, 3, 19, 17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    operation = get_operation(name)
+    strength = torch.tensor(operation.high, dtype=torch.float64)
+    changed = operation.function(images, operation.magnitude(strength, torch.full((2,), 2.0)))
+    assert changed.shape == images.shape
+    assert (changed - images).abs().amax(dim=(1, 2, 3)).min() > 1e-3
+
+
+def test_space_keeps_the_order_of_its_names() -> None:
+    assert [operation.name for operation in build_space(['scale', 'identity'])] == ['scale', 'identity']
+
+
+def test_ranges_replace_those_of_the_table_alone() -> None:
+    narrow = build_space('paper', {'rotate': (-5, 10)})
+    assert [(operation.low, operation.high) for operation in narrow if operation.name == 'rotate'] == [(-5, 10)]
+    assert [operation for operation in narrow if operation.name != 'rotate'] == [
+        operation for operation in build_space('paper') if operation.name != 'rotate'
+    ]
+    assert get_operation('rotate').high == 20
+
+
+@pytest.mark.parametrize('space', ['huge', ['rotate', 'twist'], ['rotate', 'rotate'], []])
+def test_unusable_space_is_refused(space) -> None:
+    with pytest.raises(ValueError, match='space|unknown operation'):
+        build_space(space)
+
+
+@pytest.mark.parametrize(
+    ('ranges', 'message'),
+    [
+        ({'twist': (0, 1)}, 'twist'),
+        ({'noise': (0, 0.1)}, 'noise'),  # of the table, but not of the space
+        ({'rotate': (5, -5)}, 'rotate.*low <= high'),
+        ({'rotate': (0, float('inf'))}, 'rotate.*finite'),
+        ({'rotate': (float('nan'), 5)}, 'rotate.*finite'),
+        ({'rotate': (5,)}, r'rotate.*\(low, high\)'),
+        ({'scale': (-1, 0.5)}, 'scale.*low > -1'),
+    ],
+)
+def test_unusable_range_is_refused_by_name(ranges: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_space('paper', ranges)
+
+
+def test_draws_of_different_sources_and_operations_are_told_apart() -> None:
+    numbers = {draw_index(source, name) for source in range(12) for name in OPERATIONS}
+    assert len(numbers) == 12 * len(OPERATIONS)
+
+
+def test_draws_stay_the_same_between_releases() -> None:
+    assert draw_index(0, 'noise') == 153624110  # a policy file written today predicts the same tomorrow
