@@ -74,14 +74,6 @@ def is_found(module: str) -> bool:
         return False
 
 
-def is_found(module: str) -> bool:
-    """Whether a module exists; finding an inner one imports the package around it, which may fail."""
-    try:
-        return find_spec(module) is not None
-    except Exception:
-        return False
-
-
 def nvidia_gpu_present() -> bool:
     """Whether this machine has an NVIDIA GPU with a driver, whatever torch thinks."""
     if Path('/proc/driver/nvidia/version').exists():
@@ -92,7 +84,6 @@ def nvidia_gpu_present() -> bool:
 
 def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Result:
     """Whether the interpreter is new enough."""
-    """Whether the interpreter is new enough."""
     text = f'Python {".".join(map(str, version))} ({sys.executable})'
     if version < MINIMUM_PYTHON:
         return Result('FAIL', f'{text}: mmdas needs 3.10 or newer', 'rm -rf .venv && make install PYTHON=python3.11')
@@ -100,7 +91,6 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Result:
 
 
 def check_torch() -> Result:
-    """Whether torch imports, and uses the GPU where there is one."""
     """Whether torch imports, and uses the GPU where there is one."""
     error = import_error('torch')
     if error is not None:
@@ -122,13 +112,11 @@ def check_torch() -> Result:
 
 def check_torchvision() -> Result:
     """Whether torchvision was made for this torch: each release is, for one."""
-    """Whether torchvision was made for this torch: each release is, for one."""
     remedy = f'{PIP} install --force-reinstall torch torchvision'
     error = import_error('torchvision.ops')
     version, torch_version = version_of('torchvision'), version_of('torch')
-    wanted = (
-        [line for line in (metadata.requires('torchvision') or []) if re.match(r'torch\b', line)] if version else []
-    )
+    requirements = (metadata.requires('torchvision') or []) if version else []
+    wanted = [line for line in requirements if re.match(r'torch(?![\w-])', line)]
     text = f'torchvision {version} with torch {torch_version}'
     if error is not None:
         return Result('FAIL', f'{text}: {error}', remedy)
@@ -175,7 +163,8 @@ def import_remedy(error: str) -> str:
     """Command against a failed import of a toolbox."""
     classic = installed(name for _, names in TOOLBOXES.values() for name in names)
     if not classic:
-        return f'{PIP} install --upgrade {" ".join(maintained for maintained, _ in TOOLBOXES.values())}'
+        upgrade = f'{PIP} install --upgrade {" ".join(maintained for maintained, _ in TOOLBOXES.values())}'
+        return upgrade if error.startswith('AssertionError') else f'mend the lines above first, then {upgrade}'
     asked = re.search(r'install (mm\w+)\s*(>=?\d[\w.]*)\s*,\s*(<=?\d[\w.]*\w)', error)
     if asked:
         tool = MIM if asked[1] == 'mmcv' else PIP
@@ -188,7 +177,6 @@ def import_remedy(error: str) -> str:
 
 
 def check_mmcv_ops() -> Result:
-    """Whether mmcv has its compiled operators, and whether that matters."""
     """Whether mmcv has its compiled operators, and whether that matters."""
     if not is_found('mmcv'):
         return Result('warn', 'mmcv ops: no mmcv')
@@ -203,7 +191,6 @@ def check_mmcv_ops() -> Result:
 
 def check_pkg_resources() -> Result:
     """Whether pkg_resources is there for those who import it."""
-    """Whether pkg_resources is there for those who import it."""
     if is_found('pkg_resources'):
         return Result('ok', 'pkg_resources is there')
     if installed(TOOLBOXES['mmengine'][1]):
@@ -213,7 +200,6 @@ def check_pkg_resources() -> Result:
 
 
 def check_opencv() -> Result:
-    """Whether cv2 imports and comes from one distribution."""
     """Whether cv2 imports and comes from one distribution."""
     present = installed(OPENCV)
     text = ' and '.join(f'{name} {version_of(name)}' for name in present) or 'opencv-python: not installed'
@@ -229,7 +215,6 @@ def check_opencv() -> Result:
 
 
 def check_mmdas() -> Result:
-    """Whether mmdas imports and its configs are installed."""
     """Whether mmdas imports and its configs are installed."""
     error = import_error('mmdas')
     if error is not None:
@@ -259,7 +244,6 @@ def check_before_install() -> Result:
 
 
 def environment_checks() -> list[Callable[[], Result]]:
-    """All checks, in the order of what depends on what."""
     """All checks, in the order of what depends on what."""
     return [
         check_python,

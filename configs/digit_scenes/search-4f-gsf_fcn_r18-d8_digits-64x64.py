@@ -1,15 +1,9 @@
 # Search of the transformations; ends with policy.json in the work directory.
-_base_ = ['./repeat-4f-gsf_fcn_r18-d8_digits-64x64.py']
-num_frames = 4
+_base_ = ['./repeat-4f-gsf_fcn_r18-d8_digits-64x64.py', '../_base_/search.py']
 max_iters = 150
 model = dict(
     data_preprocessor=dict(
-        cell=dict(
-            type='mmdas.DASCell',
-            space='paper',
-            share_strength=True,
-            ranges=dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-15, 15), scale=(-0.15, 0.15)),
-        )
+        cell=dict(type='mmdas.DASCell', space='paper', share_strength=True, ranges={{_base_.half_ranges}})
     )
 )
 train_dataloader = dict(
@@ -22,27 +16,21 @@ train_cfg = dict(
     type='mmdas.IterBasedSearchLoop',
     max_iters=max_iters,
     warmup_iters=50,
-    val_interval=10000,
+    val_interval=10 * max_iters,
     policy_dataloader=dict(
         batch_size=16,
         num_workers=0,
         sampler=dict(type='InfiniteSampler', shuffle=True),
-        dataset=dict(
-            type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}
-        ),
+        dataset=dict(type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}),
     ),
-    selection=dict(type='mmdas.PerturbationSelection', num_batches=1, tune=1),
+    selection=dict(type='mmdas.PerturbationSelection', num_batches=2, tune=2),
     criterion='loss',
 )
 optim_wrapper = dict(
     _delete_=True,
     constructor='mmdas.SearchOptimWrapperConstructor',
-    weights=dict(
-        type='OptimWrapper',
-        optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),
-        clip_grad=dict(max_norm=5),
-    ),
-    policy=dict(optimizer=dict(type='Adam', lr=3e-3, betas=(0.5, 0.999), weight_decay=1e-3)),
+    weights={{_base_.optim_wrapper}},
+    policy=dict(optimizer={{_base_.quick_policy_optimizer}}),
 )
 param_scheduler = dict(
     _delete_=True,
@@ -50,8 +38,4 @@ param_scheduler = dict(
     policy=[],
 )
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))
-custom_hooks = [
-    dict(type='mmdas.LabelCheckHook'),
-    dict(type='mmdas.SearchProgressHook'),
-    dict(type='mmdas.PolicyHook', interval=10),
-]
+custom_hooks = {{_base_.search_hooks}}

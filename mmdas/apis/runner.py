@@ -66,11 +66,12 @@ def load_config(
     Returns:
         The config, with ``work_dir`` and ``launcher`` set.
     """
-    os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg = Config.fromfile(path)
     drop_own_scope(cfg)
     cfg.merge_from_dict(cfg_options or {})
     cfg.launcher = launcher
+    if launcher != 'none':
+        os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     return cfg
 

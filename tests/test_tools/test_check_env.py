@@ -95,7 +95,7 @@ def test_torch_that_does_not_import_fails_with_the_reason(check_env, pretend):
 )
 def test_torchvision_must_fit_torch(check_env, pretend, monkeypatch, torch, wanted, error, status):
     pretend({'torch': torch, 'torchvision': '0.24.0'}, errors={'torchvision.ops': error})
-    monkeypatch.setattr(metadata, 'requires', lambda name: ['numpy', wanted, "torch-extras; extra == 'x'"])
+    monkeypatch.setattr(metadata, 'requires', lambda name: ['numpy', "torch-extras==1; extra == 'x'", wanted])
     result = check_env.check_torchvision()
     assert result.status == status
     assert (error or 'torchvision 0.24.0') in result.text

@@ -86,7 +86,9 @@ def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[Site]:
     for path in paths:
         if not isinstance(modules.get(path), nn.Conv2d):
             found = type(modules[path]).__name__ if path in modules else 'nothing'
-            raise ValueError(f'{type(backbone).__name__}.{path} should be a convolution to fuse frames at, found {found}')
+            raise ValueError(
+                f'{type(backbone).__name__}.{path} should be a convolution to fuse frames at, found {found}'
+            )
     return [Site(path, path) for path in paths]
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+from mmpretrain.models.heads import MultiTaskHead
 from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import pool_head
+from .frame_pooled_head import build_head, pool_head
 
 
 @MODELS.register_module(name='TemporalPoolingClsHead')
@@ -17,13 +18,16 @@ def build_temporal_pooling_cls_head(head: Mapping | nn.Module, num_frames: int, 
 
     Args:
         head: config of the head, or the module, which is changed.
-        num_frames: T >= 1; with one frame the head stays plain.
+        num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
 
     Shape:
         features (B*T, C) -> scores (B, K).
 
     Raises:
-        ValueError: for an unknown pooling, or as soon as frames and images do not fit.
+        ValueError: for an unknown pooling, a head of several tasks, or as soon as frames and images do not fit.
     """
-    return pool_head(head, num_frames, pooling, channels_of='num_classes')
+    host = build_head(head)
+    if isinstance(host, MultiTaskHead):
+        raise ValueError('MultiTaskHead picks images for each task itself and cannot pool frames; use one head a model')
+    return pool_head(host, num_frames, pooling, channels_of='num_classes')

@@ -57,11 +57,16 @@ class _PooledCalls:
                 )
 
 
-def pool_head(head: Mapping | nn.Module, num_frames: int, pooling: str, channels_of: str) -> nn.Module:
-    """The head itself, pooling its per-frame predictions over time before loss and prediction.
+def build_head(head: Mapping | nn.Module) -> nn.Module:
+    """The head of a config; a module passes."""
+    return head if isinstance(head, nn.Module) else MODELS.build(head)
+
+
+def pool_head(host: nn.Module, num_frames: int, pooling: str, channels_of: str) -> nn.Module:
+    """Change a head so that it pools its per-frame predictions over time before loss and prediction.
 
     Args:
-        head: config of the head, or the module, which is changed.
+        host: the head.
         num_frames: T >= 1.
         pooling: mode of :class:`TemporalPooling`.
         channels_of: attribute of the head with the number of classes of its predictions.
@@ -69,7 +74,6 @@ def pool_head(head: Mapping | nn.Module, num_frames: int, pooling: str, channels
     Raises:
         ValueError: for an unknown mode or a head that already pools.
     """
-    host = head if isinstance(head, nn.Module) else MODELS.build(head)
     if hasattr(host, 'temporal_pooling'):
         raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
     host.num_frames = num_frames

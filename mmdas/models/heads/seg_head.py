@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from mmseg.models.decode_heads import PointHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import pool_head
+from .frame_pooled_head import build_head, pool_head
 
 
 @MODELS.register_module(name='TemporalPoolingHead')
@@ -17,13 +19,20 @@ def build_temporal_pooling_head(head: Mapping | nn.Module, num_frames: int, pool
 
     Args:
         head: config of the head, or the module, which is changed.
-        num_frames: T >= 1; with one frame the head stays plain.
+        num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
 
     Shape:
         features (B*T, C, h, w) -> logits (B, K, h, w).
 
     Raises:
-        ValueError: for an unknown pooling, or as soon as frames and images do not fit.
+        ValueError: for an unknown pooling, a head whose ``forward`` does not return a map of logits, or as soon as
+            frames and images do not fit.
     """
-    return pool_head(head, num_frames, pooling, channels_of='out_channels')
+    host = build_head(head)
+    if not isinstance(host, BaseDecodeHead) or isinstance(host, PointHead):
+        raise ValueError(
+            f'TemporalPoolingHead pools maps of logits, but {type(host).__name__} predicts something else (such as '
+            'masks of queries, or points); use a decode head that returns one map'
+        )
+    return pool_head(host, num_frames, pooling, channels_of='out_channels')

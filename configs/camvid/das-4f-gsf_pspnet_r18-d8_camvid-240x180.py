@@ -1,0 +1,3 @@
+# Training with the searched policy; run the search first.
+_base_ = ['./repeat-4f-gsf_pspnet_r18-d8_camvid-240x180.py']
+model = dict(data_preprocessor=dict(policy='work_dirs/search-4f-gsf_pspnet_r18-d8_camvid-240x180/policy.json'))

@@ -1,0 +1,41 @@
+# Search of the transformations; ends with policy.json in the work directory.
+_base_ = ['./repeat-4f-gsf_pspnet_r18-d8_camvid-240x180.py', '../_base_/search.py']
+max_iters = 300
+model = dict(
+    data_preprocessor=dict(
+        cell=dict(type='mmdas.DASCell', space='paper', share_strength=True, ranges={{_base_.half_ranges}})
+    )
+)
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='mmdas.HoldoutDataset', part='weights', dataset={{_base_.train_dataloader.dataset}}
+    )
+)
+train_cfg = dict(
+    _delete_=True,
+    type='mmdas.IterBasedSearchLoop',
+    max_iters=max_iters,
+    warmup_iters=100,
+    val_interval=10 * max_iters,
+    policy_dataloader=dict(
+        batch_size=8,
+        num_workers=1,
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+        dataset=dict(type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}),
+    ),
+    selection=dict(type='mmdas.PerturbationSelection', num_batches=2, tune=2),
+    criterion='loss',
+)
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='mmdas.SearchOptimWrapperConstructor',
+    weights={{_base_.optim_wrapper}},
+    policy=dict(optimizer={{_base_.quick_policy_optimizer}}),
+)
+param_scheduler = dict(
+    _delete_=True,
+    weights=[dict(type='CosineAnnealingLR', T_max=max_iters, end=max_iters, eta_min=1e-3, by_epoch=False)],
+    policy=[],
+)
+default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))
+custom_hooks = {{_base_.search_hooks}}

@@ -1,0 +1,7 @@
+# Eight frames instead of four.
+_base_ = ['./das-4f-gsf_resnet18-quarter_cifar10-reduced.py']
+num_frames = 8
+data_preprocessor = dict(
+    num_frames=num_frames, policy='work_dirs/search-8f-gsf_resnet18-quarter_cifar10-reduced/policy.json'
+)
+model = dict(backbone=dict(num_frames=num_frames), head=dict(num_frames=num_frames))

@@ -1,0 +1,40 @@
+# Search of the transformations; ends with policy.json in the work directory.
+_base_ = ['./repeat-4f-gsf_resnet18-quarter_cifar10-reduced.py', '../_base_/search.py']
+max_epochs = 6
+data_preprocessor = dict(
+    cell=dict(type='mmdas.DASCell', space='paper', share_strength=True, ranges={{_base_.half_ranges}})
+)
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='mmdas.HoldoutDataset', part='weights', dataset={{_base_.train_dataloader.dataset}}
+    )
+)
+train_cfg = dict(
+    _delete_=True,
+    type='mmdas.EpochBasedSearchLoop',
+    max_epochs=max_epochs,
+    warmup_epochs=2,
+    val_interval=10 * max_epochs,
+    policy_dataloader=dict(
+        batch_size=64,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        dataset=dict(type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}),
+    ),
+    selection=dict(type='mmdas.PerturbationSelection', num_batches=4),
+    criterion='loss',
+)
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='mmdas.SearchOptimWrapperConstructor',
+    weights={{_base_.weights_optim_wrapper}},
+    policy=dict(optimizer={{_base_.quick_policy_optimizer}}),
+)
+param_scheduler = dict(
+    _delete_=True,
+    weights=[
+        dict(type='CosineAnnealingLR', T_max=max_epochs, end=max_epochs, eta_min=1e-3, convert_to_iter_based=True)
+    ],
+    policy=[],
+)
+custom_hooks = {{_base_.search_hooks}}

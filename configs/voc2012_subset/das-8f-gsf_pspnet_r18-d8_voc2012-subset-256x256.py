@@ -1,0 +1,11 @@
+# Eight frames instead of four.
+_base_ = ['./das-4f-gsf_pspnet_r18-d8_voc2012-subset-256x256.py']
+num_frames = 8
+model = dict(
+    data_preprocessor=dict(
+        num_frames=num_frames, policy='work_dirs/search-8f-gsf_pspnet_r18-d8_voc2012-subset-256x256/policy.json'
+    ),
+    backbone=dict(num_frames=num_frames),
+    decode_head=dict(num_frames=num_frames),
+    auxiliary_head=dict(num_frames=num_frames),
+)

@@ -1,0 +1,9 @@
+# Eight frames instead of four.
+_base_ = ['./repeat-4f-gsf_pspnet_r18-d8_voc2012-subset-256x256.py']
+num_frames = 8
+model = dict(
+    data_preprocessor=dict(num_frames=num_frames),
+    backbone=dict(num_frames=num_frames),
+    decode_head=dict(num_frames=num_frames),
+    auxiliary_head=dict(num_frames=num_frames),
+)

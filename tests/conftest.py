@@ -1,0 +1,36 @@
+"""Fixtures that all tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    """Every test starts from the same random numbers."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def data_root() -> Path:
+    """Folder of the real data sets; the test is skipped where it is absent."""
+    root = Path(__file__).parents[1] / 'data'
+    if not root.is_dir():
+        pytest.skip(f'the real data sets are not at {root}')
+    return root
+
+
+@pytest.fixture
+def mmseg_scope():
+    """Types without a prefix are MMSegmentation's."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+@pytest.fixture
+def mmpretrain_scope():
+    """Types without a prefix are MMPretrain's."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
