@@ -15,9 +15,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.config import Config
+
 import mmdas  # noqa: F401  makes the installed configs known
 from mmdas.cell import Policy
-from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'

@@ -30,4 +30,7 @@ def build_temporal_pooling_cls_head(head: Mapping | nn.Module, num_frames: int, 
     host = build_head(head)
     if isinstance(host, MultiTaskHead):
         raise ValueError('MultiTaskHead picks images for each task itself and cannot pool frames; use one head a model')
-    return pool_head(host, num_frames, pooling, channels_of='num_classes')
+    num_classes = getattr(host, 'num_classes', None)
+    if num_classes is None and isinstance(head, Mapping):  # some heads keep no number of what their config says
+        num_classes = head.get('num_classes')
+    return pool_head(host, num_frames, pooling, num_classes)

@@ -62,14 +62,14 @@ def build_head(head: Mapping | nn.Module) -> nn.Module:
     return head if isinstance(head, nn.Module) else MODELS.build(head)
 
 
-def pool_head(host: nn.Module, num_frames: int, pooling: str, channels_of: str) -> nn.Module:
+def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int | None) -> nn.Module:
     """Change a head so that it pools its per-frame predictions over time before loss and prediction.
 
     Args:
         host: the head.
         num_frames: T >= 1.
         pooling: mode of :class:`TemporalPooling`.
-        channels_of: attribute of the head with the number of classes of its predictions.
+        num_classes: K, channels of the predictions, where the mode needs it.
 
     Raises:
         ValueError: for an unknown mode or a head that already pools.
@@ -77,7 +77,7 @@ def pool_head(host: nn.Module, num_frames: int, pooling: str, channels_of: str) 
     if hasattr(host, 'temporal_pooling'):
         raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
     host.num_frames = num_frames
-    host.temporal_pooling = TemporalPooling(num_frames, pooling, getattr(host, channels_of, None))
+    host.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes)
     calls = _PooledCalls(host)
     host.loss, host.predict = calls.loss, calls.predict
     if num_frames > 1:

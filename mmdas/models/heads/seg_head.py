@@ -35,4 +35,4 @@ def build_temporal_pooling_head(head: Mapping | nn.Module, num_frames: int, pool
             f'TemporalPoolingHead pools maps of logits, but {type(host).__name__} predicts something else (such as '
             'masks of queries, or points); use a decode head that returns one map'
         )
-    return pool_head(host, num_frames, pooling, channels_of='out_channels')
+    return pool_head(host, num_frames, pooling, host.out_channels)

@@ -168,7 +168,8 @@ def test_checkpoint_of_the_plain_backbone_misses_only_the_fusion(host, fusion):
         f'fusion.{name}' for name, _ in backbone.fusion.named_buffers() if 'running' in name
     }
     assert (len(result.missing_keys) == 0) == (fusion == 'mmdas.TemporalShift')
-    assert all(torch.equal(backbone.state_dict()[name], value) for name, value in plain.state_dict().items())
+    state = backbone.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in plain.state_dict().items())
 
 
 @pytest.mark.parametrize('key', ['init_cfg', 'pretrained'])

@@ -1,5 +1,5 @@
 # Search of the transformations; ends with policy.json in the work directory.
-_base_ = ['./repeat-4f-gsf_fcn_r18-d8_digits-64x64.py', '../_base_/search.py']
+_base_ = ['./repeat-4f-gsf_fcn_r18-d4_digits-64x64.py', '../_base_/search.py']
 max_iters = 150
 model = dict(
     data_preprocessor=dict(
