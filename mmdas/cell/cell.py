@@ -127,13 +127,13 @@ class DASCell(nn.Module):
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
             if not self.share_strength:
-                transformed.clear()  # no other edge needs these frames
+                transformed.clear()  # other edges have other strengths
             position = positions[index]
             row = 0 if self.share_strength else position
             source = canonical_source(self.edges[position][0])
             output = torch.zeros_like(source_frames)
             for column in (column for column, active in enumerate(used[position]) if active):
-                key = (source, row, column)  # edges that share a strength share the transformed frames
+                key = (source, column)  # edges that share their strengths share the transformed frames
                 if key not in transformed:
                     transformed[key] = self._transform_frames(source_frames, source, column, strengths[row, column])
                 output = output + weights[position, column] * transformed[key]

@@ -145,11 +145,9 @@ def test_half_precision_images_keep_their_type_and_place(name: str, dtype: torch
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('name', OPERATIONS)
+@pytest.mark.parametrize('name', [name for name in OPERATIONS if name != 'equalize'])  # torchvision's needs values
 def test_frames_need_no_wait_for_the_device(name: str, training: bool) -> None:
     """Tensors of the meta device have no values: code that reads one fails."""
-    if name == 'equalize':
-        pytest.skip('its histogram does not run on the meta device')
     transform = FrameTransform(3, mean=MEAN, std=STD).train(training).to('meta')
     frames = torch.rand(3, 2, 3, 9, 13, device='meta')
     assert transform(frames, get_operation(name), torch.tensor(0.1, device='meta')).shape == frames.shape

@@ -198,6 +198,7 @@ def test_random_policy_has_two_edges_into_every_node(seed: int) -> None:
 
 def test_random_policy_is_drawn_by_its_seed() -> None:
     assert Policy.random(4, seed=3) == Policy.random(4, seed=3)
+    assert Policy.random(4, seed=3).seed == 3
     assert len({Policy.random(4, seed=seed).edges for seed in range(20)}) == 20
 
 

@@ -19,9 +19,9 @@ from mmdas.datasets import DigitScenesDataset
 
 SPLITS = ('train', 'val')
 VAL_FRACTION = 0.2  # of the digits, not of the scenes
-DIGIT_SIDE = (0.32, 0.62)  # of the scene's side: 20 to 40 pixels of 64
-ROTATION = 40.0  # degrees, both ways
-CONTRAST = (80.0, 150.0)  # distance in RGB, towards the bright side, from what lies under the digit
+DIGIT_SIDE = (0.45, 0.7)  # of the scene's side: 22 to 34 pixels of 48
+ROTATION = 30.0  # degrees, both ways
+CONTRAST = (100.0, 170.0)  # distance in RGB, towards the bright side, from what lies under the digit
 INK_THRESHOLD = 0.45  # of full ink; the label's edge
 
 
@@ -52,14 +52,14 @@ def load_split(seed: int) -> dict[str, Digits]:
 def draw_texture(rng: np.random.Generator, size: int) -> np.ndarray:
     """Smooth random colours with stripes across: (size, size, 3), about 0 to 210."""
     cells = int(rng.integers(3, 9))
-    colours = rng.uniform(50, 140, 3) + rng.uniform(-40, 40, (cells, cells, 3))
+    colours = rng.uniform(50, 140, 3) + rng.uniform(-30, 30, (cells, cells, 3))
     smooth = cv2.resize(colours, (size, size), interpolation=cv2.INTER_CUBIC)
     angle, phase = rng.uniform(0, 2 * np.pi, 2)
     period = rng.uniform(0.08, 0.3) * size
     rows, columns = np.mgrid[:size, :size]
     distance = columns * np.cos(angle) + rows * np.sin(angle)
     stripes = np.sin(2 * np.pi * distance / period + phase)
-    return smooth + stripes[..., None] * rng.uniform(-30, 30, 3)
+    return smooth + stripes[..., None] * rng.uniform(-20, 20, 3)
 
 
 def draw_ink(rng: np.random.Generator, digit: np.ndarray, size: int) -> np.ndarray:
@@ -105,10 +105,10 @@ def save_scene(out_dir: Path, name: str, image: np.ndarray, label: np.ndarray) -
 
 def make_digit_scenes(
     out_dir: str | Path,
-    num_train: int = 400,
-    num_val: int = 100,
-    size: int = 64,
-    max_digits: int = 3,
+    num_train: int = 1000,
+    num_val: int = 150,
+    size: int = 48,
+    max_digits: int = 2,
     seed: int = 0,
 ) -> None:
     """Write the training and validation scenes with their labels and lists.
@@ -150,10 +150,10 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Make the DigitScenes data set')
     parser.add_argument('out_dir', nargs='?', default='data/digit_scenes', help='default: %(default)s')
-    parser.add_argument('--train', type=int, default=400, help='number of training scenes (default: %(default)s)')
-    parser.add_argument('--val', type=int, default=100, help='number of validation scenes (default: %(default)s)')
-    parser.add_argument('--size', type=int, default=64, help='side of a scene in pixels (default: %(default)s)')
-    parser.add_argument('--digits', type=int, default=3, help='most digits in a scene (default: %(default)s)')
+    parser.add_argument('--train', type=int, default=1000, help='number of training scenes (default: %(default)s)')
+    parser.add_argument('--val', type=int, default=150, help='number of validation scenes (default: %(default)s)')
+    parser.add_argument('--size', type=int, default=48, help='side of a scene in pixels (default: %(default)s)')
+    parser.add_argument('--digits', type=int, default=2, help='most digits in a scene (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     return parser.parse_args()
 

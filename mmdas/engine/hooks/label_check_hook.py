@@ -23,6 +23,10 @@ class LabelCheckHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check all labels of the batch."""
+        self.before_policy_batch(runner, data_batch)
+
+    def before_policy_batch(self, runner: Runner, data_batch: dict | None) -> None:
+        """Check all labels of a batch of the policy part; the search loop calls this, MMEngine has no such place."""
         head = _main_head(unwrap(runner.model))
         num_classes = getattr(head, 'num_classes', None)
         if num_classes and data_batch is not None:

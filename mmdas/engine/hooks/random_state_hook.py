@@ -1,6 +1,8 @@
 """Random state in checkpoints, which MMEngine leaves out."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -62,3 +64,13 @@ def set_random_state(state: dict) -> None:
     np.random.set_state(tuple(state['numpy']))
     version, internal, gauss = state['python']
     random.setstate((version, tuple(internal), gauss))
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Give the random state back at the end, whatever was drawn in between."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(state)

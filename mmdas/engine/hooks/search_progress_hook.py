@@ -1,6 +1,7 @@
 """Progress and cost of a search."""
 
 import time
+from datetime import timedelta
 
 import torch
 from mmengine.hooks import Hook
@@ -47,7 +48,18 @@ class SearchProgressHook(Hook):
         schedule = runner.train_loop.schedule
         done = schedule.passes_before(runner.iter + 1) - self._start_passes
         left = schedule.passes_before(len(schedule)) - schedule.passes_before(runner.iter + 1)
-        runner.message_hub.update_info('eta', self._elapsed / done * left)
+        eta = self._elapsed / done * left
+        runner.message_hub.update_info('eta', eta)
+        if self._phase == 'selection':
+            self._log_decision(runner, eta)
+
+    def _log_decision(self, runner: Runner, eta: float) -> None:
+        """Tell of every decision: one takes long, and LoggerHook's interval may pass over it."""
+        schedule = runner.train_loop.schedule
+        decisions = [entry.decision for entry in schedule.rounds if entry.decision is not None]
+        number = decisions.index(schedule.round_at(runner.iter).decision) + 1
+        left = timedelta(seconds=round(eta))
+        runner.logger.info(f'Selection: decision {number} of {len(decisions)} is made, about {left} left')
 
 
 def search_cost(runner: Runner) -> dict[str, float]:

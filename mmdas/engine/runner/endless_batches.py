@@ -23,6 +23,8 @@ class EndlessBatches:
                 'the batch size or change the ratio of the holdout'
             )
         self.dataloader = dataloader
+        # a batch sampler that was configured holds the sampler that counts
+        self._sampler = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
         self._passes = 0
         self._iterator = None
 
@@ -39,16 +41,16 @@ class EndlessBatches:
     def skip(self, batches: int) -> None:
         """Go on as after ``batches`` batches.
 
-        Whole passes of a finite sampler are skipped without loading, which is exact unless the workers persist from
-        pass to pass; the rest is loaded, since the random state of the workers depends on it.
+        Whole passes of a finite sampler are skipped without loading where every pass starts its workers anew; the rest
+        is loaded, since the random state of the workers depends on it.
         """
-        if not isinstance(self.dataloader.sampler, InfiniteSampler):
+        if not isinstance(self._sampler, InfiniteSampler) and not self.dataloader.persistent_workers:
             self._passes, batches = divmod(batches, len(self.dataloader))
         for _ in range(batches):
             next(self)
 
     def _start(self) -> None:
-        set_epoch = getattr(self.dataloader.sampler, 'set_epoch', None)
+        set_epoch = getattr(self._sampler, 'set_epoch', None)
         if set_epoch is not None:
             set_epoch(self._passes)
         self._iterator = iter(self.dataloader)

@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmdas.engine.hooks.random_state_hook import RandomStateHook
+from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
 from mmdas.engine.selection import BaseSelection, Score
 from mmdas.engine.utils import find_cell, unwrap
 from mmdas.registry import LOOPS, TASK_UTILS
@@ -60,6 +60,8 @@ class SearchLoop(BaseLoop):
         if not 0 <= warmup <= length:
             raise ValueError(f'the warm-up of {warmup} lies within the search of {length}')
         self.cell = find_cell(runner.model)
+        if self.cell.num_frames == 1:
+            raise ValueError('a clip of one frame is the image; set num_frames to 2 or more, or there is no search')
         self.criterion = criterion
         self.val_begin, self.val_interval = val_begin, val_interval
         self.stop_training = False  # MMEngine's EarlyStoppingHook sets it
@@ -71,6 +73,7 @@ class SearchLoop(BaseLoop):
         self.policy_batches = EndlessBatches(policy_dataloader)
         self.selection: BaseSelection = TASK_UTILS.build(dict(selection))
         self.schedule = SearchSchedule(self._rounds(warmup, length), self.selection.num_batches)
+        self._seed = runner.seed
         self._random_state = RandomStateHook()
         runner.register_hook(self._random_state)
 
@@ -115,14 +118,19 @@ class SearchLoop(BaseLoop):
         """Bring the data loaders and the random state to where a loaded checkpoint stood."""
         if self._iter == 0:
             return
+        if self.runner.seed != self._seed:
+            text = f'the order of the data was drawn anew; with randomness=dict(seed={self.runner.seed}) it goes on'
+            print_log(text, 'current', logging.WARNING)
         weights, policy = self.schedule.batches_before(self._iter)
-        print_log(f'Skip {weights} weights and {policy} policy batches that the search has seen', 'current', logging.INFO)
+        print_log(
+            f'Skip {weights} weights and {policy} policy batches that the search has seen', 'current', logging.INFO
+        )
         self.weights_batches.skip(weights)
         self.policy_batches.skip(policy)
         self._random_state.restore()
 
-    def run_iter(self) -> None:
-        """One iteration of whatever phase it belongs to."""
+    def run_iter(self, batch_idx: int) -> None:
+        """One iteration of whatever phase it belongs to; ``batch_idx`` is its place in the epoch for the hooks."""
         entry = self.schedule.round_at(self._iter)
         self.runner.model.train()
         if entry.phase == 'selection':
@@ -131,13 +139,17 @@ class SearchLoop(BaseLoop):
         else:
             batches = [next(self.policy_batches)] if entry.phase == 'policy' else []
             first = next(self.weights_batches)
-        self.runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=first)
+        for batch in batches:
+            self.runner.call_hook('before_policy_batch', data_batch=batch)
+        self.runner.call_hook('before_train_iter', batch_idx=batch_idx, data_batch=first)
         if entry.phase == 'selection':
             outputs = self.selection.decide(self.cell, entry.decision, lambda: self._evaluate(batches))
         else:
-            outputs = {f'policy_{key}': value for batch in batches for key, value in self._step('policy', batch).items()}
+            outputs = {
+                f'policy_{key}': value for batch in batches for key, value in self._step('policy', batch).items()
+            }
             outputs = {**self._step('weights', first), **outputs}
-        self.runner.call_hook('after_train_iter', batch_idx=self._iter, data_batch=first, outputs=outputs)
+        self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
 
     def _step(self, name: str, batch: dict) -> dict[str, torch.Tensor]:
@@ -173,7 +185,8 @@ class SearchLoop(BaseLoop):
         model = unwrap(self.runner.model)
         model.eval()
         total = torch.zeros(2, device=next(model.parameters()).device)
-        with _without_batch_augments(model), self.runner.optim_wrapper['weights'].optim_context(model):
+        context = self.runner.optim_wrapper['weights'].optim_context(model)
+        with _without_batch_augments(model), kept_random_state(), context:
             for batch in batches:
                 data = model.data_preprocessor(batch, True)
                 loss, values = model.parse_losses(model(**data, mode='loss'))
@@ -185,7 +198,8 @@ class SearchLoop(BaseLoop):
     def _validate(self, done: int, last: int) -> None:
         due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)
         if self.runner.val_loop is not None and due:
-            self.runner.val_loop.run()
+            with kept_random_state():  # a search resumed from here does not validate again
+                self.runner.val_loop.run()
 
 
 @LOOPS.register_module()
@@ -213,7 +227,15 @@ class IterBasedSearchLoop(SearchLoop):
         val_interval: int = 1000,
     ) -> None:
         super().__init__(
-            runner, dataloader, policy_dataloader, selection, criterion, warmup_iters, max_iters, val_begin, val_interval
+            runner,
+            dataloader,
+            policy_dataloader,
+            selection,
+            criterion,
+            warmup_iters,
+            max_iters,
+            val_begin,
+            val_interval,
         )
 
     def _repeat(self, phase: str, count: int) -> list[Round]:
@@ -225,7 +247,7 @@ class IterBasedSearchLoop(SearchLoop):
         self.runner.call_hook('before_train_epoch')
         self._resume()
         while self._iter < self.max_iters and not self.stop_training:
-            self.run_iter()
+            self.run_iter(self._iter)
             self._validate(self._iter, self.max_iters)
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
@@ -257,7 +279,15 @@ class EpochBasedSearchLoop(SearchLoop):
         val_interval: int = 1,
     ) -> None:
         super().__init__(
-            runner, dataloader, policy_dataloader, selection, criterion, warmup_epochs, max_epochs, val_begin, val_interval
+            runner,
+            dataloader,
+            policy_dataloader,
+            selection,
+            criterion,
+            warmup_epochs,
+            max_epochs,
+            val_begin,
+            val_interval,
         )
 
     @property
@@ -274,8 +304,9 @@ class EpochBasedSearchLoop(SearchLoop):
         self._resume()
         while self._epoch < self.max_epochs and not self.stop_training:
             self.runner.call_hook('before_train_epoch')
-            for _ in range(self.schedule.rounds[self._epoch].length):
-                self.run_iter()
+            left = self.schedule.end_of_round(self._epoch) - self._iter  # less than a round within a resumed epoch
+            for batch_idx in range(len(self.dataloader) - left, len(self.dataloader)):  # a decision comes last
+                self.run_iter(batch_idx)
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
             self._validate(self._epoch, self.max_epochs)

@@ -44,6 +44,10 @@ class SearchSchedule:
         """Round of an iteration in 0 .. len - 1."""
         return self.rounds[bisect_right(self._ends, iteration)]
 
+    def end_of_round(self, index: int) -> int:
+        """Iteration at which the round after the one at ``index`` begins."""
+        return self._ends[index]
+
     def batches_before(self, iteration: int) -> tuple[int, int]:
         """Batches of the weights part and of the policy part that were consumed before an iteration."""
         weights = policy = 0
@@ -59,7 +63,7 @@ class SearchSchedule:
 
     def _passes(self, entry: Round) -> float:
         if entry.decision is not None:
-            return max(entry.decision.trials, 1) * self.batches_per_decision * _PASSES_PER_TRIAL
+            return max(entry.decision.trials * self.batches_per_decision, 1) * _PASSES_PER_TRIAL
         return _PASSES[entry.phase]
 
     def _rounds_before(self, iteration: int) -> list[tuple[Round, int]]:

@@ -30,7 +30,9 @@ class PerturbationSelection(BaseSelection):
     def __init__(self, num_batches: int = 8, tune: int = 0, edges_per_node: int = 2, seed: int = 0) -> None:
         super().__init__(num_batches, tune, edges_per_node)
         if num_batches < 1:
-            raise ValueError(f'selection by perturbation evaluates on at least one batch, got num_batches={num_batches}')
+            raise ValueError(
+                f'selection by perturbation evaluates on at least one batch, got num_batches={num_batches}'
+            )
         self.seed = seed
 
     def decisions(self, cell: DASCell) -> list[Decision]:

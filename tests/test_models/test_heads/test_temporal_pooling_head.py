@@ -47,7 +47,7 @@ HEADS = {
         sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=50),
         loss_decode=[
             dict(type='CrossEntropyLoss', loss_name='loss_ce'),
-            dict(type='FocalLoss', loss_name='loss_focal'),
+            dict(type='CrossEntropyLoss', class_weight=[1.0] * K, loss_name='loss_weighted'),
         ],
     ),
 }

@@ -10,7 +10,7 @@ max_iters = 600
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     pretrained=None,
-    data_preprocessor=dict(size=(64, 64)),
+    data_preprocessor=dict(size=(48, 48)),
     backbone=dict(
         depth=18,
         base_channels=16,

@@ -1,5 +1,5 @@
 # Four equal copies of the image: what frame fusion brings without any transformation.
-_base_ = ['./fcn_r18-d4_digits-64x64.py']
+_base_ = ['./fcn_r18-d4_digits-48x48.py']
 num_frames = 4
 model = dict(
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),

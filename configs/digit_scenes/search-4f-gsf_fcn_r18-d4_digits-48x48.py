@@ -1,6 +1,6 @@
 # Search of the transformations; ends with policy.json in the work directory.
-_base_ = ['./repeat-4f-gsf_fcn_r18-d4_digits-64x64.py', '../_base_/search.py']
-max_iters = 150
+_base_ = ['./repeat-4f-gsf_fcn_r18-d4_digits-48x48.py', '../_base_/search.py']
+max_iters = 120
 model = dict(
     data_preprocessor=dict(
         cell=dict(type='mmdas.DASCell', space='paper', share_strength=True, ranges={{_base_.half_ranges}})
@@ -15,7 +15,7 @@ train_cfg = dict(
     _delete_=True,
     type='mmdas.IterBasedSearchLoop',
     max_iters=max_iters,
-    warmup_iters=50,
+    warmup_iters=40,
     val_interval=10 * max_iters,
     policy_dataloader=dict(
         batch_size=16,

@@ -1,0 +1,216 @@
+"""Every config of the repository: its name, its page, and one training step on made-up data in its own format."""
+
+import copy
+import functools
+import hashlib
+import importlib.util
+import os
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.hooks import Hook
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmdas.apis import build_runner, iterate_dicts, load_config
+from mmdas.cell import Policy
+from mmdas.datasets import ReducedCIFAR10
+from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if not path.parent.name.startswith('_'))
+FOLDERS = sorted({path.parent for path in CONFIGS})
+NAME = re.compile(
+    r'(?:(?P<method>repeat|search|das)-(?P<frames>\d+)f-(?P<fusion>tsm|gsm|gsf)_)?(?P<host>\w[\w-]*_[\w-]+)'
+)
+FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse'}
+each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+each_folder = pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: folder.name)
+
+
+@functools.cache  # a config that inherits from an installed one takes a second to read
+def read(path: Path) -> Config:
+    return load_config(path)
+
+
+def preprocessor_of(cfg: Config) -> dict:
+    return cfg.model.get('data_preprocessor') or cfg.data_preprocessor  # the host's bases have it in one or both places
+
+
+# names and pages
+
+
+def test_there_are_configs_of_four_data_sets():
+    assert {folder.name for folder in FOLDERS} == {'camvid', 'cifar10_reduced', 'digit_scenes', 'voc2012_subset'}
+
+
+@each_config
+def test_name_of_a_config_says_what_it_holds(path: Path):
+    cfg, name = read(path), NAME.fullmatch(path.stem)
+    assert name, f'{path.name} is not {{method}}-{{T}}f-{{fusion}}_{{host}}.py, nor {{host}}.py'
+    preprocessor, fusion = preprocessor_of(cfg), cfg.model.backbone.get('fusion', {}).get('type')
+    assert cfg.get('num_frames') == (name['frames'] and int(name['frames']))
+    assert fusion == FUSIONS.get(name['fusion'])
+    assert ('cell' in preprocessor, 'policy' in preprocessor) == (name['method'] == 'search', name['method'] == 'das')
+    assert (path.parent / f'{name["host"]}.py').is_file()
+
+
+@each_config
+def test_policy_of_a_config_is_what_its_search_config_leaves(path: Path):
+    policy = preprocessor_of(read(path)).get('policy')
+    if not path.stem.startswith('das-'):
+        assert policy is None
+        return
+    search = f'search-{path.stem.removeprefix("das-")}'
+    assert policy == f'work_dirs/{search}/policy.json'
+    assert (path.parent / f'{search}.py').is_file()
+
+
+@each_folder
+def test_folder_has_a_page_that_names_its_configs(folder: Path):
+    page = (folder / 'README.md').read_text(encoding='utf-8')
+    assert [path.name for path in CONFIGS if path.parent == folder and path.name not in page] == []
+
+
+@each_folder
+def test_metafile_lists_exactly_the_configs_of_its_folder(folder: Path):
+    metafile = load(str(folder / 'metafile.yml'))
+    collections = {collection['Name'] for collection in metafile['Collections']}
+    listed = {model['Config']: model for model in metafile['Models']}
+    assert sorted(listed) == [path.relative_to(ROOT).as_posix() for path in CONFIGS if path.parent == folder]
+    for config, model in listed.items():
+        assert model['Name'] == Path(config).stem
+        assert model['In Collection'] in collections
+
+
+# made-up data, in the folders and formats of the real sets
+
+
+def make_pairs(images: Path, labels: Path, names: list[str], size: tuple[int, int], num_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    images.mkdir(parents=True)
+    labels.mkdir(parents=True)
+    for name in names:
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(images / f'{name}.jpg')
+        # Blocks of labels: a crop of noise would be cut out again and again for having too much of one class.
+        blocks = rng.integers(0, num_classes, (size[0] // 8, size[1] // 8), np.uint8)
+        Image.fromarray(blocks.repeat(8, 0).repeat(8, 1)).save(labels / f'{name}.png')
+
+
+def make_camvid(root: Path) -> None:
+    for split in ('train', 'val', 'test'):
+        make_pairs(root / split, root / f'{split}annot', ['a', 'b', 'c', 'd'], (72, 96), num_classes=12)
+
+
+def make_voc(root: Path) -> None:
+    names = ['2007_000001', '2007_000002', '2007_000003', '2007_000004']
+    make_pairs(root / 'JPEGImages', root / 'SegmentationClass', names, (80, 104), num_classes=21)
+    lists = root / 'ImageSets/Segmentation'
+    lists.mkdir(parents=True)
+    for split in ('train', 'val'):
+        (lists / f'{split}.txt').write_text('\n'.join(names) + '\n')
+
+
+def make_digit_scenes(root: Path) -> None:
+    spec = importlib.util.spec_from_file_location('digit_scenes', ROOT / 'tools/dataset_converters/digit_scenes.py')
+    converter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(converter)
+    converter.make_digit_scenes(root, num_train=4, num_val=1)
+
+
+def make_cifar(root: Path, images_per_batch: int = 4) -> dict[str, str]:
+    """Write the pickles of CIFAR-10; their checksums by name."""
+    rng = np.random.default_rng(0)
+    folder = root / ReducedCIFAR10.base_folder
+    folder.mkdir(parents=True)
+    for name in [*(f'data_batch_{number}' for number in range(1, 6)), 'test_batch']:
+        data = rng.integers(0, 256, (images_per_batch, 3 * 32 * 32), np.uint8)
+        labels = rng.integers(0, 10, images_per_batch).tolist()
+        (folder / name).write_bytes(pickle.dumps({'data': data, 'labels': labels}))
+    (folder / 'batches.meta').write_bytes(pickle.dumps({'label_names': list(ReducedCIFAR10.METAINFO['classes'])}))
+    return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope='module')
+def workplace(tmp_path_factory: pytest.TempPathFactory):
+    """A folder with made-up data and random policies at the relative paths that the configs name."""
+    place = tmp_path_factory.mktemp('workplace')
+    make_camvid(place / 'data/CamVid')
+    make_voc(place / 'data/voc2012-subset/VOCdevkit/VOC2012')
+    make_digit_scenes(place / 'data/digit_scenes')
+    checksums = make_cifar(place / 'data/cifar10-reduced')
+    with pytest.MonkeyPatch.context() as patch:
+        # A runner lays its config out four times for logs, which takes longer than the step.
+        patch.setattr(Config, 'pretty_text', property(lambda cfg: str(cfg.to_dict())))
+        for attribute in ('train_list', 'test_list'):
+            listed = [[name, checksums[name]] for name, _ in getattr(ReducedCIFAR10, attribute)]
+            patch.setattr(ReducedCIFAR10, attribute, listed)
+        patch.setattr(ReducedCIFAR10, 'meta', {**ReducedCIFAR10.meta, 'md5': checksums['batches.meta']})
+        yield place
+
+
+# one step
+
+
+class StopAfterOneStep(Hook):
+    """Remembers the parameters before the training, ends it after its first iteration and tells what changed."""
+
+    def before_train(self, runner: Runner) -> None:
+        self.before = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self.losses = {name: value for name, value in outputs.items() if name.endswith('loss')}
+        runner.train_loop.stop_training = True
+
+    def changed(self, model: torch.nn.Module) -> set[str]:
+        return {name for name, value in model.named_parameters() if not torch.equal(value, self.before[name])}
+
+
+def make_small(cfg: Config) -> None:
+    """Batches of two images and no workers; a search starts with its policy phase."""
+    for path, node in iterate_dicts(dict(cfg.items())):
+        if path.endswith('dataloader'):
+            node.update(batch_size=2, num_workers=0, persistent_workers=False)
+        for warmup in {'warmup_iters', 'warmup_epochs'} & node.keys():
+            node[warmup] = 0
+
+
+@pytest.fixture
+def small_run(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Build the runner of a config in the workplace."""
+    monkeypatch.chdir(workplace)
+
+    def build(path: Path) -> Runner:
+        cfg = copy.deepcopy(read(path))
+        cfg.work_dir = str(tmp_path / 'run')
+        policy = preprocessor_of(cfg).get('policy')
+        if policy:
+            os.makedirs(Path(policy).parent, exist_ok=True)
+            Policy.random(cfg.num_frames).save(policy)
+        make_small(cfg)
+        return build_runner(cfg)
+
+    return build
+
+
+@each_config
+def test_config_takes_a_training_step(path: Path, small_run):
+    with DefaultScope.overwrite_default_scope('mmengine'):  # the runner sets its own, which must not outlive the test
+        runner, step = small_run(path), StopAfterOneStep()
+        runner.register_hook(step)
+        runner.train()
+    searching = path.stem.startswith('search-')
+    changed = step.changed(runner.model)
+    assert set(step.losses) == ({'loss', 'policy_loss'} if searching else {'loss'})
+    assert all(torch.isfinite(torch.as_tensor(loss)) for loss in step.losses.values())
+    assert any(name.startswith('backbone.') for name in changed)
+    assert any(name.split('.')[0] in ('decode_head', 'head') for name in changed)
+    assert isinstance(runner.train_loop, (IterBasedSearchLoop, EpochBasedSearchLoop)) == searching
+    assert ('data_preprocessor.cell.logits' in changed) == searching

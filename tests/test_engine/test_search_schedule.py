@@ -1,0 +1,79 @@
+from itertools import accumulate, groupby
+
+import pytest
+
+from mmdas.cell import DASCell
+from mmdas.engine.runner.search_schedule import PHASES, Round, SearchSchedule
+from mmdas.engine.selection import Decision, PerturbationSelection
+
+BATCHES_PER_DECISION = 4
+
+
+def make_schedule(warmup: int = 3, policy: int = 5, tune: int = 2) -> SearchSchedule:
+    rounds = [Round('weights', warmup), Round('policy', policy)]
+    for edge in range(3):
+        rounds += [Round('selection', 1, Decision('operation', edge, trials=5)), Round('tuning', tune)]
+    return SearchSchedule(rounds, BATCHES_PER_DECISION)
+
+
+def phases(schedule: SearchSchedule) -> list[str]:
+    return [schedule.round_at(iteration).phase for iteration in range(len(schedule))]
+
+
+def test_rounds_follow_each_other_with_their_lengths():
+    runs = [(phase, len(list(group))) for phase, group in groupby(phases(make_schedule()))]
+    assert runs == [('weights', 3), ('policy', 5)] + 3 * [('selection', 1), ('tuning', 2)]
+
+
+def test_every_phase_has_a_name_that_is_documented():
+    assert set(phases(make_schedule())) == set(PHASES)
+
+
+@pytest.mark.parametrize(('warmup', 'policy', 'tune'), [(0, 5, 0), (3, 0, 1), (0, 0, 0)])
+def test_empty_rounds_are_left_out(warmup, policy, tune):
+    schedule = make_schedule(warmup, policy, tune)
+    assert all(entry.length > 0 for entry in schedule.rounds)
+    assert len(schedule) == warmup + policy + 3 * (1 + tune)
+
+
+def test_batches_before_an_iteration_equal_a_count_step_by_step():
+    schedule = make_schedule()
+    used = {'weights': (1, 0), 'policy': (1, 1), 'selection': (0, BATCHES_PER_DECISION), 'tuning': (1, 0)}
+    weights = [0, *accumulate(used[phase][0] for phase in phases(schedule))]
+    policy = [0, *accumulate(used[phase][1] for phase in phases(schedule))]
+    assert [schedule.batches_before(i) for i in range(len(schedule) + 1)] == list(zip(weights, policy, strict=True))
+
+
+@pytest.mark.parametrize('batches', [0, BATCHES_PER_DECISION])
+def test_every_iteration_adds_to_the_passes(batches):
+    schedule = SearchSchedule(make_schedule().rounds, batches)  # selection by argmax evaluates on no batch
+    passes = [schedule.passes_before(iteration) for iteration in range(len(schedule) + 1)]
+    assert passes[0] == 0
+    assert all(before < after for before, after in zip(passes, passes[1:], strict=False))
+
+
+def test_a_decision_costs_as_many_forward_passes_as_it_has_trials_and_batches():
+    schedule = make_schedule()
+    first_decision = phases(schedule).index('selection')
+    cost = schedule.passes_before(first_decision + 1) - schedule.passes_before(first_decision)
+    assert cost == pytest.approx(5 * BATCHES_PER_DECISION / 3)
+
+
+def test_rounds_end_where_the_next_ones_begin():
+    schedule = make_schedule()
+    ends = [schedule.end_of_round(index) for index in range(len(schedule.rounds))]
+    assert ends[-1] == len(schedule)
+    assert [schedule.round_at(end) for end in ends[:-1]] == schedule.rounds[1:]
+
+
+def test_perturbation_decides_every_edge_once_and_then_the_nodes_with_too_many():
+    cell = DASCell(num_frames=2)
+    decisions = PerturbationSelection(seed=1).decisions(cell)
+    operations, edges = decisions[:14], decisions[14:]
+    assert sorted(entry.index for entry in operations) == list(range(14))
+    assert [entry.index for entry in operations] != list(range(14))
+    assert [(entry.kind, entry.index, entry.trials) for entry in edges] == [
+        ('edges', 3, 3),
+        ('edges', 4, 4),
+        ('edges', 5, 5),
+    ]

@@ -1,0 +1,77 @@
+"""Names that resolve in a fresh process, as in a config without ``custom_imports``."""
+
+import subprocess
+import sys
+
+import pytest
+
+BUILD = """
+import sys
+from mmengine.registry import DefaultScope
+from mmengine.registry import DATASETS, HOOKS, LOOPS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, TASK_UTILS
+assert 'mmdas' not in sys.modules
+DefaultScope.get_instance('test', scope_name='{scope}')
+model = MODELS.build(dict(
+    type='mmdas.FrameFusionBackbone',
+    num_frames=2,
+    backbone=dict(type='ResNet', depth=18),
+    fusion=dict(type='mmdas.GateShift'),
+))
+assert type(model).__module__.startswith('{scope}.'), type(model)
+MODELS.build(dict(type='mmdas.{door}', num_frames=2, head=dict({head})))
+MODELS.build(dict(type='mmdas.{preprocessor}', num_frames=2, cell=dict(type='mmdas.DASCell')))
+for registry, name in (
+    (DATASETS, 'HoldoutDataset'),
+    (HOOKS, 'PolicyHook'),
+    (LOOPS, 'IterBasedSearchLoop'),
+    (OPTIM_WRAPPER_CONSTRUCTORS, 'SearchOptimWrapperConstructor'),
+    (TASK_UTILS, 'PerturbationSelection'),
+):
+    assert registry.get('mmdas.' + name).__module__.startswith('mmdas.'), name
+"""
+INHERIT = """
+import mmdas
+from mmengine.config import Config
+config = Config.fromfile({file!r})
+assert config.train_cfg.max_iters == 20000
+assert config.model.backbone.depth == 18
+assert config.custom_hooks[0].type.startswith('mmdas.')
+assert config.num_frames == 4
+"""
+
+
+def run(code):
+    result = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        dict(
+            scope='mmseg',
+            door='TemporalPoolingHead',
+            head="type='FCNHead', in_channels=8, channels=8, num_classes=5",
+            preprocessor='DASSegDataPreProcessor',
+        ),
+        dict(
+            scope='mmpretrain',
+            door='TemporalPoolingClsHead',
+            head="type='LinearClsHead', in_channels=8, num_classes=5",
+            preprocessor='DASClsDataPreprocessor',
+        ),
+    ],
+    ids=lambda names: names['scope'],
+)
+def test_prefixed_types_resolve_without_importing_mmdas_first(names):
+    run(BUILD.format(**names))
+
+
+def test_configs_of_every_installed_package_are_found_after_importing_mmdas(tmp_path):
+    file = tmp_path / 'config.py'
+    file.write_text(
+        "_base_ = ['mmseg::_base_/schedules/schedule_20k.py', 'mmpretrain::_base_/models/resnet18.py',\n"
+        "         'mmdas::_base_/das_runtime.py']\n"
+        'num_frames = 4\n'
+    )
+    run(INHERIT.format(file=str(file)))

@@ -1,0 +1,137 @@
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from mmdas.cell import Policy
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / 'tools/demo.py'
+PICTURES = ('clip.png', 'policy.png', 'predictions.png')
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch):
+    """The module tools/demo.py."""
+    spec = importlib.util.spec_from_file_location('demo', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, 'demo', module)  # where dataclasses looks for it
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder and output of a quick demo."""
+    out = tmp_path_factory.mktemp('demo') / 'out'
+    command = [sys.executable, str(SCRIPT), '--quick', '--out', str(out)]
+    finished = subprocess.run(command, cwd=out.parent, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return out, finished.stdout
+
+
+def write_script(monkeypatch: pytest.MonkeyPatch, demo, folder: Path, text: str) -> None:
+    """Make ``tools/step.py`` of a made-up repository."""
+    (folder / 'tools').mkdir()
+    (folder / 'tools/step.py').write_text(text)
+    monkeypatch.setattr(demo, 'ROOT', folder)
+
+
+def test_demo_compares_the_plain_and_the_das_model(quick_run):
+    out, printed = quick_run
+    results = json.loads((out / 'results.json').read_text())
+    plain, das = results['models']
+    assert (plain['frames'], das['frames']) == (1, 4)
+    assert das['parameters'] > plain['parameters'] > 0
+    assert all(0 <= row['mIoU'] <= 100 and row['seconds_per_image'] > 0 for row in (plain, das))
+    for row in (plain, das):
+        assert re.search(rf'{row["model"]} .*{row["mIoU"]:.2f} .*{row["parameters"]:,} ', printed)
+
+
+def test_demo_leaves_the_searched_policy_and_pictures(quick_run):
+    out, printed = quick_run
+    policy = Policy.load(out / json.loads((out / 'results.json').read_text())['policy'])
+    assert policy.origin['method'] == 'search'
+    for name in PICTURES:
+        assert str(out / name) in printed
+        with Image.open(out / name) as picture:
+            assert min(picture.size) > 200
+            assert len(picture.convert('RGB').getcolors(2**24)) > 10
+
+
+def test_demo_trains_the_das_model_with_the_policy_that_it_searched(quick_run):
+    out, _ = quick_run
+    assert 'work_dirs/search-' in (out / 'train_DAS.log').read_text().partition('policy=')[2][:20]
+
+
+def test_table_s_miou_is_that_of_the_test_s_log(quick_run):
+    out, _ = quick_run
+    for row in json.loads((out / 'results.json').read_text())['models']:
+        log = (out / f'test_{row["model"]}.log').read_text()
+        assert f'mIoU: {row["mIoU"]:.2f}' in log.splitlines()
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected'),
+    [
+        (
+            '11/21 04:46:03 - mmengine - INFO - Iter(train) [ 50/600]  lr: 2.7e-03  eta: 0:01:29  time: 0.1',
+            (50, 600, '0:01:29'),
+        ),
+        (
+            'INFO - Iter(train) [184/184]  weights.lr: 1e-3 policy.lr: 3e-3  eta: 0:00:00  time: 0.8',
+            (184, 184, '0:00:00'),
+        ),
+        ('INFO - Iter(test) [ 50/100]    eta: 0:00:01  time: 0.0083  data_time: 0.0011', (50, 100, '0:00:01')),
+        ('INFO - Iter(val) [ 50/100]    eta: 0:00:01  time: 0.0083  data_time: 0.0011', None),
+        ('INFO - Saving checkpoint at 600 iterations', None),
+    ],
+)
+def test_progress_is_read_from_the_log(demo, line, expected):
+    assert demo.read_progress(line) == expected
+
+
+def test_every_config_of_the_demo_exists(demo):
+    assert all(Path(demo.config_path(name)).is_file() for name in (demo.SEARCH, *demo.MODEL_CONFIGS.values()))
+
+
+def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(demo, tmp_path, monkeypatch):
+    write_script(monkeypatch, demo, tmp_path, "print('first')\nfor i in range(30): print(i)\nraise OSError('no disk')")
+    step = demo.Step('fill the disk', 'fill', ['step.py'])
+    with pytest.raises(SystemExit) as caught:
+        demo.run_step(step, tmp_path, demo.Report(Console()))
+    message = str(caught.value)
+    assert 'OSError: no disk' in message
+    assert '"fill the disk" failed (exit status 1)' in message
+    assert str(tmp_path / 'fill.log') in message
+    assert 'first' not in message and 'first' in (tmp_path / 'fill.log').read_text()
+
+
+def test_without_a_terminal_a_step_tells_its_quarters(demo, tmp_path, monkeypatch, capsys):
+    lines = [f'INFO - Iter(train) [{done:2}/40]  eta: 0:00:{40 - done:02}  time: 1' for done in range(1, 41)]
+    write_script(monkeypatch, demo, tmp_path, f'print({chr(10).join(lines)!r})')
+    demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, demo.Report(Console()))
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:-1] == ['train ...', *(f'    {done}/40, 0:00:{40 - done:02} left' for done in (10, 20, 30, 40))]
+
+
+def test_on_a_terminal_a_step_is_one_line_with_its_progress(demo, tmp_path, monkeypatch, capsys):
+    write_script(monkeypatch, demo, tmp_path, "print('Iter(train) [ 1/4]  eta: 0:00:03')\nraise SystemExit(1)")
+    report = demo.Report(Console(force_terminal=True, width=100))
+    with report.progress, pytest.raises(SystemExit):
+        demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, report)
+    lines = capsys.readouterr().out.split('\n')
+    assert any('train' in line and '1/4, 0:00:03 left' in line for line in lines)
+
+
+def test_environment_of_the_user_comes_first(demo, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '7')
+    monkeypatch.delenv('MALLOC_MMAP_MAX_', raising=False)
+    environment = demo.environment()
+    assert (environment['OMP_NUM_THREADS'], environment['MALLOC_MMAP_MAX_']) == ('7', '0')
