@@ -31,7 +31,7 @@ from mmdas.datasets import DigitScenesDataset
 from mmdas.visualization import draw_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
-HOST = 'fcn_r18-d4_digits-64x64'
+HOST = 'fcn_r18-d4_digits-48x48'
 SEARCH = f'search-4f-gsf_{HOST}'
 MODEL_CONFIGS = {'plain': HOST, 'DAS': f'das-4f-gsf_{HOST}'}
 

@@ -167,7 +167,7 @@ def equalize(images: Tensor, magnitude: Tensor) -> Tensor:
     """
     from torchvision.transforms.v2.functional import equalize as equalize_levels
 
-    return _blend(images, _straight_through(images, equalize_levels(images.detach())), magnitude)
+    return _blend(images, _straight_through(images, equalize_levels(images.detach().clamp(0, 1))), magnitude)
 
 
 def noise(images: Tensor, magnitude: Tensor, generator: torch.Generator | None = None) -> Tensor:

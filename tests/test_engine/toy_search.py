@@ -223,6 +223,15 @@ def run(config: Config, resume: Path | None = None) -> Runner:
     return runner
 
 
+def prepare(config: Config) -> Runner:
+    """A runner that is about to start its search."""
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        runner = build_runner(config)
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        runner.train_loop.runner.model.train()
+    return runner
+
+
 @contextmanager
 def quick_configs() -> Iterator[None]:
     """Do not format the config, which every checkpoint holds as text: it takes longer than a tiny search."""

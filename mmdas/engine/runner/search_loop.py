@@ -68,7 +68,8 @@ class SearchLoop(BaseLoop):
         self._epoch = self._iter = 0
         runner.visualizer.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         if isinstance(policy_dataloader, Mapping):
-            policy_dataloader = runner.build_dataloader(policy_dataloader, seed=runner.seed)
+            diff_rank_seed = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)  # as for the other loader
+            policy_dataloader = runner.build_dataloader(policy_dataloader, runner.seed, diff_rank_seed)
         self.weights_batches = EndlessBatches(self.dataloader)
         self.policy_batches = EndlessBatches(policy_dataloader)
         self.selection: BaseSelection = TASK_UTILS.build(dict(selection))

@@ -12,7 +12,7 @@ from mmdas.models.fusion import FrameFusion
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
-B, T, SIZE = 2, 3, 64
+B, T = 2, 3
 GATED = ('mmdas.GateShift', 'mmdas.GateShiftFuse')
 FUSIONS = ('mmdas.TemporalShift', *GATED)
 
@@ -79,7 +79,7 @@ def build_fused(host, fusion='mmdas.GateShiftFuse', options=None, num_frames=T, 
         )
 
 
-def make_clip(num_frames=T, size=SIZE):
+def make_clip(num_frames=T, size=32):
     return torch.randn(B, num_frames * 3, size, size)
 
 
@@ -100,7 +100,7 @@ def outputs(backbone, x):
 def assert_equals_plain(backbone, plain):
     """The backbone gives each frame exactly what the plain one gives it with the same weights."""
     plain.load_state_dict({k: v for k, v in backbone.state_dict().items() if not k.startswith('fusion.')})
-    clip = make_clip(size=32)
+    clip = make_clip()
     assert all_equal(outputs(backbone, clip), outputs(plain, clip_to_frames(clip, T)))
 
 
@@ -121,11 +121,9 @@ def test_every_residual_block_fuses_once(host, fusion):
 
 
 @pytest.mark.parametrize('host', HOSTS)
-@pytest.mark.parametrize('num_frames', [2, 4])
-def test_outputs_have_the_frames_in_the_batch(host, num_frames):
-    shapes = [x.shape for x in outputs(build(host), torch.randn(B * num_frames, 3, 32, 64))]
-    backbone = build_fused(host, num_frames=num_frames)
-    assert [x.shape for x in outputs(backbone, torch.randn(B, num_frames * 3, 32, 64))] == shapes
+def test_outputs_have_the_frames_in_the_batch(host):
+    shapes = [x.shape for x in outputs(build(host), torch.randn(B * 4, 3, 32, 64))]
+    assert [x.shape for x in outputs(build_fused(host, num_frames=4), torch.randn(B, 4 * 3, 32, 64))] == shapes
 
 
 @pytest.mark.parametrize('fusion', GATED)
@@ -260,7 +258,7 @@ class TestErrors:
         backbone = build_fused('mmseg-ResNet', num_frames=ours)
         message = f'backbone.num_frames is {ours}, data_preprocessor.num_frames is {theirs}'
         with pytest.raises(ValueError, match=message):
-            backbone(make_clip(theirs, size=32))
+            backbone(make_clip(theirs))
 
     def test_frames_of_the_fusion_differ_from_the_backbone(self):
         with pytest.raises(ValueError, match='fusion.num_frames is 8, backbone.num_frames is 4'):
@@ -333,7 +331,7 @@ def test_training_and_evaluation_mode_reach_the_fusion():
 def test_gradient_checkpointing_gives_the_same_gradients(host, fusion):
     plain, checkpointing = (build_fused(host, fusion, with_cp=with_cp).double() for with_cp in (False, True))
     checkpointing.load_state_dict(plain.state_dict())
-    clip = make_clip(size=32).double().requires_grad_()
+    clip = make_clip().double().requires_grad_()
     for backbone in (plain, checkpointing):
         open_gates(backbone)
         backbone.train()
@@ -358,11 +356,10 @@ def test_images_of_other_channels_than_three():
     assert outputs(backbone, x)[0].shape[0] == B * T
 
 
-@pytest.mark.parametrize('fusion', FUSIONS)
-def test_tracing_and_export_keep_the_fusion(fusion):
-    backbone = build_fused('mmseg-ResNet', fusion)
+def test_tracing_and_export_keep_the_fusion():
+    backbone = build_fused('mmseg-ResNet')
     open_gates(backbone)
-    clip = make_clip(size=32)
+    clip = make_clip()
     expected = outputs(backbone, clip)
     with torch.no_grad():
         assert all_equal(list(torch.jit.trace(backbone, clip, check_trace=False)(clip)), expected)
