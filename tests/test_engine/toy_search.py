@@ -35,8 +35,8 @@ class ToyImages(BaseDataset):
 
     METAINFO = {'classes': ('upper', 'lower'), 'palette': [[0, 0, 0], [255, 255, 255]]}
 
-    def __init__(self, count: int = 8, seed: int = 0, **kwargs) -> None:
-        self.count, self.seed = count, seed
+    def __init__(self, count: int = 8, seed: int = 0, first_label: int = 0, **kwargs) -> None:
+        self.count, self.seed, self.first_label = count, seed, first_label
         super().__init__(serialize_data=False, **kwargs)  # serialising collects garbage, which takes long
 
     def load_data_list(self) -> list[dict]:
@@ -52,7 +52,7 @@ class ToyImages(BaseDataset):
             'img_path': f'{number}.png',
             'img_shape': (SIZE, SIZE),
             'ori_shape': (SIZE, SIZE),
-            'gt_label': label,
+            'gt_label': self.first_label + label,
             'gt_seg_map': bright,
             'seg_map_path': f'{number}_map.png',
             'seg_fields': ['gt_seg_map'],

@@ -1,0 +1,79 @@
+"""The pages for newcomers say what is so: configs build, code runs, policies load, and paths lead somewhere."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+
+from mmdas.apis import adapt_to_device, check_num_frames, load_config
+from mmdas.cell import Policy
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
+BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+CONFIG_NAME = re.compile(r'# (\w+\.py)\n')
+PATH = re.compile(r'\b(?:tools|configs|tests|mmdas|benchmarks|docs)/[\w/.-]*\w\.(?:py|sh|md|yml)\b')
+LINK = re.compile(r'\]\(([^)#]+)\)')
+
+
+def blocks(language: str) -> list[str]:
+    return [text for page in PAGES for found, text in BLOCK.findall(page.read_text()) if found == language]
+
+
+CONFIGS = {CONFIG_NAME.match(text)[1]: text for text in blocks('python') if CONFIG_NAME.match(text)}
+SNIPPETS = [text for text in blocks('python') if not CONFIG_NAME.match(text)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Working directory with the configs of the pages and the policy that they name."""
+    for name, text in CONFIGS.items():
+        (tmp_path / name).write_text(text)
+    Policy.random(4).save(tmp_path / 'policy.json')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_pages_have_configs_of_both_toolboxes_and_of_a_search():
+    assert {'my_das_seg.py', 'my_das_cls.py', 'my_search.py'} <= CONFIGS.keys()
+    assert SNIPPETS
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: str):
+    cfg = load_config(folder / name)
+    check_num_frames(cfg)
+    adapt_to_device(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model}).eval()
+        if 'search' in name:
+            assert set(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == {'weights', 'policy'}
+    with torch.no_grad():
+        clip = model.data_preprocessor.to_clip(torch.rand(1, 3, 64, 64))
+        predictions = model(clip, mode='tensor')
+    assert clip.shape == (1, 12, 64, 64)
+    assert len(predictions) == 1
+
+
+@pytest.mark.parametrize('code', SNIPPETS)
+def test_code_of_the_pages_runs_and_gives_a_clip(folder: Path, code: str):
+    names = {'images': torch.rand(2, 3, 64, 64)}
+    exec(code, names)
+    assert names['clip'].shape == (2, 12, 64, 64)
+
+
+@pytest.mark.parametrize('text', blocks('json'))
+def test_policy_of_the_pages_is_a_policy(text: str):
+    assert Policy.from_dict(json.loads(text)).edges
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
+    text = page.read_text()
+    paths = {ROOT / path for path in PATH.findall(re.sub(r'\]\([^)]*\)', ']', text))}
+    links = {page.parent / link for link in LINK.findall(text) if '://' not in link}
+    assert sorted(str(path) for path in paths | links if not path.exists()) == []
