@@ -23,6 +23,8 @@ from mmdas.cell import Policy
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
+# Parts of a model that have to know the number of frames.
+PARTS_WITH_FRAMES = ('data_preprocessor', 'backbone', 'decode_head', 'auxiliary_head', 'head')
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
 
@@ -180,8 +182,13 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
     policy = (model.get('data_preprocessor') or {}).get('policy')
     if isinstance(policy, (str, Path)):
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
-    if found:  # a preprocessor that says nothing makes one frame
-        found.setdefault('data_preprocessor.num_frames', 1)
+    if found:  # what says nothing knows of one frame: a plain head would take frames for images
+        for place in PARTS_WITH_FRAMES:
+            parts = model.get(place)
+            for index, part in enumerate(parts if isinstance(parts, (list, tuple)) else [parts]):
+                name = f'{place}.{index}' if isinstance(parts, (list, tuple)) else place
+                if part is not None or place == 'data_preprocessor':
+                    found.setdefault(f'{name}.num_frames', 1)
     if found and 'num_frames' in cfg:
         found['num_frames at the top of the config'] = cfg.num_frames
     return found

@@ -191,6 +191,12 @@ def test_config_without_frames_passes_whatever_its_top_says():
         (das_config(preprocessor=4), r'data_preprocessor.num_frames is 4, backbone.num_frames is 8'),
         (das_config(head=2), r'auxiliary_head.1.num_frames is 2'),
         (das_config(num_frames=16), r'num_frames at the top of the config is 16'),
+        (
+            Config(
+                dict(data_preprocessor=dict(num_frames=4), model=dict(backbone=dict(num_frames=4), head=dict(type='A')))
+            ),
+            r'head.num_frames is 1',  # a plain head would take frames for images
+        ),
         (Config(dict(model=dict(backbone=dict(num_frames=8)))), r'data_preprocessor.num_frames is 1'),
         (
             Config(dict(data_preprocessor=dict(num_frames=4), model=dict(backbone=dict(num_frames=8)))),

@@ -59,10 +59,12 @@ def run_resumed(folder: Path) -> None:
         barrier()  # the main process writes files
         states.append(final_state(runner))
         draws.append(random_state())
-    torch.save(
-        differences(states[0], states[1]) + differences(draws[0], draws[1]), folder / f'differences_{get_rank()}.pth'
-    )
+    found = differences(states[0], states[1]) + differences(draws[0], draws[1])
+    torch.save(found, folder / f'differences_{get_rank()}.pth')
     torch.save(states[0]['random'], folder / f'random_{get_rank()}.pth')
+    loop = runner.train_loop
+    seeds = [batches.dataloader.sampler.seed for batches in (loop.weights_batches, loop.policy_batches)]
+    torch.save(seeds, folder / f'seeds_{get_rank()}.pth')
 
 
 def in_process(rank: int, folder: Path, port: int) -> None:
@@ -122,6 +124,10 @@ def test_two_processes_write_the_policy_of_one(results, alone):
 @pytest.mark.parametrize('rank', [0, 1])
 def test_every_process_of_a_resumed_search_goes_on_exactly(results, rank):
     assert load(results / f'differences_{rank}.pth') == []
+
+
+def test_all_processes_deal_from_one_order_of_the_data_though_their_seeds_differ(results):
+    assert load(results / 'seeds_0.pth') == load(results / 'seeds_1.pth')
 
 
 def test_a_checkpoint_holds_the_random_state_of_every_process(results):

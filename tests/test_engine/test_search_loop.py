@@ -315,6 +315,13 @@ def test_a_trial_changes_nothing_and_gives_the_same_score_again(tmp_path, search
     assert runner.model.data_preprocessor.batch_augments is augments
 
 
+def test_images_are_not_mixed_in_a_trial(tmp_path):
+    runner, batches = trial_runner(mixing_search(tmp_path))
+    score = runner.train_loop._evaluate(batches)
+    runner.model.data_preprocessor.batch_augments = None
+    assert runner.train_loop._evaluate(batches) == score
+
+
 def test_a_trial_of_other_batches_gives_another_score(tmp_path):
     runner, batches = trial_runner(epoch_search(tmp_path))
     assert runner.train_loop._evaluate(batches[:1]) != runner.train_loop._evaluate(batches[1:])
