@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import find_latest_checkpoint
 from PIL import Image
@@ -198,7 +199,7 @@ def describe_model(out: Path, model: str, train_seconds: float) -> dict:
     }
 
 
-def count_parameters(cfg: dict) -> int:
+def count_parameters(cfg: Config) -> int:
     """Trainable numbers of a config's network."""
     init_default_scope(cfg.default_scope)
     network = MODELS.build({**cfg.model, 'data_preprocessor': None})  # which has none, but asks for its policy's file

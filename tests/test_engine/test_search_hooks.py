@@ -1,19 +1,24 @@
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from toy_search import differences, epoch_search, iter_search, loader, prepare, run
 
 from mmdas.cell import DASCell
-from mmdas.engine import LabelCheckHook, PolicyHook
+from mmdas.engine import LabelCheckHook, PolicyHook, SearchProgressHook
 from mmdas.engine.hooks.label_check_hook import check_labels
 from mmdas.engine.hooks.policy_hook import mixture_curves
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state, random_state, set_random_state
+from mmdas.engine.hooks.search_progress_hook import search_cost
+from mmdas.engine.runner.search_schedule import Round, SearchSchedule
+from mmdas.engine.selection import Decision
 
 
 def map_sample(*labels: int) -> SegDataSample:
@@ -121,6 +126,26 @@ def test_a_checkpoint_without_a_random_state_changes_nothing():
     hook.after_load_checkpoint(None, {})
     hook.restore()
     assert differences(random_state(), state) == []
+
+
+# progress
+
+
+@pytest.mark.parametrize('start', [0, 3, 6])
+def test_the_estimate_of_the_time_left_is_right_where_the_cost_of_the_phases_is(monkeypatch, start):
+    rounds = [Round('weights', 2), Round('policy', 3), Round('selection', 1, Decision('all', 0, 5)), Round('tuning', 2)]
+    schedule, hub, clock = SearchSchedule(rounds, batches_per_decision=4), MessageHub('progress'), [0.0]
+    loop = SimpleNamespace(schedule=schedule, phase='weights')
+    runner = SimpleNamespace(train_loop=loop, iter=start, message_hub=hub, world_size=1)
+    monkeypatch.setattr('time.perf_counter', lambda: clock[0])
+    hook = SearchProgressHook()
+    hook.before_train(runner)
+    for runner.iter in range(start, len(schedule)):
+        clock[0] += 7 * (schedule.passes_before(runner.iter + 1) - schedule.passes_before(runner.iter))
+        hook.after_train_iter(runner, runner.iter)
+        left = schedule.passes_before(len(schedule)) - schedule.passes_before(runner.iter + 1)
+        assert hub.get_info('eta') == pytest.approx(7 * left)
+    assert search_cost(runner)['wall_seconds'] == pytest.approx(clock[0], abs=1e-3)
 
 
 # policy

@@ -291,7 +291,8 @@ def drawing_search(work_dir: Path) -> Config:
 def mixing_search(work_dir: Path) -> Config:
     model = cls_model(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))
     model['head']['head'].update(cal_acc=False, loss=dict(type='CrossEntropyLoss', use_soft=True))
-    return epoch_search(work_dir, model=model)
+    policy_loader = loader('PackInputs', batch_size=4, dataset=dict(seed=1))
+    return epoch_search(work_dir, policy_loader, model=model)
 
 
 def padding_search(work_dir: Path) -> Config:

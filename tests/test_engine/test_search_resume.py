@@ -30,9 +30,9 @@ class Interrupt(Hook):
 
 
 def by_iterations(work_dir: Path, workers: int = 0, **options) -> Config:
-    """Checkpoints at every iteration; a validation after each of an even number."""
+    """Checkpoints at every iteration; a validation after every fourth."""
     loading = dict(num_workers=workers)
-    search = dict(max_iters=4, warmup_iters=2, val_interval=2, selection=selection_config(tune=2))
+    search = dict(max_iters=4, warmup_iters=2, val_interval=4, selection=selection_config(tune=2))
     return iter_search(
         work_dir,
         train_dataloader=loader('PackSegInputs', sampler='InfiniteSampler', **loading),
@@ -68,7 +68,7 @@ def check_resumed(whole: Runner, config: Config, checkpoint: str) -> None:
 
 @pytest.mark.parametrize(
     ('iteration', 'phase'),
-    [(1, 'weights'), (2, 'policy'), (3, 'policy'), (4, 'selection'), (7, 'selection'), (9, 'tuning')],
+    [(1, 'weights'), (3, 'policy'), (4, 'selection'), (9, 'tuning')],
 )
 def test_iterations_resumed_in_any_phase_end_as_the_uninterrupted_search(iteration_run, tmp_path, iteration, phase):
     assert iteration_run.train_loop.schedule.round_at(iteration).phase == phase
@@ -77,14 +77,14 @@ def test_iterations_resumed_in_any_phase_end_as_the_uninterrupted_search(iterati
 
 @pytest.mark.parametrize(
     ('epoch', 'phase'),
-    [(1, 'weights'), (2, 'policy'), (3, 'policy'), (4, 'selection'), (5, 'tuning'), (6, 'selection')],
+    [(1, 'weights'), (3, 'policy'), (6, 'selection'), (7, 'tuning')],
 )
 def test_epochs_resumed_in_any_phase_end_as_the_uninterrupted_search(epoch_run, tmp_path, epoch, phase):
     assert epoch_run.train_loop.schedule.rounds[epoch].phase == phase
     check_resumed(epoch_run, by_epochs(tmp_path), f'epoch_{epoch}.pth')
 
 
-@pytest.mark.parametrize('iteration', [8, 9, 14])
+@pytest.mark.parametrize('iteration', [8, 14])
 def test_a_search_by_epochs_goes_on_within_an_epoch(epoch_run, tmp_path, iteration):
     config = checkpoint_every_iteration(
         by_epochs(tmp_path / 'first', custom_hooks=[dict(type='Interrupt', iteration=iteration)])
