@@ -18,7 +18,6 @@ from pathlib import Path
 from mmengine.config import Config
 
 import mmdas  # noqa: F401  makes the installed configs known
-from mmdas.cell import Policy
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / 'benchmarks' / 'results'
@@ -57,9 +56,7 @@ TASKS = {
             'param_scheduler.weights.0.end=200',
             'param_scheduler.weights.0.T_max=200',
             'train_dataloader.batch_size=4',
-            'train_cfg.policy_dataloader.batch_size=4',
             'train_dataloader.dataset.dataset.pipeline.3.crop_size=(128,128)',
-            'train_cfg.policy_dataloader.dataset.dataset.pipeline.3.crop_size=(128,128)',
             'model.data_preprocessor.size=(128,128)',
         ),
     ),
@@ -147,12 +144,9 @@ def search(task: Task, frames: int, out: Path) -> dict:
 
 def random_policy(task: Task, frames: int, out: Path) -> Path:
     """A random policy from the space and the ranges of the search."""
-    cfg = Config.fromfile(ROOT / f'configs/{task.folder}/search-{frames}f-gsf_{task.host}.py')
-    preprocessor = cfg.get('data_preprocessor', {}) if 'cell' in cfg.get('data_preprocessor', {}) else None
-    cell = (preprocessor or cfg.model.data_preprocessor)['cell']
     path = out / f'random-{frames}f.json'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Policy.random(frames, space=cell['space'], ranges=cell['ranges'], seed=0).save(path)
+    config = f'configs/{task.folder}/search-{frames}f-gsf_{task.host}.py'
+    run([sys.executable, 'tools/misc/random_policy.py', str(path), '--config', config], out / f'random-{frames}f.log')
     return path
 
 

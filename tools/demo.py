@@ -46,7 +46,6 @@ QUICK_TRAIN = ['--cfg-options', 'train_cfg.max_iters=2', 'train_dataloader.batch
 QUICK_SEARCH = [
     *QUICK_TRAIN,
     'train_cfg.warmup_iters=1',
-    'train_cfg.policy_dataloader.batch_size=2',
     'train_cfg.selection.num_batches=1',
     'train_cfg.selection.tune=0',
 ]

@@ -15,12 +15,6 @@ train_cfg = dict(
     max_epochs=max_epochs,
     warmup_epochs=2,
     val_interval=10 * max_epochs,
-    policy_dataloader=dict(
-        batch_size=64,
-        num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=True),
-        dataset=dict(type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}),
-    ),
     selection=dict(type='mmdas.PerturbationSelection', num_batches=4),
     criterion='loss',
 )

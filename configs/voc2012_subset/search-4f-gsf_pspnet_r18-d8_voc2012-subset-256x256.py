@@ -17,12 +17,6 @@ train_cfg = dict(
     max_iters=max_iters,
     warmup_iters=100,
     val_interval=10 * max_iters,
-    policy_dataloader=dict(
-        batch_size=8,
-        num_workers=1,
-        sampler=dict(type='InfiniteSampler', shuffle=True),
-        dataset=dict(type='mmdas.HoldoutDataset', part='policy', dataset={{_base_.train_dataloader.dataset}}),
-    ),
     selection=dict(type='mmdas.PerturbationSelection', num_batches=2, tune=2),
     criterion='loss',
 )

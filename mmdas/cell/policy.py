@@ -184,23 +184,26 @@ class Policy:
         space: str | Sequence[str] = 'paper',
         num_nodes: int = 4,
         ranges: Mapping[str, Sequence[float]] | None = None,
+        share_strength: bool = False,
         seed: int = 0,
         **options: Any,
     ) -> 'Policy':
         """A policy drawn uniformly: an operation and a strength for two random incoming edges of every node.
 
         Args:
-            num_frames, space, num_nodes, ranges, seed: as of the cell.
+            num_frames, space, num_nodes, ranges, share_strength, seed: as of the cell.
             options: further fields of the policy, such as ``ramp``.
         """
         operations = build_space(space, ranges)
         generator = torch.Generator().manual_seed(seed)
+        shared = {operation.name: draw_strength(operation, generator) for operation in operations}
         edges = []
         for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes):
             sources = torch.randperm(target, generator=generator)[:NUM_INPUTS].sort().values
             for source in sources.tolist():
                 operation = operations[int(torch.randint(len(operations), (), generator=generator))]
-                edges.append(PolicyEdge(source, target, operation.name, draw_strength(operation, generator)))
+                strength = shared[operation.name] if share_strength else draw_strength(operation, generator)
+                edges.append(PolicyEdge(source, target, operation.name, strength))
         names = tuple(operation.name for operation in operations)
         options.setdefault('origin', {'method': 'random', 'seed': seed})
         return cls(num_frames, num_nodes, tuple(edges), operations=names, seed=seed, **options)

@@ -213,3 +213,12 @@ def test_random_policy_takes_space_ranges_and_further_fields() -> None:
     assert {edge.operation for edge in policy.edges} == {'rotate'}
     assert all(1 <= edge.strength <= 2 for edge in policy.edges)
     assert (policy.operations, policy.ramp, policy.origin) == (('rotate',), 'mirrored', {'why': 'baseline'})
+
+
+def test_random_policy_shares_strengths_on_request():
+    policies = [Policy.random(4, num_nodes=8, share_strength=True, seed=seed) for seed in range(5)]
+    for policy in policies:
+        strengths = {}
+        for edge in policy.edges:
+            strengths.setdefault(edge.operation, set()).add(edge.strength)
+        assert all(len(values) == 1 for values in strengths.values())

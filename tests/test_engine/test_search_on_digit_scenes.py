@@ -23,7 +23,6 @@ OPTIONS = {
     'model.decode_head.head.in_channels': 32,
     'model.decode_head.head.channels': 16,
     'train_dataloader.batch_size': 8,
-    'train_cfg.policy_dataloader.batch_size': 8,
     'model.data_preprocessor.cell.ranges': None,  # the authors' wide ones: a bad policy hurts
     'train_cfg.max_iters': 200,
     'train_cfg.warmup_iters': 150,
@@ -54,7 +53,6 @@ def searched(tmp_path_factory) -> Runner:
     (config,) = (ROOT / 'configs' / 'digit_scenes').glob('search-4f-*.py')
     data_roots = {
         'train_dataloader.dataset.dataset.data_root': str(folder / 'data'),
-        'train_cfg.policy_dataloader.dataset.dataset.data_root': str(folder / 'data'),
     }
     runner = build_runner(load_config(config, str(folder / 'run'), {**OPTIONS, **data_roots}))
     runner.train()

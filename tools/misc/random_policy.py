@@ -1,7 +1,7 @@
 """Write a random policy, the baseline of a search: ``python tools/misc/random_policy.py OUT.json --frames 4``.
 
 With ``--config`` of a search it is drawn from the space that the search looks through, with its ranges, ramp and
-padding. Every edge draws a strength of its own, also where the cell shares one among all edges.
+padding.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -13,7 +13,7 @@ from mmdas.apis import load_config
 from mmdas.cell import SPACES, Policy
 
 # What a cell and a policy both have a word for.
-SHARED = ('space', 'ranges', 'num_nodes', 'ramp', 'padding', 'node_reduction')
+SHARED = ('space', 'ranges', 'share_strength', 'num_nodes', 'ramp', 'padding', 'node_reduction')
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> Namespace:

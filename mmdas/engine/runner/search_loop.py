@@ -1,8 +1,10 @@
 """The bilevel search as MMEngine training loops (DAS, Sec. 3.3; first-order DARTS with selection by perturbation)."""
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -33,27 +35,35 @@ class SearchLoop(BaseLoop):
 
     Args:
         runner: the runner; its ``optim_wrapper`` comes from ``mmdas.SearchOptimWrapperConstructor``.
-        dataloader: of the weights part.
-        policy_dataloader: of the policy part.
+        dataloader: of the weights part, or its config.
         selection: config of the selection.
+        warmup, length: rounds of the weights phase, and of the weights and policy phases together, in the unit of the
+            loop.
+        policy_dataloader: of the policy part, or its config; None takes the config of the weights part's with the
+            other part of its ``mmdas.HoldoutDataset``.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
             name contains "acc", with ties broken by the loss; or ``'loss'``.
-        warmup, length: rounds of the weights and policy phases in the unit of the loop.
         val_begin, val_interval: as of MMEngine's loops.
+
+    Raises:
+        ValueError: for an unknown criterion, a warm-up longer than the search, a model without a cell, a clip of one
+            frame, or data without a policy part.
     """
 
     def __init__(
         self,
         runner: Runner,
         dataloader: DataLoader | dict,
-        policy_dataloader: DataLoader | dict,
         selection: Mapping,
-        criterion: str,
         warmup: int,
         length: int,
-        val_begin: int,
-        val_interval: int,
+        policy_dataloader: DataLoader | dict | None = None,
+        criterion: str = 'accuracy',
+        val_begin: int = 1,
+        val_interval: int = 1,
     ) -> None:
+        if policy_dataloader is None:
+            policy_dataloader = policy_part(dataloader)
         super().__init__(runner, dataloader)
         if criterion not in CRITERIA:
             raise ValueError(f'train_cfg.criterion must be one of {CRITERIA}, got {criterion!r}')
@@ -208,36 +218,24 @@ class IterBasedSearchLoop(SearchLoop):
     """A search that counts in iterations.
 
     Args:
-        policy_dataloader, selection, criterion: see :class:`SearchLoop`.
         max_iters: iterations of the weights and policy phases together, as in the schedule of a plain training;
             selection and tuning follow.
         warmup_iters: iterations at the start that leave the policy alone.
-        val_begin, val_interval: in iterations.
+        val_interval: in iterations.
+        options: the others of :class:`SearchLoop`; ``selection`` has no default.
     """
 
     def __init__(
         self,
         runner: Runner,
         dataloader: DataLoader | dict,
-        policy_dataloader: DataLoader | dict,
-        selection: Mapping,
         max_iters: int,
         warmup_iters: int = 0,
-        criterion: str = 'accuracy',
-        val_begin: int = 1,
         val_interval: int = 1000,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            runner,
-            dataloader,
-            policy_dataloader,
-            selection,
-            criterion,
-            warmup_iters,
-            max_iters,
-            val_begin,
-            val_interval,
-        )
+        options.update(warmup=warmup_iters, length=max_iters, val_interval=val_interval)
+        super().__init__(runner, dataloader, **options)
 
     def _repeat(self, phase: str, count: int) -> list[Round]:
         return [Round(phase, count)]
@@ -260,36 +258,21 @@ class EpochBasedSearchLoop(SearchLoop):
     """A search that counts in epochs of the weights part; each decision of the selection is an epoch of one iteration.
 
     Args:
-        policy_dataloader, selection, criterion: see :class:`SearchLoop`.
         max_epochs: epochs of the weights and policy phases together, as in the schedule of a plain training;
             selection and tuning follow.
         warmup_epochs: epochs at the start that leave the policy alone.
-        val_begin, val_interval: in epochs.
+        options: the others of :class:`SearchLoop`; ``selection`` has no default, ``val_interval`` is in epochs.
     """
 
     def __init__(
         self,
         runner: Runner,
         dataloader: DataLoader | dict,
-        policy_dataloader: DataLoader | dict,
-        selection: Mapping,
         max_epochs: int,
         warmup_epochs: int = 0,
-        criterion: str = 'accuracy',
-        val_begin: int = 1,
-        val_interval: int = 1,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            runner,
-            dataloader,
-            policy_dataloader,
-            selection,
-            criterion,
-            warmup_epochs,
-            max_epochs,
-            val_begin,
-            val_interval,
-        )
+        super().__init__(runner, dataloader, warmup=warmup_epochs, length=max_epochs, **options)
 
     @property
     def max_epochs(self) -> int:
@@ -313,6 +296,21 @@ class EpochBasedSearchLoop(SearchLoop):
             self._validate(self._epoch, self.max_epochs)
         self.runner.call_hook('after_train')
         return self.runner.model
+
+
+def policy_part(dataloader: DataLoader | dict) -> dict:
+    """Config of a loader of the policy part, from that of the weights part.
+
+    Raises:
+        ValueError: if the weights part is not one of a holdout, so that nothing would be held out.
+    """
+    dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
+    if not isinstance(dataset, Mapping) or dataset.get('part') != 'weights':
+        raise ValueError(
+            "a search holds data out: wrap the training set as dataset=dict(type='mmdas.HoldoutDataset', "
+            "part='weights', dataset=dict(...)), or give train_cfg.policy_dataloader"
+        )
+    return {**copy.deepcopy(dict(dataloader)), 'dataset': {**copy.deepcopy(dict(dataset)), 'part': 'policy'}}
 
 
 def _accuracy(values: Mapping[str, torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
