@@ -6,7 +6,7 @@ _base_ = [
     'mmseg::_base_/schedules/schedule_20k.py',
     '../_base_/das_runtime.py',
 ]
-max_iters = 600
+max_iters = 500
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     pretrained=None,

@@ -1,3 +1,5 @@
+from multiprocessing import active_children
+
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler, pseudo_collate
@@ -78,6 +80,16 @@ def test_images_are_not_loaded_to_skip_whole_passes():
     batches = EndlessBatches(DataLoader(images, 2, sampler=DefaultSampler(images, seed=0), collate_fn=pseudo_collate))
     batches.skip(400)
     assert not loaded
+
+
+def test_closing_ends_the_workers_and_the_next_batch_begins_a_pass():
+    others = set(active_children())
+    batches = build(num_workers=1)
+    first = paths(next(batches))
+    assert set(active_children()) > others
+    batches.close()
+    assert set(active_children()) == others
+    assert paths(next(batches)) == first
 
 
 def test_a_loader_without_a_batch_is_an_error_that_names_the_sizes():

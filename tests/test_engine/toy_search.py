@@ -228,7 +228,8 @@ def prepare(config: Config) -> Runner:
     with DefaultScope.overwrite_default_scope(config.default_scope):
         runner = build_runner(config)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        runner.train_loop.runner.model.train()
+        assert runner.train_loop.iter == 0  # the loop is built on its first use
+        runner.model.train()
     return runner
 
 

@@ -37,15 +37,17 @@ class LabelCheckHook(Hook):
 def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None:
     """Check the labels of one data sample of MMSegmentation or MMPretrain against classes 0 .. num_classes - 1."""
     if 'gt_sem_seg' in sample:
-        labels = torch.unique(sample.gt_sem_seg.data)
-        labels = labels[labels != ignore_index]
+        labels, ignored = sample.gt_sem_seg.data, ignore_index
         num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
     elif 'gt_label' in sample:
-        labels = sample.gt_label
+        labels, ignored = sample.gt_label, None
     else:
         return
-    wrong = labels[(labels < 0) | (labels >= num_classes)].tolist()
-    if wrong:
+    outside = (labels < 0) | (labels >= num_classes)
+    if ignored is not None:
+        outside = outside & (labels != ignored)
+    if outside.any():
+        wrong = torch.unique(labels[outside]).tolist()
         raise ValueError(
             f'labels {wrong} of {sample.get("seg_map_path", sample.get("img_path", "an image"))} lie outside the '
             f"{num_classes} classes 0..{num_classes - 1}; correct num_classes of the head or the data set's labels"

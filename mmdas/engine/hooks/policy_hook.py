@@ -38,7 +38,7 @@ class PolicyHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Write the entropy and the mixture weights of every edge to all backends of the visualizer."""
         if self.every_n_train_iters(runner, self.interval):
-            runner.visualizer.add_scalars(mixture_curves(find_cell(runner.model)), step=runner.iter)
+            runner.visualizer.add_scalars(mixture_curves(find_cell(runner.model)), step=runner.iter + 1)
 
     @master_only
     def after_train(self, runner: Runner) -> None:

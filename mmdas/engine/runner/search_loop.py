@@ -140,6 +140,13 @@ class SearchLoop(BaseLoop):
         self.policy_batches.skip(policy)
         self._random_state.restore()
 
+    def _finish(self) -> nn.Module:
+        """End the workers of unfinished passes and the training."""
+        self.weights_batches.close()
+        self.policy_batches.close()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
     def run_iter(self, batch_idx: int) -> None:
         """One iteration of whatever phase it belongs to; ``batch_idx`` is its place in the epoch for the hooks."""
         entry = self.schedule.round_at(self._iter)
@@ -249,8 +256,7 @@ class IterBasedSearchLoop(SearchLoop):
             self.run_iter(self._iter)
             self._validate(self._iter, self.max_iters)
         self.runner.call_hook('after_train_epoch')
-        self.runner.call_hook('after_train')
-        return self.runner.model
+        return self._finish()
 
 
 @LOOPS.register_module()
@@ -294,8 +300,7 @@ class EpochBasedSearchLoop(SearchLoop):
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
             self._validate(self._epoch, self.max_epochs)
-        self.runner.call_hook('after_train')
-        return self.runner.model
+        return self._finish()
 
 
 def policy_part(dataloader: DataLoader | dict) -> dict:
