@@ -29,6 +29,7 @@ from mmdas.apis import enable_amp
 from mmdas.apis import runner as runner_api
 from mmdas.cell import Policy
 from mmdas.engine.hooks.random_state_hook import random_state
+from mmdas.engine.runner.search_loop import policy_part
 from mmdas.engine.runner.search_schedule import PHASES
 
 EDGES = [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
@@ -216,6 +217,18 @@ def test_a_search_that_cannot_run_is_refused(tmp_path, train_cfg, message):
         run(config)
 
 
+def test_the_policy_loader_follows_from_the_weights_loader():
+    whole = dict(type='mmdas.HoldoutDataset', part='weights', ratio=0.25, seed=3, dataset=dict(type='ToyImages'))
+    weights = dict(batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=whole)
+    assert policy_part(weights) == {**weights, 'dataset': {**whole, 'part': 'policy'}}
+    assert weights['dataset']['part'] == 'weights'
+
+
+def test_a_search_that_holds_nothing_out_is_refused():
+    with pytest.raises(ValueError, match='a search holds data out: wrap the training set'):
+        policy_part(dict(batch_size=2, dataset=dict(type='ToyImages')))
+
+
 @pytest.mark.parametrize(
     ('change', 'message'), [(dict(num_frames=1), 'a clip of one frame'), (dict(cell=None), 'with cell=dict')]
 )
@@ -314,6 +327,14 @@ def test_a_trial_changes_nothing_and_gives_the_same_score_again(tmp_path, search
     assert differences(random, random_state()) == []
     assert [module.training for module in runner.model.modules()] == modes
     assert runner.model.data_preprocessor.batch_augments is augments
+
+
+def test_a_trial_of_diverged_weights_is_an_error(tmp_path):
+    runner, batches = trial_runner(iter_search(tmp_path))
+    with torch.no_grad():
+        next(runner.model.parameters()).fill_(float('nan'))
+    with pytest.raises(FloatingPointError, match='the weights have diverged; lower the learning rate'):
+        runner.train_loop._evaluate(batches)
 
 
 def test_images_are_not_mixed_in_a_trial(tmp_path):

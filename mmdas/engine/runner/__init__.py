@@ -1,5 +1,6 @@
 """Search loops."""
 
-from .search_loop import EpochBasedSearchLoop, IterBasedSearchLoop
+from .epoch_based_search_loop import EpochBasedSearchLoop
+from .iter_based_search_loop import IterBasedSearchLoop
 
 __all__ = ['EpochBasedSearchLoop', 'IterBasedSearchLoop']

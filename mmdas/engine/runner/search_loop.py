@@ -1,10 +1,10 @@
-"""The bilevel search as MMEngine training loops (DAS, Sec. 3.3; first-order DARTS with selection by perturbation)."""
+"""The steps of the bilevel search (DAS, Sec. 3.3; first-order DARTS with selection by perturbation)."""
 
 import copy
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
 from mmdas.engine.selection import BaseSelection, Score
 from mmdas.engine.utils import find_cell, unwrap
-from mmdas.registry import LOOPS, TASK_UTILS
+from mmdas.registry import TASK_UTILS
 
 from .endless_batches import EndlessBatches
 from .search_schedule import Round, SearchSchedule
@@ -211,96 +211,19 @@ class SearchLoop(BaseLoop):
                 total += torch.stack([_accuracy(values, loss) * (self.criterion == 'accuracy'), -loss]) / len(batches)
         model.train()
         all_reduce(total, op='mean')
-        return Score(*total.tolist())
+        score = Score(*total.tolist())
+        if not all(map(math.isfinite, score)):
+            raise FloatingPointError(
+                f'a trial of the selection gave {score}: the weights have diverged; lower the learning rate of '
+                'optim_wrapper.weights or clip its gradients'
+            )
+        return score
 
     def _validate(self, done: int, last: int) -> None:
         due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)
         if self.runner.val_loop is not None and due:
             with kept_random_state():  # a search resumed from here does not validate again
                 self.runner.val_loop.run()
-
-
-@LOOPS.register_module()
-class IterBasedSearchLoop(SearchLoop):
-    """A search that counts in iterations.
-
-    Args:
-        max_iters: iterations of the weights and policy phases together, as in the schedule of a plain training;
-            selection and tuning follow.
-        warmup_iters: iterations at the start that leave the policy alone.
-        val_interval: in iterations.
-        options: the others of :class:`SearchLoop`; ``selection`` has no default.
-    """
-
-    def __init__(
-        self,
-        runner: Runner,
-        dataloader: DataLoader | dict,
-        max_iters: int,
-        warmup_iters: int = 0,
-        val_interval: int = 1000,
-        **options: Any,
-    ) -> None:
-        options.update(warmup=warmup_iters, length=max_iters, val_interval=val_interval)
-        super().__init__(runner, dataloader, **options)
-
-    def _repeat(self, phase: str, count: int) -> list[Round]:
-        return [Round(phase, count)]
-
-    def run(self) -> nn.Module:
-        """Launch the search."""
-        self.runner.call_hook('before_train')
-        self.runner.call_hook('before_train_epoch')
-        self._resume()
-        while self._iter < self.max_iters and not self.stop_training:
-            self.run_iter(self._iter)
-            self._validate(self._iter, self.max_iters)
-        self.runner.call_hook('after_train_epoch')
-        return self._finish()
-
-
-@LOOPS.register_module()
-class EpochBasedSearchLoop(SearchLoop):
-    """A search that counts in epochs of the weights part; each decision of the selection is an epoch of one iteration.
-
-    Args:
-        max_epochs: epochs of the weights and policy phases together, as in the schedule of a plain training;
-            selection and tuning follow.
-        warmup_epochs: epochs at the start that leave the policy alone.
-        options: the others of :class:`SearchLoop`; ``selection`` has no default, ``val_interval`` is in epochs.
-    """
-
-    def __init__(
-        self,
-        runner: Runner,
-        dataloader: DataLoader | dict,
-        max_epochs: int,
-        warmup_epochs: int = 0,
-        **options: Any,
-    ) -> None:
-        super().__init__(runner, dataloader, warmup=warmup_epochs, length=max_epochs, **options)
-
-    @property
-    def max_epochs(self) -> int:
-        """Epochs of all phases."""
-        return len(self.schedule.rounds)
-
-    def _repeat(self, phase: str, count: int) -> list[Round]:
-        return [Round(phase, len(self.dataloader))] * count
-
-    def run(self) -> nn.Module:
-        """Launch the search."""
-        self.runner.call_hook('before_train')
-        self._resume()
-        while self._epoch < self.max_epochs and not self.stop_training:
-            self.runner.call_hook('before_train_epoch')
-            left = self.schedule.end_of_round(self._epoch) - self._iter  # less than a round within a resumed epoch
-            for batch_idx in range(len(self.dataloader) - left, len(self.dataloader)):  # a decision comes last
-                self.run_iter(batch_idx)
-            self.runner.call_hook('after_train_epoch')
-            self._epoch += 1
-            self._validate(self._epoch, self.max_epochs)
-        return self._finish()
 
 
 def policy_part(dataloader: DataLoader | dict) -> dict:
