@@ -2,6 +2,7 @@
 # make test   lint and tests
 #
 # Both install what they need: into the active virtual environment, or into .venv, which they make if none is active.
+# They install nothing into an environment with classic OpenMMLab distributions: there mmdas is added by hand, see README.
 # PYTHON is the interpreter that .venv is made with: make demo PYTHON=python3.12
 
 PYTHON ?= python3
@@ -14,6 +15,8 @@ endif
 RUN := $(ENV)/bin/python
 # In the environment, so that a new environment is an installation that is still to be made.
 STAMP := $(ENV)/.mmdas-installed
+# Exit code of `check_env.py --before-install` for an environment that works as it is and that pip would overwrite.
+KEEP := 3
 
 .PHONY: demo test lint install clean
 
@@ -30,9 +33,11 @@ lint: $(STAMP)
 install: $(STAMP)
 
 $(STAMP): setup.py pyproject.toml | $(RUN)
-	$(RUN) tools/check_env.py --before-install
-	$(RUN) -m pip install -e '.[tests]'
-	touch $@
+	@$(RUN) tools/check_env.py --before-install; case $$? in \
+	0) set -x; $(RUN) -m pip install -e '.[tests]' && touch $@ ;; \
+	$(KEEP)) ;; \
+	*) exit 1 ;; \
+	esac
 
 # Never a prerequisite that is out of date: the active environment's interpreter is there, .venv's is made once.
 .venv/bin/python:

@@ -23,6 +23,8 @@ INSTALL_REQUIRES = [
     'opencv-python>=4.8',
     'numpy>=2.0',
     'matplotlib>=3.7',
+    'pillow>=10.0',
+    'rich>=13.0',
     'scikit-learn>=1.3',  # brings the handwritten digits that DigitScenes is made of
 ]
 
@@ -69,6 +71,18 @@ setup(
     description='Image-to-video differentiable auto-augmentation and fusion (DAS) for the OpenMMLab toolboxes',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8') if (ROOT / 'README.md').exists() else '',
     long_description_content_type='text/markdown',
+    author='mmdas contributors',
+    license='Apache-2.0',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     python_requires='>=3.10',
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

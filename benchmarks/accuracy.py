@@ -168,7 +168,8 @@ def rows(task: Task, frames: list[int], out: Path):
 
 def policy_path(task: Task, name: str, frames: int, out: Path) -> Path:
     """Policy file of a row."""
-    return random_policy(task, frames, out) if name.startswith('random') else out / f'search-{frames}f' / 'policy.json'
+    path = random_policy(task, frames, out) if name.startswith('random') else out / f'search-{frames}f' / 'policy.json'
+    return path.relative_to(ROOT)  # results name no machine's folders
 
 
 def print_table(results: dict[str, dict]) -> None:

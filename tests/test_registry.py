@@ -35,7 +35,7 @@ from mmengine.config import Config
 config = Config.fromfile({file!r})
 assert config.train_cfg.max_iters == 20000
 assert config.model.backbone.depth == 18
-assert config.custom_hooks[0].type.startswith('mmdas.')
+assert config.search_hooks[0].type.startswith('mmdas.')
 assert config.num_frames == 4
 """
 
@@ -71,7 +71,7 @@ def test_configs_of_every_installed_package_are_found_after_importing_mmdas(tmp_
     file = tmp_path / 'config.py'
     file.write_text(
         "_base_ = ['mmseg::_base_/schedules/schedule_20k.py', 'mmpretrain::_base_/models/resnet18.py',\n"
-        "         'mmdas::_base_/das_runtime.py']\n"
+        "         'mmdas::_base_/search.py']\n"
         'num_frames = 4\n'
     )
     run(INHERIT.format(file=str(file)))

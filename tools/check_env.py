@@ -1,6 +1,7 @@
 """Say in one screen what is installed, what is wrong, and the command that mends it: ``python tools/check_env.py``.
 
-Exit code 1 if something is wrong. It needs the standard library only, so that it runs in a broken environment.
+Exit code 1 if something is wrong; ``--before-install`` has one more, for an environment to leave as it is. It needs
+the standard library only, so that it runs in a broken environment.
 """
 
 from __future__ import annotations  # so that an interpreter that is too old still says so
@@ -26,14 +27,21 @@ TOOLBOXES = {
     'mmpretrain': ('onedl-mmpretrain', ('mmpretrain',)),
 }
 OPENCV = ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless')
+# What mmdas, its demo and its tests need besides the toolboxes and what these require.
+OTHERS = ('matplotlib', 'pillow', 'rich', 'scikit-learn', 'pytest', 'ruff')
 MINIMUM_PYTHON = (3, 10)
 PIP = f'{"python" if shutil.which("python") == sys.executable else sys.executable} -m pip'
 MIM = f'{PIP} install openmim && mim'  # finds the builds of classic mmcv with compiled ops
+# Exit codes of --before-install; argparse has 2, and the Makefile knows 3.
+BEFORE_INSTALL_CODES = {'ok': 0, 'FAIL': 1, 'keep': 3}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found: status ``ok``, ``warn`` or ``FAIL``, a line of text, and the command that mends it."""
+    """What a check found: status ``ok``, ``warn`` or ``FAIL``, a line of text, and the command that mends it.
+
+    The check before an installation may also say ``keep``: install nothing, leave all as it is.
+    """
 
     status: str
     text: str
@@ -231,14 +239,22 @@ def check_mmdas() -> Result:
 
 
 def check_before_install() -> Result:
-    """Refuse to install over classic distributions: pip would leave a mixture of both."""
+    """Whether pip may install: not over classic distributions, of which it would leave a mixture with the others.
+
+    Where mmdas was added beside them by hand, there is nothing to install.
+    """
     classic = installed(name for _, names in TOOLBOXES.values() for name in names)
     if not classic:
         return Result('ok', 'no classic OpenMMLab distribution here, mmdas and its dependencies can be installed')
+    if version_of('mmdas') is not None:
+        missing = [name for name in OTHERS if version_of(name) is None]
+        text = f'mmdas is installed beside {", ".join(classic)}: they are kept, nothing is installed'
+        return Result('keep', text, f'{PIP} install {" ".join(missing)}' if missing else '')
     return Result(
         'FAIL',
         f'{", ".join(classic)} would be overwritten by the onedl distributions that mmdas installs',
-        f'to keep them: {PIP} install --no-deps -e . ; to replace them: {PIP} uninstall -y {" ".join(classic)} ; '
+        f'to keep them: {PIP} install --no-deps -e . && {PIP} install {" ".join(OTHERS)} ; '
+        f'to replace them: {PIP} uninstall -y {" ".join(classic)} ; '
         'or use a new virtual environment',
     )
 
@@ -276,7 +292,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     args = parser.parse_args(arguments)
     warnings.simplefilter('ignore')  # what other packages warn of would push the report off the screen
-    return report([check_before_install] if args.before_install else environment_checks())
+    if args.before_install:
+        result = check_before_install()
+        print(result)
+        return BEFORE_INSTALL_CODES[result.status]
+    return report(environment_checks())
 
 
 if __name__ == '__main__':

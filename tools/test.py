@@ -39,6 +39,10 @@ def enable_tta(cfg: Config) -> None:
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
             node['pipeline'] = cfg.get('tta_pipeline') or flip_pipeline(node['pipeline'])
+    # The runner hands the top-level data preprocessor, which base configs leave behind, to the wrapper, which puts it
+    # in the place of the model's own. Without a wrapper the model's own is the one that counts.
+    if cfg.model.get('data_preprocessor') is not None:
+        cfg.data_preprocessor = cfg.model.data_preprocessor
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 

@@ -1,4 +1,5 @@
-# What the search configs share; they take it with {{_base_.NAME}}.
+# What the search configs share; they take it with {{_base_.NAME}}. The segmentation searches train the weights with
+# their host's own optimiser instead, as the training with the policy does.
 # The paper's optimisers (first-order DARTS). A search of a few hundred iterations needs larger steps of the policy.
 weights_optim_wrapper = dict(
     type='OptimWrapper',
@@ -10,7 +11,6 @@ quick_policy_optimizer = dict(type='Adam', lr=5e-3, betas=(0.5, 0.999), weight_d
 # The authors' ranges per step of distance suit short clips; half of them keep the outer frames of T = 4 and 8 in view.
 half_ranges = dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-10.0, 10.0), scale=(-0.15, 0.15))
 search_hooks = [
-    dict(type='mmdas.LabelCheckHook'),
     dict(type='mmdas.SearchProgressHook'),
     dict(type='mmdas.PolicyHook', interval=10),
 ]

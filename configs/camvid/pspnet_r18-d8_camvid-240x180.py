@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/datasets/camvid.py',
     'mmseg::_base_/default_runtime.py',
     'mmseg::_base_/schedules/schedule_20k.py',
-    '../_base_/das_runtime.py',
 ]
 max_iters = 1000
 norm_cfg = dict(type='BN', requires_grad=True)

@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/datasets/cifar10_reduced.py',
     'mmpretrain::_base_/schedules/cifar10_bs128.py',
     'mmpretrain::_base_/default_runtime.py',
-    '../_base_/das_runtime.py',
 ]
 max_epochs = 12
 model = dict(

@@ -1,3 +1,5 @@
+"""What the tools share: from a config file to a runner."""
+
 from .runner import (
     adapt_to_device,
     add_run_arguments,

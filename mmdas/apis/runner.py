@@ -25,6 +25,7 @@ from mmdas.cell import Policy
 PLAIN_DEVICES = ('cpu', 'mps')
 # Parts of a model that have to know the number of frames.
 PARTS_WITH_FRAMES = ('data_preprocessor', 'backbone', 'decode_head', 'auxiliary_head', 'head')
+LABEL_CHECK = 'mmdas.LabelCheckHook'
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
 
@@ -219,6 +220,13 @@ def adapt_to_device(cfg: Config) -> None:
         }
 
 
+def add_label_check(cfg: Config) -> None:
+    """Let every run stop with a clear message at a label that no class stands for."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(hook.get('type') == LABEL_CHECK for hook in hooks if isinstance(hook, dict)):
+        cfg.custom_hooks = [*hooks, {'type': LABEL_CHECK}]
+
+
 def set_dataloader_defaults(cfg: Config) -> None:
     """Give data loaders of an MMPretrain config what MMPretrain's own tools add to them and its configs leave out."""
     if cfg.get('default_scope') != 'mmpretrain':
@@ -262,6 +270,7 @@ def build_runner(cfg: Config) -> Runner:
         FileNotFoundError: If the policy that the config names does not exist.
     """
     check_num_frames(cfg)
+    add_label_check(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)

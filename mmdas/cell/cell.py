@@ -209,8 +209,8 @@ class DASCell(nn.Module):
             )
 
     def entropy(self) -> Tensor:
-        """Entropy of the softmax of each edge in nats, (edges,)."""
-        return torch.distributions.Categorical(logits=self.logits.detach()).entropy()
+        """Entropy of the mixture of each edge in nats, (edges,); 0 where an operation is chosen."""
+        return torch.distributions.Categorical(probs=self.weights().detach()).entropy()
 
     def to_policy(self, origin: Mapping | None = None) -> Policy:
         """The discretised cell.

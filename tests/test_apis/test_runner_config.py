@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
-from mmdas.apis.runner import set_dataloader_defaults
+from mmdas.apis.runner import add_label_check, set_dataloader_defaults
 from mmdas.cell import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -104,11 +104,21 @@ def test_config_may_inherit_from_an_installed_toolbox(tmp_path, base):
     assert 'default_hooks' in cfg
 
 
-@pytest.mark.parametrize('config', ['_base_/das_runtime.py', '_base_/datasets/digit_scenes.py'])
+@pytest.mark.parametrize('config', ['_base_/search.py', '_base_/datasets/digit_scenes.py'])
 def test_config_inherited_from_the_installed_mmdas_equals_the_config(tmp_path, config):
     cfg = load_config(write_config(tmp_path, f"_base_ = ['mmdas::{config}']"))
     expected = Config.fromfile(ROOT / 'configs' / config).to_dict()
     assert {key: cfg[key] for key in expected} == expected
+
+
+# add_label_check
+
+
+def test_every_run_checks_its_labels_once():
+    cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
+    add_label_check(cfg)
+    add_label_check(cfg)
+    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook', 'mmdas.LabelCheckHook']
 
 
 # set_resume

@@ -1,3 +1,4 @@
+import logging
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +129,14 @@ def test_a_checkpoint_without_a_random_state_changes_nothing():
     assert differences(random_state(), state) == []
 
 
+@pytest.mark.parametrize('place', ['before_train_iter', 'before_val_iter', 'before_test_iter'])
+def test_the_labels_of_every_kind_of_run_are_checked(place):
+    runner = SimpleNamespace(model=SimpleNamespace(head=SimpleNamespace(num_classes=2)))
+    sample = DataSample().set_gt_label(2)
+    with pytest.raises(ValueError, match='labels .2. of an image lie outside the 2 classes'):
+        getattr(LabelCheckHook(), place)(runner, 0, dict(data_samples=[sample]))
+
+
 # progress
 
 
@@ -136,11 +145,13 @@ def test_the_estimate_of_the_time_left_is_right_where_the_cost_of_the_phases_is(
     rounds = [Round('weights', 2), Round('policy', 3), Round('selection', 1, Decision('all', 0, 5)), Round('tuning', 2)]
     schedule, hub, clock = SearchSchedule(rounds, batches_per_decision=4), MessageHub('progress'), [0.0]
     loop = SimpleNamespace(schedule=schedule, phase='weights')
-    runner = SimpleNamespace(train_loop=loop, iter=start, message_hub=hub, world_size=1)
+    logger = logging.getLogger('progress')
+    runner = SimpleNamespace(train_loop=loop, iter=start, message_hub=hub, world_size=1, logger=logger)
     monkeypatch.setattr('time.perf_counter', lambda: clock[0])
     hook = SearchProgressHook()
     hook.before_train(runner)
     for runner.iter in range(start, len(schedule)):
+        hook.before_train_iter(runner, runner.iter)
         clock[0] += 7 * (schedule.passes_before(runner.iter + 1) - schedule.passes_before(runner.iter))
         hook.after_train_iter(runner, runner.iter)
         left = schedule.passes_before(len(schedule)) - schedule.passes_before(runner.iter + 1)

@@ -224,6 +224,12 @@ def test_the_policy_loader_follows_from_the_weights_loader():
     assert weights['dataset']['part'] == 'weights'
 
 
+def test_the_policy_loader_is_found_within_a_wrapper():
+    whole = dict(type='mmdas.HoldoutDataset', part='weights', dataset=dict(type='ToyImages'))
+    policy = policy_part(dict(batch_size=2, dataset=dict(type='RepeatDataset', times=2, dataset=whole)))
+    assert policy['dataset']['dataset'] == {**whole, 'part': 'policy'}
+
+
 def test_a_search_that_holds_nothing_out_is_refused():
     with pytest.raises(ValueError, match='a search holds data out: wrap the training set'):
         policy_part(dict(batch_size=2, dataset=dict(type='ToyImages')))

@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -199,10 +200,37 @@ def test_installation_over_classic_toolboxes_is_refused(check_env, pretend, caps
     assert 'mmsegmentation would be overwritten' in capsys.readouterr().out
 
 
+def test_classic_toolboxes_with_mmdas_beside_them_are_kept(check_env, pretend, capsys):
+    pretend({**CLASSIC, 'mmdas': '1', **dict.fromkeys(check_env.OTHERS, '1')})
+    assert check_env.main(['--before-install']) == 3
+    output = capsys.readouterr().out
+    assert 'nothing is installed' in output
+    assert '->' not in output
+
+
+def test_kept_environment_is_told_what_it_lacks(check_env, pretend):
+    others = [name for name in check_env.OTHERS if name not in ('rich', 'ruff')]
+    pretend({**CLASSIC, 'mmdas': '1', **dict.fromkeys(others, '1')})
+    assert check_env.check_before_install().remedy.endswith('install rich ruff')
+
+
 @pytest.mark.parametrize('distributions', [{}, ONEDL])
 def test_installation_into_other_environments_goes_on(check_env, pretend, distributions):
     pretend(distributions)
     assert check_env.main(['--before-install']) == 0
+
+
+@pytest.mark.skipif(shutil.which('make') is None, reason='there is no make')
+@pytest.mark.parametrize(('status', 'code', 'pip'), [(0, 0, True), (3, 0, False), (1, 2, False)])
+def test_make_installs_only_where_the_check_says_so(tmp_path, status, code, pip):
+    python = tmp_path / 'bin' / 'python'  # writes its arguments down; the check ends with the status
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/log\ncase "$1" in *check_env.py) exit {status};; esac\n')
+    python.chmod(0o755)
+    command = ['make', '-C', str(SCRIPT.parents[1]), 'install', f'VIRTUAL_ENV={tmp_path}']
+    assert subprocess.run(command, capture_output=True).returncode == code
+    assert ('-m pip install' in (tmp_path / 'log').read_text()) == pip
+    assert (tmp_path / '.mmdas-installed').exists() == pip
 
 
 @pytest.mark.parametrize(('statuses', 'code'), [(('ok', 'warn'), 0), (('ok', 'FAIL', 'ok'), 1)])

@@ -1,20 +1,52 @@
 import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmdas.apis import build_runner, load_config
+from mmdas.models import DASSegDataPreProcessor
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 
 
-@pytest.fixture
-def tool():
-    """The module tools/test.py."""
-    spec = importlib.util.spec_from_file_location('test_tool', ROOT / 'tools/test.py')
+TINY = {
+    'model.backbone.backbone.base_channels': 8,
+    'model.backbone.backbone.stem_channels': 8,
+    'model.decode_head.head.in_channels': 32,
+    'model.decode_head.head.channels': 16,
+}
+
+
+def load_tool(name: str, path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='module')
+def tool():
+    """The module tools/test.py."""
+    return load_tool('test_tool', 'test.py')
+
+
+@pytest.fixture(scope='module')
+def tta_runner(tool, tmp_path_factory) -> Runner:
+    """Of a small DAS model for segmentation, with test-time augmentation on three made scenes."""
+    folder = tmp_path_factory.mktemp('tta')
+    scenes = load_tool('digit_scenes_tool', 'dataset_converters/digit_scenes.py')
+    scenes.make_digit_scenes(folder / 'data', num_train=1, num_val=3)
+    (config,) = (ROOT / 'configs' / 'digit_scenes').glob('repeat-4f-*.py')
+    options = {**TINY, 'test_dataloader.dataset.data_root': str(folder / 'data')}
+    cfg = load_config(config, str(folder / 'run'), options)
+    tool.enable_tta(cfg)
+    return build_runner(cfg)
 
 
 def make_config(scope: str, **others) -> Config:
@@ -53,6 +85,25 @@ def test_tta_of_a_classification_config_without_settings_averages_the_mirror_ima
 def test_tta_of_a_segmentation_config_without_settings_is_an_error_that_names_them(tool):
     with pytest.raises(ValueError, match='tta_pipeline in the config'):
         tool.enable_tta(make_config('mmseg', tta_model=dict(type='SegTTAModel')))
+
+
+def test_tta_keeps_the_data_preprocessor_of_the_model(tta_runner):
+    preprocessor = tta_runner.model.module.data_preprocessor
+    assert isinstance(preprocessor, DASSegDataPreProcessor)
+    assert preprocessor.num_frames == 4
+    assert tuple(preprocessor.size) == (48, 48)
+
+
+def test_tta_of_a_segmentation_model_gives_its_metric(tta_runner):
+    assert 0 <= tta_runner.test()['mIoU'] <= 100
+
+
+@pytest.mark.parametrize('own', [None, dict(type='Own')])
+def test_data_preprocessor_of_the_model_counts_before_the_one_beside_it(tool, own):
+    cfg = make_config('mmpretrain', data_preprocessor=dict(type='Beside'))
+    cfg.model.data_preprocessor = own
+    tool.enable_tta(cfg)
+    assert cfg.data_preprocessor == (own or dict(type='Beside'))
 
 
 @pytest.mark.parametrize(('scope', 'switch'), [('mmseg', 'draw'), ('mmpretrain', 'enable')])

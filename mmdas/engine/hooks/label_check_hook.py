@@ -22,15 +22,26 @@ class LabelCheckHook(Hook):
     """
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Check all labels of the batch."""
-        self.before_policy_batch(runner, data_batch)
+        """Check all labels of a training batch."""
+        self._check_batch(runner, data_batch)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Check all labels of a validation batch."""
+        self._check_batch(runner, data_batch)
+
+    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+        """Check all labels of a test batch, where it has some."""
+        self._check_batch(runner, data_batch)
 
     def before_policy_batch(self, runner: Runner, data_batch: dict | None) -> None:
         """Check all labels of a batch of the policy part; the search loop calls this, MMEngine has no such place."""
+        self._check_batch(runner, data_batch)
+
+    def _check_batch(self, runner: Runner, data_batch: dict | None) -> None:
         head = _main_head(unwrap(runner.model))
         num_classes = getattr(head, 'num_classes', None)
-        if num_classes and data_batch is not None:
-            for sample in data_batch['data_samples']:
+        if num_classes and isinstance(data_batch, dict):
+            for sample in data_batch.get('data_samples') or ():
                 check_labels(sample, num_classes, getattr(head, 'ignore_index', 255))
 
 

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmdas.cell import DASCell
 from mmdas.engine.utils import find_cell
 from mmdas.registry import HOOKS
-from mmdas.visualization import save_policy_figure
+from mmdas.visualization import draw_mixtures, save_policy_figure
 
 from .search_progress_hook import search_cost
 
@@ -23,7 +23,8 @@ class PolicyHook(Hook):
 
     Args:
         interval: iterations between two points of the curves.
-        filename: of the policy within the work directory; its picture has the same name with ``.png``.
+        filename: of the policy within the work directory. Beside it come its picture, with ``.png``, and that of the
+            mixtures that the selection started from, with ``_mixtures.png``.
     """
 
     priority = 'NORMAL'
@@ -50,8 +51,15 @@ class PolicyHook(Hook):
         path = Path(runner.work_dir) / self.filename
         policy.save(path)
         save_policy_figure(policy, path.with_suffix('.png'))
+        save_mixtures_figure(find_cell(runner.model), path.with_name(f'{path.stem}_mixtures.png'))
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
+
+
+def save_mixtures_figure(cell: DASCell, path: Path) -> None:
+    """Write a picture of the softmax of the logits of all edges."""
+    weights = cell.logits.detach().softmax(dim=1).cpu().numpy()
+    draw_mixtures(weights, cell.edges, [operation.name for operation in cell.operations]).savefig(path)
 
 
 def mixture_curves(cell: DASCell) -> dict[str, float]:
@@ -67,12 +75,19 @@ def mixture_curves(cell: DASCell) -> dict[str, float]:
 
 def search_origin(runner: Runner) -> dict:
     """Where a policy comes from: config, data, seed, date and cost of its search."""
-    dataset = runner.train_dataloader.dataset
-    inner = getattr(dataset, 'dataset', dataset)
+    weights, policy = runner.train_dataloader.dataset, runner.train_loop.policy_batches.dataloader.dataset
+    inner = getattr(weights, 'dataset', weights)
     return {
         'method': 'search',
         'config': str(runner.cfg.filename or runner.experiment_name),
-        'data': {'type': type(inner).__name__, 'root': str(getattr(inner, 'data_root', None)), 'samples': len(inner)},
+        'data': {
+            'type': type(inner).__name__,
+            'root': str(getattr(inner, 'data_root', None)),
+            'weights_samples': len(weights),
+            'policy_samples': len(policy),
+            'holdout_ratio': getattr(weights, 'ratio', None),
+            'holdout_seed': getattr(weights, 'seed', None),
+        },
         'selection': type(runner.train_loop.selection).__name__,
         'iterations': runner.max_iters,
         'seed': runner.seed,

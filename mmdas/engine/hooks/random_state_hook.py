@@ -50,7 +50,7 @@ def random_state() -> dict:
     name, keys, position, has_gauss, cached = np.random.get_state()
     return {
         'torch': torch.get_rng_state(),
-        'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,  # of this process's device
         'numpy': [name, keys.tolist(), position, has_gauss, cached],
         'python': [version, list(internal), gauss],
     }
@@ -59,8 +59,8 @@ def random_state() -> dict:
 def set_random_state(state: dict) -> None:
     """Inverse of :func:`random_state`."""
     torch.set_rng_state(state['torch'].cpu())
-    if state['cuda'] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([entry.cpu() for entry in state['cuda']])
+    if state['cuda'] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
     np.random.set_state(tuple(state['numpy']))
     version, internal, gauss = state['python']
     random.setstate((version, tuple(internal), gauss))

@@ -22,14 +22,16 @@ class SearchProgressHook(Hook):
     priority = 55  # after IterTimerHook, which writes its own estimate, and before LoggerHook, which reads it
 
     def before_train(self, runner: Runner) -> None:
-        """Start the clocks."""
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        """Reset the clocks, which start with the first iteration: a resumed search first looks for its place."""
+        self._wall = None
         self._start_passes = runner.train_loop.schedule.passes_before(runner.iter)
         self._elapsed = 0.0
         self._phase = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Tell when a phase begins."""
+        if self._wall is None:
+            self._wall, self._cpu = time.perf_counter(), time.process_time()
         phase = runner.train_loop.phase
         if phase != self._phase and {phase, self._phase} != {'selection', 'tuning'}:
             runner.logger.info(f'Search phase: {phase}')
@@ -63,6 +65,11 @@ class SearchProgressHook(Hook):
 
 
 def search_cost(runner: Runner) -> dict[str, float]:
-    """Seconds of the search so far: ``wall_seconds``, ``cpu_seconds`` of the main process, ``gpu_seconds``."""
+    """Seconds of the search so far.
+
+    Returns:
+        ``wall_seconds``; ``cpu_seconds`` of the main process over all its threads, without loader workers and without
+        other processes of a distributed search; ``gpu_seconds``, wall seconds times the number of GPUs.
+    """
     info = runner.message_hub.runtime_info
     return {f'{name}_seconds': round(info.get(f'search_{name}_seconds', 0.0), 3) for name in ('wall', 'cpu', 'gpu')}

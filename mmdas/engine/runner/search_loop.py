@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -105,7 +106,7 @@ class SearchLoop(BaseLoop):
 
     @property
     def max_epochs(self) -> int:
-        """Epochs of all phases."""
+        """One: MMEngine takes a run that counts in iterations for a single epoch."""
         return 1
 
     @property
@@ -232,13 +233,28 @@ def policy_part(dataloader: DataLoader | dict) -> dict:
     Raises:
         ValueError: if the weights part is not one of a holdout, so that nothing would be held out.
     """
-    dataset = dataloader.get('dataset') if isinstance(dataloader, Mapping) else None
-    if not isinstance(dataset, Mapping) or dataset.get('part') != 'weights':
+    policy = copy.deepcopy(dict(dataloader)) if isinstance(dataloader, Mapping) else {}
+    holdouts = list(_weights_parts(policy.get('dataset')))
+    if not holdouts:
         raise ValueError(
             "a search holds data out: wrap the training set as dataset=dict(type='mmdas.HoldoutDataset', "
             "part='weights', dataset=dict(...)), or give train_cfg.policy_dataloader"
         )
-    return {**copy.deepcopy(dict(dataloader)), 'dataset': {**copy.deepcopy(dict(dataset)), 'part': 'policy'}}
+    for holdout in holdouts:
+        holdout['part'] = 'policy'
+    return policy
+
+
+def _weights_parts(dataset: Any) -> Iterator[dict]:
+    """Configs of the holdouts in a data set's config, which may lie within wrappers such as RepeatDataset."""
+    if isinstance(dataset, (list, tuple)):
+        for entry in dataset:
+            yield from _weights_parts(entry)
+    elif isinstance(dataset, Mapping):
+        if dataset.get('part') == 'weights':
+            yield dataset
+        else:
+            yield from _weights_parts([dataset.get('dataset'), dataset.get('datasets')])
 
 
 def _accuracy(values: Mapping[str, torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
