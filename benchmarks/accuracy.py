@@ -1,8 +1,8 @@
 """Train and test plain, repeat, random-policy and searched-policy models with the same budget: one command a table.
 
 ``python -m benchmarks.accuracy camvid`` runs the configs of one data set through ``tools/train.py`` and
-``tools/test.py``, each in a process of its own, and writes ``benchmarks/results/<data set>.json`` and a table.
-Finished rows are kept, so that an interrupted table goes on where it stopped.
+``tools/test.py``, each in a process of its own, and prints a table. Finished rows are kept in the output folder, so
+that an interrupted table goes on where it stopped; ``--record`` writes them to ``benchmarks/results`` too.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,6 @@ TASKS = {
             'train_dataloader.batch_size=4',
             'train_dataloader.dataset.pipeline.3.crop_size=(128,128)',
             'model.data_preprocessor.size=(128,128)',
-            'model.data_preprocessor.test_cfg=None',
         ),
         search_options=(
             'train_cfg.max_iters=200',
@@ -150,7 +150,7 @@ def random_policy(task: Task, frames: int, out: Path) -> Path:
     return path
 
 
-def rows(task: Task, frames: list[int], out: Path):
+def rows(task: Task, frames: list[int], out: Path) -> Iterator[tuple[str, Callable[[], dict]]]:
     """Yield (name, function) of all rows in order."""
     yield 'plain', lambda: train_and_test(task, 'plain', task.host, (), out)
     for count in frames:
@@ -169,7 +169,7 @@ def rows(task: Task, frames: list[int], out: Path):
 def policy_path(task: Task, name: str, frames: int, out: Path) -> Path:
     """Policy file of a row."""
     path = random_policy(task, frames, out) if name.startswith('random') else out / f'search-{frames}f' / 'policy.json'
-    return path.relative_to(ROOT)  # results name no machine's folders
+    return Path(os.path.relpath(path, ROOT))  # results name no machine's folders
 
 
 def print_table(results: dict[str, dict]) -> None:
@@ -187,16 +187,21 @@ def main() -> None:
     parser.add_argument('task', choices=sorted(TASKS))
     parser.add_argument('--frames', type=int, nargs='+', default=[4, 8], choices=[4, 8])
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'accuracy', help='logs and checkpoints')
+    parser.add_argument('--record', action='store_true', help='write the rows to benchmarks/results, too')
     args = parser.parse_args()
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # CPU seconds of several threads do not compare
-    path = RESULTS / f'{args.task}.json'
+    out = (args.out / args.task).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / 'results.json'
     results = json.loads(path.read_text()) if path.is_file() else {}
-    for name, function in rows(TASKS[args.task], args.frames, (args.out / args.task).resolve()):
+    for name, function in rows(TASKS[args.task], args.frames, out):
         if name not in results:
             results[name] = function()
-            RESULTS.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(results, indent=2) + '\n')
         print_table(results)
+    if args.record:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f'{args.task}.json').write_text(path.read_text())
 
 
 if __name__ == '__main__':
