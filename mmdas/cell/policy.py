@@ -196,7 +196,7 @@ class Policy:
         """
         operations = build_space(space, ranges)
         generator = torch.Generator().manual_seed(seed)
-        shared = {operation.name: draw_strength(operation, generator) for operation in operations}
+        shared = {operation.name: draw_strength(operation, generator) for operation in operations if share_strength}
         edges = []
         for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes):
             sources = torch.randperm(target, generator=generator)[:NUM_INPUTS].sort().values
