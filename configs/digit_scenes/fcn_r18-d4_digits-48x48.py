@@ -5,7 +5,7 @@ _base_ = [
     'mmseg::_base_/default_runtime.py',
     'mmseg::_base_/schedules/schedule_20k.py',
 ]
-max_iters = 500
+max_iters = 600
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     pretrained=None,
