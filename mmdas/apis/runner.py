@@ -23,8 +23,6 @@ from mmdas.cell import Policy
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
-# Parts of a model that have to know the number of frames.
-PARTS_WITH_FRAMES = ('data_preprocessor', 'backbone', 'decode_head', 'auxiliary_head', 'head')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
@@ -184,15 +182,21 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
     if isinstance(policy, (str, Path)):
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
     if found:  # what says nothing knows of one frame: a plain head would take frames for images
-        for place in PARTS_WITH_FRAMES:
-            parts = model.get(place)
-            for index, part in enumerate(parts if isinstance(parts, (list, tuple)) else [parts]):
-                name = f'{place}.{index}' if isinstance(parts, (list, tuple)) else place
-                if part is not None or place == 'data_preprocessor':
-                    found.setdefault(f'{name}.num_frames', 1)
+        for place in ('data_preprocessor', *parts_with_frames(model)):
+            found.setdefault(f'{place}.num_frames', 1)
     if found and 'num_frames' in cfg:
         found['num_frames at the top of the config'] = cfg.num_frames
     return found
+
+
+def parts_with_frames(model: dict) -> Iterator[str]:
+    """Yield the places of a model's backbone and heads, which have to know the number of frames."""
+    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
+        part = model.get(place)
+        if isinstance(part, (list, tuple)):
+            yield from (f'{place}.{index}' for index in range(len(part)))
+        elif part is not None:
+            yield place
 
 
 def adapt_to_device(cfg: Config) -> None:

@@ -21,23 +21,12 @@ class LabelCheckHook(Hook):
         ValueError: naming the label, the classes and the image.
     """
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Check all labels of a training batch."""
-        self._check_batch(runner, data_batch)
-
-    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Check all labels of a validation batch."""
-        self._check_batch(runner, data_batch)
-
-    def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Check all labels of a test batch, where it has some."""
-        self._check_batch(runner, data_batch)
-
     def before_policy_batch(self, runner: Runner, data_batch: dict | None) -> None:
-        """Check all labels of a batch of the policy part; the search loop calls this, MMEngine has no such place."""
-        self._check_batch(runner, data_batch)
+        """Check a batch of the policy part; the search loop calls this, MMEngine has no such place."""
+        self._before_iter(runner, 0, data_batch)
 
-    def _check_batch(self, runner: Runner, data_batch: dict | None) -> None:
+    def _before_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, mode: str = 'train') -> None:
+        """Check all labels of a batch, which MMEngine's Hook passes on before every kind of iteration."""
         head = _main_head(unwrap(runner.model))
         num_classes = getattr(head, 'num_classes', None)
         if num_classes and isinstance(data_batch, dict):
