@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.ops.clip import time_major_to_clip
+from mmdas.ops.warp_operator import WarpOperator
 
 from .frame_transform import FrameTransform
+from .host_copy import HostCopy
+from .linear_clip import OperatorCache, build_operator, fits, is_linear, linear_clip
 from .operation import draw_strength
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index
@@ -21,7 +24,8 @@ class DASCell(nn.Module):
     """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
-    is the clip. This is the plain loop over edges and operations.
+    is the clip. The plain loop over edges and operations defines what the cell computes; where all operations are
+    affine warps of fixed strength, sparse operators compute the same faster (:mod:`mmdas.cell.linear_clip`).
 
     The search decides edge by edge: :meth:`choose` makes a mixture one-hot, :meth:`keep_edges` prunes a node. Both
     decisions are buffers, so a checkpoint holds them; :meth:`to_policy` is there when all are made.
@@ -86,6 +90,8 @@ class DASCell(nn.Module):
         self.register_buffer('kept', torch.ones(num_edges, dtype=torch.bool))
         self._removed_operation: tuple[int, int] | None = None
         self._removed_edge: int | None = None
+        self._operators = OperatorCache()
+        self._chosen, self._kept = HostCopy(), HostCopy()
 
     def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
         drawn = [[draw_strength(operation, generator) for operation in self.operations] for _ in range(rows)]
@@ -120,9 +126,34 @@ class DASCell(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
+        operators = self._linear_operators(images)
+        return self._loop(images) if operators is None else self._linear(images, operators)
+
+    def _linear_operators(self, images: Tensor) -> list[WarpOperator] | None:
+        """Operators of the fast path, one per row of the strengths, or None where the plain loop is the way."""
+        if self.strength_logits is not None or images.dtype != self.logits.dtype or not is_linear(self.operations):
+            return None
+        if not fits(images, self.operations * len(self.fixed_strengths), self.num_frames):
+            return None
+        strengths = self.fixed_strengths.tolist()
+
+        def build() -> list[WarpOperator]:
+            return [build_operator(self.transform, self.operations, row, images) for row in strengths]
+
+        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build, patience=0)
+
+    def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
+        positions = self._present_edges()
+        edges, weights = [self.edges[position] for position in positions], self.weights()[positions]
+        operators = operators if self.share_strength else [operators[position] for position in positions]
+        return linear_clip(
+            images, operators, edges, weights, self.num_nodes, self.num_frames, reduction=self.node_reduction
+        )
+
+    def _loop(self, images: Tensor) -> Tensor:
+        """The plain loop over edges and operations, which every other path equals."""
         frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
         weights, strengths, transformed = self.weights(), self.strengths(), {}
-        used = (weights.detach() != 0).tolist()
         positions = self._present_edges()
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
@@ -132,7 +163,7 @@ class DASCell(nn.Module):
             row = 0 if self.share_strength else position
             source = canonical_source(self.edges[position][0])
             output = torch.zeros_like(source_frames)
-            for column in (column for column, active in enumerate(used[position]) if active):
+            for column in self._columns_in_use(position):
                 key = (source, column)  # edges that share their strengths share the transformed frames
                 if key not in transformed:
                     transformed[key] = self._transform_frames(source_frames, source, column, strengths[row, column])
@@ -143,8 +174,14 @@ class DASCell(nn.Module):
         return time_major_to_clip(evaluate(frames, edges, edge_output, self.num_nodes, self.node_reduction))
 
     def _present_edges(self) -> list[int]:
-        kept = self.kept.tolist()
+        kept = self._kept.read(self.kept)
         return [position for position, keep in enumerate(kept) if keep and position != self._removed_edge]
+
+    def _columns_in_use(self, position: int) -> list[int]:
+        """Operations of an edge that a decision or a trial has not taken out."""
+        chosen = self._chosen.read(self.chosen)[position]
+        columns = [chosen] if chosen >= 0 else range(len(self.operations))
+        return [column for column in columns if (position, column) != self._removed_operation]
 
     def _transform_frames(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
         operation = self.operations[column]

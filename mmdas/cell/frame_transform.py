@@ -81,6 +81,11 @@ class FrameTransform(nn.Module):
         before, after = changed.split([before.shape[0], after.shape[0]])
         return torch.cat([before, middle, after])
 
+    def matrices(self, operation: Operation, strength: float, size: tuple[int, int]) -> Tensor:
+        """Matrices of a geometric operation for all frames but the reference frame, (T-1, 2, 3) in double precision."""
+        strength = torch.tensor(strength, dtype=torch.float64, device=self.offsets.device)
+        return operation.matrix(operation.magnitude(strength, self.offsets.double()), size)
+
     def _transform(self, frames: Tensor, operation: Operation, magnitude: Tensor, draw: int) -> Tensor:
         if operation.geometric:  # all images share the warp of a frame: fold the batch into the channels
             return operation.function(frames.flatten(1, 2), magnitude, padding=self.padding).view_as(frames)

@@ -19,8 +19,8 @@ class Operation:
             Geometric functions also take ``padding``, random ones also take ``generator``.
         low, high: range of the strength mu per step, in ``unit``.
         unit: what the strength counts.
-        geometric: the function moves pixels and treats all channels alike, so that a batch may be folded into them;
-            otherwise it reads colours and needs images in [0, 1].
+        matrix: ``matrix(magnitude (N,), (H, W)) -> (N, 2, 3)`` of the affine warp that the function is, see
+            :func:`mmdas.ops.affine.warp_affine`; None for a function that reads colours and needs images in [0, 1].
         growth: ``'linear'``: magnitude mu * d; ``'power'``: magnitude (1 + mu)^d - 1.
         random: the function draws random numbers.
     """
@@ -30,7 +30,7 @@ class Operation:
     low: float
     high: float
     unit: str
-    geometric: bool = False
+    matrix: Callable[[Tensor, tuple[int, int]], Tensor] | None = None
     growth: str = 'linear'
     random: bool = False
 
@@ -38,6 +38,11 @@ class Operation:
     def is_identity(self) -> bool:
         """Whether the operation has no strength because it does nothing."""
         return self.low == self.high == 0
+
+    @property
+    def geometric(self) -> bool:
+        """Whether the operation moves pixels, all channels alike, so that a batch may be folded into them."""
+        return self.matrix is not None
 
     def magnitude(self, strength: Tensor, offsets: Tensor) -> Tensor:
         """Magnitudes of the frames at the distances ``offsets`` (any shape) for a scalar ``strength``."""

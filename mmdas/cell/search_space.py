@@ -12,12 +12,12 @@ from .operation import Operation, identity
 # ranges; the outer frames of eight reach four steps, so `ranges` of the cell narrows them where content matters.
 _TABLE = (
     Operation('identity', identity, 0.0, 0.0, unit='none'),
-    Operation('translate_x', affine.translate_x, -0.12, 0.12, unit='width', geometric=True),
-    Operation('translate_y', affine.translate_y, -0.12, 0.12, unit='height', geometric=True),
-    Operation('rotate', affine.rotate, -20.0, 20.0, unit='degree', geometric=True),
-    Operation('scale', affine.scale, -0.3, 0.3, unit='relative size', geometric=True, growth='power'),
-    Operation('shear_x', affine.shear_x, -0.1, 0.1, unit='slope', geometric=True),
-    Operation('shear_y', affine.shear_y, -0.1, 0.1, unit='slope', geometric=True),
+    Operation('translate_x', affine.translate_x, -0.12, 0.12, unit='width', matrix=affine.translate_x_matrix),
+    Operation('translate_y', affine.translate_y, -0.12, 0.12, unit='height', matrix=affine.translate_y_matrix),
+    Operation('rotate', affine.rotate, -20.0, 20.0, unit='degree', matrix=affine.rotate_matrix),
+    Operation('scale', affine.scale, -0.3, 0.3, unit='relative size', matrix=affine.scale_matrix, growth='power'),
+    Operation('shear_x', affine.shear_x, -0.1, 0.1, unit='slope', matrix=affine.shear_x_matrix),
+    Operation('shear_y', affine.shear_y, -0.1, 0.1, unit='slope', matrix=affine.shear_y_matrix),
     Operation('brightness', photometric.brightness, -0.2, 0.2, unit='relative factor'),
     Operation('contrast', photometric.contrast, -0.2, 0.2, unit='relative factor'),
     Operation('saturation', photometric.saturation, -0.2, 0.2, unit='relative factor'),

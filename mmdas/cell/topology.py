@@ -38,6 +38,26 @@ def needed_nodes(edges: Sequence[Edge], output: int) -> set[int]:
     return needed
 
 
+def steps(edges: Sequence[Edge], num_nodes: int) -> list[tuple[int, list[int]]]:
+    """Nodes that the last node depends on, in order, each with the positions of its edges.
+
+    Args:
+        edges: the edges that are there.
+        num_nodes: intermediate nodes.
+
+    Raises:
+        ValueError: if no edge ends in a node that the last one depends on.
+    """
+    needed = needed_nodes(edges, NUM_INPUTS + num_nodes - 1) - set(range(NUM_INPUTS))
+    order = [(target, incoming(edges, target)) for target in sorted(needed)]
+    for target, positions in order:
+        if not positions:
+            raise ValueError(
+                f'no edge ends in node {target}, which the clip depends on; keep at least one of its edges'
+            )
+    return order
+
+
 def evaluate(
     frames: Tensor,
     edges: Sequence[Edge],
@@ -57,15 +77,9 @@ def evaluate(
     Raises:
         ValueError: if no edge ends in a node that the output depends on.
     """
-    output = NUM_INPUTS + num_nodes - 1
     nodes = dict.fromkeys(range(NUM_INPUTS), frames)
-    for target in sorted(needed_nodes(edges, output) - set(nodes)):
-        positions = incoming(edges, target)
-        if not positions:
-            raise ValueError(
-                f'no edge ends in node {target}, which the clip depends on; keep at least one of its edges'
-            )
+    for target, positions in steps(edges, num_nodes):
         terms = [edge_output(position, nodes[edges[position][0]]) for position in positions]
         total = sum(terms[1:], start=terms[0])
         nodes[target] = total / len(terms) if reduction == 'mean' else total
-    return nodes[output]
+    return nodes[target]

@@ -38,7 +38,7 @@ def warp_affine(images: Tensor, theta: Tensor, padding: str = 'zeros') -> Tensor
             f'theta must be ({len(images)}, 2, 3), one matrix (or magnitude) per image, got {tuple(theta.shape)}'
         )
     dtype = torch.promote_types(images.dtype, theta.dtype)
-    grid = _sampling_grid(theta.to(dtype), images.shape[-2:])
+    grid = sampling_grid(theta.to(dtype), images.shape[-2:])
     warped = F.grid_sample(images.to(dtype), grid, mode='bilinear', padding_mode=padding, align_corners=False)
     return warped.to(images.dtype)
 
@@ -243,7 +243,7 @@ def _matrix(x_row: tuple[Tensor, Tensor, Tensor], y_row: tuple[Tensor, Tensor, T
     return torch.stack([torch.stack(x_row, dim=-1), torch.stack(y_row, dim=-1)], dim=-2)
 
 
-def _sampling_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
+def sampling_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, H, W, 2), the input coordinates of every output pixel.
 
     ``F.affine_grid`` makes the same by a matrix product, which autocast runs in half precision: pixels would land

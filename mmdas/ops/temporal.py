@@ -1,28 +1,66 @@
 """Shifts along the time of a clip; torch only."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from .clip import split_frames
 
-def shift_frames(frames: Tensor, offset: int) -> Tensor:
-    """Let every frame take the content of the frame ``offset`` steps later; zero where there is none.
 
-    ``output[:, t] = frames[:, t + offset]`` for 0 <= t + offset < T, else 0: offset 1 brings frame t+1 to frame t
-    (the content moves to earlier frames), offset -1 brings frame t-1. This is the shift of TSM (Lin et al., *TSM:
+def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
+    """Let the first n channels of every frame be those of the next frame and the second n those of the previous one.
+
+    Where there is no such frame they are zero; all other channels stay. This is the shift of TSM (Lin et al., *TSM:
     Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3).
 
+    In eager mode it costs one copy of ``x``, its gradient one copy of the gradient, and nothing is saved for the
+    backward pass. A tracer or compiler sees plain tensor operations.
+
     Args:
-        frames: (B, T, ...), any dtype and strides; not changed.
-        offset: steps, any integer; 0 returns ``frames`` themselves, \\|offset\\| >= T returns zeros.
+        x: (B*T, C, ...), all frames of an image adjacent, any dtype and strides; not changed.
+        num_frames: T >= 1, frames of an image.
+        n: channels that move in each direction, 0 <= n <= C/2.
 
     Returns:
-        (B, T, ...), differentiable.
+        (B*T, C, ...), in the memory format of ``x``. Differentiable any number of times.
+
+    Raises:
+        ValueError: if n is out of its range or the frames do not divide into clips of T frames.
     """
-    if offset == 0:
-        return frames
-    num_frames = frames.shape[1]
-    steps = min(abs(offset), num_frames)
-    gap = torch.zeros_like(frames[:, :steps])
-    if offset > 0:
-        return torch.cat([frames[:, steps:], gap], dim=1)
-    return torch.cat([gap, frames[:, : num_frames - steps]], dim=1)
+    if not 0 <= 2 * n <= x.shape[1]:
+        raise ValueError(f'n must be from 0 to half of the {x.shape[1]} channels, got {n}')
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return _concatenate_shifted(x, num_frames, n)
+    return _ShiftChannels.apply(x, num_frames, n, 1)
+
+
+class _ShiftChannels(torch.autograd.Function):
+    """Shift by slice copies into one buffer; the gradient is shifted the other way (``step`` 1 or -1)."""
+
+    @staticmethod
+    def forward(x: Tensor, num_frames: int, n: int, step: int) -> Tensor:
+        out = torch.empty_like(x)
+        source, target = split_frames(x, num_frames), split_frames(out, num_frames)
+        from_next, from_previous = (slice(n), slice(n, 2 * n))[::step]
+        target[:, :-1, from_next] = source[:, 1:, from_next]
+        target[:, -1, from_next] = 0
+        target[:, 1:, from_previous] = source[:, :-1, from_previous]
+        target[:, 0, from_previous] = 0
+        target[:, :, 2 * n :] = source[:, :, 2 * n :]
+        return out
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        _, ctx.num_frames, ctx.n, ctx.step = inputs
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return _ShiftChannels.apply(grad, ctx.num_frames, ctx.n, -ctx.step), None, None, None
+
+
+def _concatenate_shifted(x: Tensor, num_frames: int, n: int) -> Tensor:
+    from_next, from_previous, rest = split_frames(x, num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
+    inner = (0, 0) * (x.ndim - 1)
+    # A negative pad removes the frame at that end.
+    parts = [F.pad(from_next, (*inner, -1, 1)), F.pad(from_previous, (*inner, 1, -1)), rest]
+    return torch.cat(parts, dim=2).flatten(0, 1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdas.ops.clip import split_frames
-from mmdas.ops.temporal import shift_frames
+from mmdas.ops.temporal import shift_channels
 
 INITS = ('identity', 'official')
 
@@ -47,14 +47,14 @@ class FrameFusion(nn.Module):
         this restores exactly what the constructor made.
         """
 
-    def split(self, x: Tensor) -> Tensor:
-        """Check the features and view them along time: (B*T, C, h, w) -> (B, T, C, h, w)."""
+    def check(self, x: Tensor) -> None:
+        """Raise ValueError where the features are not (B*T, C, h, w)."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(
                 f'{type(self).__name__} has channels={self.channels} and takes features (B*T, {self.channels}, h, w), '
                 f'got shape {tuple(x.shape)}; set channels to the width of the features at its place'
             )
-        return split_frames(x, self.num_frames)
+        split_frames(x, self.num_frames)
 
     def extra_repr(self) -> str:
         return f'channels={self.channels}, num_frames={self.num_frames}'
@@ -63,7 +63,9 @@ class FrameFusion(nn.Module):
 class GatedFusion(FrameFusion):
     """Base of the fusions that gate what they shift (GSM, Sudhakaran et al., CVPR 2020, Sec. 3.2).
 
-    The names and shapes of ``bn`` and ``conv3D`` are the published ones.
+    The names and shapes of ``bn`` and ``conv3D`` are the published ones, but no (B, C, T, h, w) tensor is made: the norm
+    has the same statistics over (B*T, C, h, w), and the 3-D convolution is one 2-D convolution, whose kernels are its
+    three slices in time, and a shift of what they give.
 
     Args:
         channels: C, width of the features.
@@ -86,27 +88,41 @@ class GatedFusion(FrameFusion):
         self.bn.reset_parameters()
         zero_parameters(self.conv3D)
 
-    def gate_and_shift(self, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Split each half of the channels into what its gate takes, moved in time, and the rest.
+    def gate_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Split the features into what the gates take, moved in time, and the rest.
 
         Args:
-            frames: (B, T, f, h, w).
+            x: (B*T, f, h, w).
 
         Returns:
-            For the half that looks at frame t+1 and the half that looks at frame t-1: shifted gated features and
-            residual, each (B, T, f/2, h, w).
+            Shifted gated features, of frame t+1 in the first half of the channels and of frame t-1 in the second, and
+            residual, both (B*T, f, h, w).
         """
-        volume = frames.transpose(1, 2)  # (B, f, T, h, w), a view
-        gates = self.conv3D(F.relu(self.bn(volume))).tanh().transpose(1, 2)  # (B, T, 2, h, w)
-        parts = []
-        for half, gate, offset in zip(frames.chunk(2, dim=2), gates.split(1, dim=2), (1, -1), strict=True):
-            gated = gate * half
-            parts.append((shift_frames(gated, offset), half - gated))
-        return parts
+        halves = x.unflatten(1, (2, -1)) * self._gates(x).unsqueeze(2)  # (B*T, 2, f/2, h, w)
+        gated = halves.flatten(1, 2)
+        return shift_channels(gated, self.num_frames, x.shape[1] // 2), x - gated
 
-    def join(self, halves: list[Tensor]) -> Tensor:
-        """Two (B, T, f/2, h, w) -> (B*T, f, h, w), the channels interleaved where ``init`` says so."""
-        x = torch.cat(halves, dim=2).flatten(0, 1)
+    def _gates(self, x: Tensor) -> Tensor:
+        """(B*T, f, h, w) -> (B*T, 2, h, w): tanh(conv3D(relu(bn(x)))) over the clips."""
+        # The norm may be a BatchNorm3d or a SyncBatchNorm: both take a volume of depth 1, which is a view.
+        normed = F.relu(self.bn(x.unsqueeze(2)).squeeze(2))
+        taps = F.conv2d(normed, self._kernels(), F.pad(self.conv3D.bias, (4, 0)), padding=1)  # (B*T, 6, h, w)
+        from_next, from_previous, own = shift_channels(taps, self.num_frames, 2).chunk(3, dim=1)
+        return (from_next + from_previous + own).tanh()
+
+    def _kernels(self) -> Tensor:
+        """The slices in time of ``conv3D`` that see frame t+1, t-1 and t, two gates each: (6, f, 3, 3).
+
+        The channels of the other gate have zeros: CPU libraries compute a convolution with two groups of so few
+        outputs 3 x slower than the dense one.
+        """
+        first, second = self.conv3D.weight.permute(2, 0, 1, 3, 4).unbind(1)  # (3, f/2, 3, 3)
+        n = first.shape[1]
+        dense = [F.pad(first, (0, 0, 0, 0, 0, n)), F.pad(second, (0, 0, 0, 0, n, 0))]
+        return torch.stack(dense, dim=1).roll(1, 0).flatten(0, 1)
+
+    def arrange(self, x: Tensor) -> Tensor:
+        """(B*T, f, h, w), the channels interleaved where ``init`` says so."""
         return interleave_halves(x) if self.init == 'official' else x
 
     def extra_repr(self) -> str:

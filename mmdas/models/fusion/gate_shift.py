@@ -43,5 +43,6 @@ class GateShift(GatedFusion):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B*T, C, h, w) -> (B*T, C, h, w)."""
-        parts = self.gate_and_shift(self.split(x))
-        return self.join([shifted + residual for shifted, residual in parts])
+        self.check(x)
+        shifted, residual = self.gate_and_shift(x)
+        return self.arrange(shifted + residual)

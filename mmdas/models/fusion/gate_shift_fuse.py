@@ -1,8 +1,10 @@
 """GSF: a gated shift along time whose result is fused by learned channel weights."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdas.ops.clip import split_frames
 from mmdas.registry import MODELS
 
 from .base import GatedFusion, zero_parameters
@@ -55,21 +57,28 @@ class GateShiftFuse(GatedFusion):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B*T, C, h, w) -> (B*T, C, h, w)."""
-        frames = self.split(x)
-        parts = self.gate_and_shift(frames[:, :, : self.fused_channels])
-        convs = (self.channel_conv1, self.channel_conv2)
-        fused = self.join([self._fuse(*part, conv) for part, conv in zip(parts, convs, strict=True)])
+        self.check(x)
         if self.fused_channels == self.channels:
-            return fused
-        return torch.cat([fused, x[:, self.fused_channels :]], dim=1)
+            return self._fuse(x)
+        part, rest = x.split([self.fused_channels, self.channels - self.fused_channels], dim=1)
+        # The norm and the convolution are slow on a slice that is not dense.
+        return torch.cat([self._fuse(part.clone()), rest], dim=1)
 
-    def _fuse(self, shifted: Tensor, residual: Tensor, conv: nn.Conv2d) -> Tensor:
-        means = torch.stack([shifted.mean(dim=(-2, -1)), residual.mean(dim=(-2, -1))], dim=1)  # (B, 2, T, f/2)
-        logits = conv(means.transpose(2, 3))  # (B, 1, f/2, T)
-        weight = logits.sigmoid().transpose(2, 3)[:, 0, :, :, None, None]  # (B, T, f/2, 1, 1)
+    def _fuse(self, x: Tensor) -> Tensor:
+        shifted, residual = self.gate_and_shift(x)
+        weight = self._channel_weights(shifted, residual)[..., None, None]
         # Doubling the small weights instead of the features costs nothing and 2 * 0.5 = 1 is exact in every precision.
         scale = 2 if self.init == 'identity' else 1
-        return (scale * weight) * shifted + (scale * (1 - weight)) * residual
+        return self.arrange((scale * weight) * shifted + (scale * (1 - weight)) * residual)
+
+    def _channel_weights(self, shifted: Tensor, residual: Tensor) -> Tensor:
+        """The weights a_i of both halves of the channels, (B*T, f); one grouped convolution is both channel_convs."""
+        means = torch.stack([spatial_mean(shifted), spatial_mean(residual)], dim=1).unflatten(2, (2, -1))
+        planes = split_frames(means, self.num_frames).permute(0, 3, 2, 4, 1)  # (B, half, part, f/2, T)
+        convs = (self.channel_conv1, self.channel_conv2)
+        weight, bias = (torch.cat([getattr(conv, name) for conv in convs]) for name in ('weight', 'bias'))
+        logits = F.conv2d(planes.flatten(1, 2), weight, bias, padding=1, groups=2)  # (B, half, f/2, T)
+        return logits.sigmoid().permute(0, 3, 1, 2).flatten(2).flatten(0, 1)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, ratio={self.ratio}, fused_channels={self.fused_channels}'
@@ -78,3 +87,13 @@ class GateShiftFuse(GatedFusion):
 def nearest_multiple_of_4(value: float, highest: int) -> int:
     """Round to a multiple of 4 in [4, highest], half way up."""
     return max(4, min(int(value / 4 + 0.5), highest // 4) * 4)
+
+
+def spatial_mean(x: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, C).
+
+    A sum, because the gradient of ``mean`` writes a tensor of the size of ``x``, in another memory format; in float32 or
+    better, because a sum in half precision may overflow.
+    """
+    total = x.sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+    return (total / (x.shape[2] * x.shape[3])).to(x.dtype)

@@ -1,9 +1,8 @@
 """TSM: a shift of some channels along time, without parameters."""
 
-import torch
 from torch import Tensor
 
-from mmdas.ops.temporal import shift_frames
+from mmdas.ops.temporal import shift_channels
 from mmdas.registry import MODELS
 
 from .base import FrameFusion
@@ -39,13 +38,8 @@ class TemporalShift(FrameFusion):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B*T, C, h, w) -> (B*T, C, h, w)."""
-        frames = self.split(x)
-        n = self.shifted_channels
-        if n == 0:
-            return x
-        from_next, from_previous, rest = frames.split([n, n, self.channels - 2 * n], dim=2)
-        mixed = torch.cat([shift_frames(from_next, 1), shift_frames(from_previous, -1), rest], dim=2)
-        return mixed.flatten(0, 1)
+        self.check(x)
+        return shift_channels(x, self.num_frames, self.shifted_channels) if self.shifted_channels else x
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, fraction={self.fraction}'
