@@ -31,6 +31,8 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # The style that `ruff format` checks changes with its minor version.
     'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18'],
+    # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
+    'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
 }
 
 

@@ -63,9 +63,9 @@ class FrameFusion(nn.Module):
 class GatedFusion(FrameFusion):
     """Base of the fusions that gate what they shift (GSM, Sudhakaran et al., CVPR 2020, Sec. 3.2).
 
-    The names and shapes of ``bn`` and ``conv3D`` are the published ones, but no (B, C, T, h, w) tensor is made: the norm
-    has the same statistics over (B*T, C, h, w), and the 3-D convolution is one 2-D convolution, whose kernels are its
-    three slices in time, and a shift of what they give.
+    The names and shapes of ``bn`` and ``conv3D`` are the published ones, but no (B, C, T, h, w) tensor is made: the
+    norm has the same statistics over (B*T, C, h, w), and the 3-D convolution is one 2-D convolution, whose kernels are
+    its three slices in time, and a shift of what they give.
 
     Args:
         channels: C, width of the features.

@@ -92,8 +92,8 @@ def nearest_multiple_of_4(value: float, highest: int) -> int:
 def spatial_mean(x: Tensor) -> Tensor:
     """(N, C, h, w) -> (N, C).
 
-    A sum, because the gradient of ``mean`` writes a tensor of the size of ``x``, in another memory format; in float32 or
-    better, because a sum in half precision may overflow.
+    A sum, because the gradient of ``mean`` writes a tensor of the size of ``x`` in another memory format; in float32
+    or better, because a sum in half precision may overflow.
     """
     total = x.sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
     return (total / (x.shape[2] * x.shape[3])).to(x.dtype)
