@@ -11,10 +11,11 @@ from mmdas.ops.warp_operator import WarpOperator
 
 from .frame_transform import FrameTransform
 from .host_copy import HostCopy
-from .linear_clip import OperatorCache, build_operator, fits, is_linear, linear_clip
+from .linear_clip import build_operator, fits, is_linear, linear_clip
 from .operation import draw_strength
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index
+from .size_cache import SizeCache
 from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
 
 STRENGTHS = ('fixed', 'learned')
@@ -46,7 +47,7 @@ class DASCell(nn.Module):
         seed: >= 0, of the strengths, the first logits and the random operations in evaluation mode.
 
     Shape:
-        images (B, C, H, W) -> clip (B, T*C, H, W).
+        images (B, C, H, W) -> clip (B, T*C, H, W). Only the plain loop has second derivatives.
 
     Raises:
         ValueError: for any option outside what is listed.
@@ -90,7 +91,7 @@ class DASCell(nn.Module):
         self.register_buffer('kept', torch.ones(num_edges, dtype=torch.bool))
         self._removed_operation: tuple[int, int] | None = None
         self._removed_edge: int | None = None
-        self._operators = OperatorCache()
+        self._operators: SizeCache[list[WarpOperator]] = SizeCache()
         self._chosen, self._kept = HostCopy(), HostCopy()
 
     def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
@@ -123,6 +124,11 @@ class DASCell(nn.Module):
             weights = weights * remaining
         return weights
 
+    def train(self, mode: bool = True) -> 'DASCell':
+        """Set the mode, and read the decisions again: averaged weights are swapped where the mode changes."""
+        self._chosen, self._kept = HostCopy(), HostCopy()
+        return super().train(mode)
+
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
@@ -133,14 +139,15 @@ class DASCell(nn.Module):
         """Operators of the fast path, one per row of the strengths, or None where the plain loop is the way."""
         if self.strength_logits is not None or images.dtype != self.logits.dtype or not is_linear(self.operations):
             return None
-        if not fits(images, self.operations * len(self.fixed_strengths), self.num_frames):
+        num_taps = sum(1 if operation.is_identity else 4 for operation in self.operations)
+        if not fits(images, num_taps * len(self.fixed_strengths), self.num_frames):
             return None
         strengths = self.fixed_strengths.tolist()
 
         def build() -> list[WarpOperator]:
             return [build_operator(self.transform, self.operations, row, images) for row in strengths]
 
-        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build, patience=0)
+        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build)
 
     def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
         positions = self._present_edges()

@@ -5,22 +5,21 @@ that holds the warps of all its operations, and the gradients of the mixture wei
 frames that are made anew in the backward pass. The plain loop of ``DASCell`` and ``PolicyClip`` is the reference.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mmdas.ops.clip import reference_frame
-from mmdas.ops.warp_operator import WarpOperator
+from mmdas.ops.warp_operator import WarpOperator, mix_warps
 
 from .frame_transform import FrameTransform
 from .operation import Operation
 from .topology import Edge, canonical_source, steps
 
-# Taps of the operators of one image size, in bytes; the transposed operators of a search come on top.
+# Taps of the operators of one image size, in bytes; a search keeps as much again for the transposed operators.
 MAX_BYTES = 2**31
-_MAX_ENTRIES = 2  # a crop of the training and an image of the test
 
 
 class Link(NamedTuple):
@@ -31,62 +30,28 @@ class Link(NamedTuple):
     operator: int
 
 
-class OperatorCache:
-    """The operators of the image sizes that come again and again.
-
-    A copy of a cache, as of a model for an exponential moving average, starts empty.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[Hashable, list[WarpOperator]] = {}
-        self._missed: Hashable = None
-        self._misses = 0
-
-    def get(self, key: Hashable, build: Callable[[], list[WarpOperator]], patience: int) -> list[WarpOperator] | None:
-        """The operators of ``key``, or None while they are not worth their making.
-
-        Args:
-            key: size and whatever else the operators depend on.
-            build: makes them, at the cost of several plain passes.
-            patience: how many times in a row ``key`` is answered with None before they are made. 0 where sizes stay.
-        """
-        if key not in self._entries:
-            self._misses = self._misses + 1 if key == self._missed else 1
-            self._missed = key
-            if self._misses <= patience:
-                return None
-            while len(self._entries) >= _MAX_ENTRIES:
-                del self._entries[next(iter(self._entries))]
-            self._entries[key] = build()
-        return self._entries[key]
-
-    def __reduce__(self) -> tuple:
-        return OperatorCache, ()
-
-
 def is_linear(operations: Iterable[Operation]) -> bool:
     """Whether all operations are affine warps or the identity."""
     return all(operation.geometric or operation.is_identity for operation in operations)
 
 
-def fits(images: Tensor, operations: Iterable[Operation], num_frames: int) -> bool:
+def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
     """Whether operators are the faster way to a clip of these images, and small enough to be kept.
 
-    They are on the processor, at every size and batch that was measured (``benchmarks/README.md``, A2 and A3). Under
-    tracing and compilation the plain loop is what can be recorded.
+    They are on the processor (``benchmarks/README.md``, A2 and A3). Under tracing and compilation the plain form is
+    what can be recorded.
 
     Args:
         images: (B, C, H, W).
-        operations: of all operators.
+        num_taps: of all warps together, 4 for each and 1 for the identity.
         num_frames: T.
     """
-    if images.device.type != 'cpu' or images.dtype not in (torch.float32, torch.float64):
+    if images.device.type != 'cpu' or images.dtype not in (torch.float32, torch.float64) or not images.numel():
         return False
     if torch.jit.is_tracing() or torch.compiler.is_compiling():
         return False
-    taps = sum(1 if operation.is_identity else 4 for operation in operations)
     rows = (num_frames - 1) * images.shape[-2] * images.shape[-1]
-    return taps * rows * (4 + images.element_size()) <= MAX_BYTES
+    return num_taps * rows * (4 + images.element_size()) <= MAX_BYTES
 
 
 def build_operator(
@@ -98,7 +63,7 @@ def build_operator(
         None if operation.is_identity else transform.matrices(operation, strength, size)
         for operation, strength in zip(operations, strengths, strict=True)
     ]
-    return WarpOperator(theta, size, transform.padding, images.dtype, num_groups=transform.num_frames - 1)
+    return WarpOperator(theta, transform.num_frames - 1, size, transform.padding, images.dtype)
 
 
 def linear_clip(
@@ -130,11 +95,27 @@ def linear_clip(
     links, weights = _merge(edges, weights, num_nodes, reduction, shared=len(operators) == 1)
     batch, channels, height, width = images.shape
     table = images.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
-    table = _LinearGraph.apply(table.repeat(num_frames - 1, 1), weights, links, operators)
-    frames = table.view(num_frames - 1, height, width, batch, channels).permute(3, 0, 4, 1, 2)  # (B, T-1, C, H, W)
+    nodes = {0: table.repeat(num_frames - 1, 1)}
+    for (source, operator), indices in _fans(links).items():
+        parts = mix_warps(nodes[source], weights[indices], operators[operator])
+        for index, part in zip(indices, parts, strict=True):
+            target = links[index].target
+            nodes[target] = nodes[target] + part if target in nodes else part
+    last = links[-1].target
+    frames = (
+        nodes[last].view(num_frames - 1, height, width, batch, channels).permute(3, 0, 4, 1, 2)
+    )  # (B, T-1, C, H, W)
     middle = reference_frame(num_frames)
     reference = images * _share_of_image(links, weights)
     return torch.cat([frames[:, :middle], reference.unsqueeze(1), frames[:, middle:]], dim=1).flatten(1, 2)
+
+
+def _fans(links: Sequence[Link]) -> dict[tuple[int, int], list[int]]:
+    """Positions of the links that leave a node through one operator; a node comes after all that flows into it."""
+    fans: dict[tuple[int, int], list[int]] = {}
+    for index in sorted(range(len(links)), key=lambda index: links[index].source):
+        fans.setdefault((links[index].source, links[index].operator), []).append(index)
+    return fans
 
 
 def _merge(
@@ -162,58 +143,3 @@ def _share_of_image(links: Sequence[Link], weights: Tensor) -> Tensor:
         part = shares[link.source] * row
         shares[link.target] = shares[link.target] + part if link.target in shares else part
     return shares[links[-1].target]
-
-
-class _LinearGraph(torch.autograd.Function):
-    """(R, D) image, (links, K) weights -> (R, D) last node; keeps one table per node for the backward pass."""
-
-    @staticmethod
-    def forward(
-        ctx, table: Tensor, weights: Tensor, links: Sequence[Link], operators: Sequence[WarpOperator]
-    ) -> Tensor:
-        nodes = {0: table}
-        for link, row in zip(links, weights.unbind(), strict=True):
-            _add(nodes, link.target, operators[link.operator].mix(nodes[link.source], row))
-        output = nodes.pop(links[-1].target)
-        ctx.save_for_backward(weights, *nodes.values())
-        ctx.names, ctx.links, ctx.operators = list(nodes), links, operators
-        return output
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weights, *tables = ctx.saved_tensors
-        nodes = dict(zip(ctx.names, tables, strict=True))
-        grads = {ctx.links[-1].target: grad.contiguous()}
-        with torch.autocast('cpu', enabled=False):
-            for link, row in reversed(list(zip(ctx.links, weights.unbind(), strict=True))):
-                if link.source or ctx.needs_input_grad[0]:
-                    operator = ctx.operators[link.operator]
-                    _add(grads, link.source, operator.mix_transposed(grads[link.target], row))
-            grad_weights = _weight_gradients(ctx, nodes, grads) if ctx.needs_input_grad[1] else None
-        return grads.get(0), grad_weights, None, None
-
-
-def _weight_gradients(ctx, nodes: dict[int, Tensor], grads: dict[int, Tensor]) -> Tensor:
-    rows: list[Tensor] = [None] * len(ctx.links)
-    for index, operator in enumerate(ctx.operators):
-        links = [link for link in ctx.links if link.operator == index]
-        if not links:
-            continue
-        sources, targets = ({link[end]: None for link in links} for end in (0, 1))  # ordered, without doubles
-        table = _stack([nodes[source] for source in sources], dim=1)
-        products = operator.correlate(table, _stack([grads[target] for target in targets], dim=0))  # (I, K, S)
-        for link in links:
-            position = list(targets).index(link.target), slice(None), list(sources).index(link.source)
-            rows[ctx.links.index(link)] = products[position]
-    return torch.stack(rows)
-
-
-def _stack(tables: list[Tensor], dim: int) -> Tensor:
-    """``torch.stack`` that does not copy a single table."""
-    return torch.stack(tables, dim) if len(tables) > 1 else tables[0].unsqueeze(dim)
-
-
-def _add(tables: dict[int, Tensor], node: int, part: Tensor) -> None:
-    """Sum up what flows into a node; the first part is a tensor that nobody else holds."""
-    tables[node] = tables[node].add_(part) if node in tables else part

@@ -5,21 +5,33 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmdas.ops.clip import time_major_to_clip
+from mmdas.ops.affine import compose, warp_affine
+from mmdas.ops.clip import reference_frame, time_major_to_clip
 from mmdas.ops.warp_operator import WarpOperator
 
 from .frame_transform import FrameTransform
-from .linear_clip import OperatorCache, build_operator, fits, is_linear, linear_clip
+from .linear_clip import fits, is_linear
 from .policy import Policy
 from .search_space import draw_index, get_operation
-from .topology import NUM_INPUTS, Edge, canonical_source, evaluate, needed_nodes
+from .size_cache import SizeCache
+from .topology import NUM_INPUTS, canonical_source, evaluate, needed_nodes, steps
 
-# Plain passes that cost as much as the making of the operators.
+# Plain passes that cost as much as the making of an operator.
 _PATIENCE = 8
+
+Warp = tuple[Tensor | None, float]  # matrices of the frames beside the reference frame, and the weight
 
 
 class PolicyClip(nn.Module):
-    """Apply a policy to a batch of images; equals the cell whose mixtures are one-hot on the policy.
+    """Apply a policy to a batch of images.
+
+    Where all operations are affine warps, those along each path through the graph are composed to a single warp, so
+    that every frame is a weighted sum of warps of the image that were sampled once: it is less blurred, and loses less
+    at the borders, than by warp after warp as in the cell of the search. Other policies apply one operation after the
+    other and equal the cell whose mixtures are one-hot on them.
+
+    On the processor the warps of a size that comes again are kept as a sparse operator. In training that is at once,
+    in evaluation after some images of that size, which changes a clip by rounding errors.
 
     Args:
         policy: what to apply.
@@ -36,9 +48,12 @@ class PolicyClip(nn.Module):
         pairs = [(edge.source, edge.target) for edge in policy.edges]
         needed = needed_nodes(pairs, NUM_INPUTS + policy.num_nodes - 1)
         self.edges = [edge for edge in policy.edges if edge.target in needed]
+        self.pairs = [(edge.source, edge.target) for edge in self.edges]
+        self.operations = [get_operation(edge.operation) for edge in self.edges]
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)
         self.register_buffer('strengths', strengths, persistent=False)
-        self._operators = OperatorCache()
+        self._operators: SizeCache[WarpOperator] = SizeCache()
+        self._warps: SizeCache[list[Warp]] = SizeCache()
 
     @property
     def num_frames(self) -> int:
@@ -48,40 +63,77 @@ class PolicyClip(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
-        operators = self._linear_operators(images)
-        return self._loop(images) if operators is None else self._linear(images, operators)
+        if not is_linear(self.operations):
+            return self._one_after_the_other(images)
+        operator = self._operator(images)
+        others = self._sample(images) if operator is None else self._gather(images, operator)
+        middle = reference_frame(self.num_frames)
+        reference = images if self.policy.node_reduction == 'mean' else images * sum(self.paths().values())
+        return time_major_to_clip(torch.cat([others[:middle], reference.unsqueeze(0), others[middle:]]))
 
-    def _linear_operators(self, images: Tensor) -> list[WarpOperator] | None:
-        """Operators of the fast path, one per edge, or None where the plain loop is the way."""
-        operations = [get_operation(edge.operation) for edge in self.edges]
-        if not is_linear(operations) or not fits(images, operations, self.num_frames):
+    def paths(self) -> dict[tuple[int, ...], float]:
+        """Paths from the image to the clip, as the positions of their edges without identities, with their weights."""
+        nodes: dict[int, dict[tuple[int, ...], float]] = {node: {(): 1.0} for node in range(NUM_INPUTS)}
+        for target, positions in steps(self.pairs, self.policy.num_nodes):
+            share = 1 / len(positions) if self.policy.node_reduction == 'mean' else 1.0
+            nodes[target] = {}
+            for position in positions:
+                step = () if self.operations[position].is_identity else (position,)
+                for path, weight in nodes[self.edges[position].source].items():
+                    nodes[target][path + step] = nodes[target].get(path + step, 0.0) + share * weight
+        return nodes[target]
+
+    def warps(self, size: tuple[int, int]) -> list[Warp]:
+        """Matrices (T-1, 2, 3) in double precision and weights of all paths for images of a size (H, W)."""
+        warps: list[Warp] = []
+        for path, weight in self.paths().items():
+            theta = None
+            for position in path:
+                step = self.transform.matrices(self.operations[position], self.edges[position].strength, size)
+                theta = step if theta is None else compose(theta, step)
+            warps.append((theta, weight))
+        return warps
+
+    def _operator(self, images: Tensor) -> WarpOperator | None:
+        """The sum of all warps of an image size, or None where they are sampled."""
+        if images.requires_grad or not fits(images, 4 * len(self.paths()), self.num_frames):
             return None
 
-        def build() -> list[WarpOperator]:
-            return [
-                build_operator(self.transform, [operation], [edge.strength], images)
-                for operation, edge in zip(operations, self.edges, strict=True)
-            ]
+        def build() -> WarpOperator:
+            size = images.shape[-2:]
+            theta, weights = zip(*self.warps(size), strict=True)
+            operator = WarpOperator(
+                theta, self.num_frames - 1, size, self.transform.padding, images.dtype, one_image=True
+            )
+            return operator.fold(weights)
 
         # Crops of a training have one size, and a resumed training goes on exactly; images of a test may all differ.
         patience = 0 if self.training else _PATIENCE
         return self._operators.get((images.shape[-2:], images.dtype), build, patience)
 
-    def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
-        policy, edges = self.policy, self._pairs()
-        weights = images.new_ones(len(edges), 1)
-        return linear_clip(images, operators, edges, weights, policy.num_nodes, self.num_frames, policy.node_reduction)
+    def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:
+        """The frames beside the reference frame, (T-1, B, C, H, W), by the operator."""
+        batch, channels, height, width = images.shape
+        table = images.permute(2, 3, 0, 1).reshape(height * width, batch * channels).contiguous()
+        return operator.apply(table).view(-1, height, width, batch, channels).permute(0, 3, 4, 1, 2)
 
-    def _loop(self, images: Tensor) -> Tensor:
-        """One edge after the other, which the fast path equals."""
+    def _sample(self, images: Tensor) -> Tensor:
+        """The same, warp by warp."""
+        folded = images.flatten(0, 1).expand(self.num_frames - 1, -1, -1, -1)
+        precision = torch.promote_types(images.dtype, torch.float32)
+        warps = self._warps.get((images.shape[-2:], images.device), lambda: self.warps(images.shape[-2:]))
+        parts = [
+            weight * (folded if theta is None else warp_affine(folded, theta.to(precision), self.transform.padding))
+            for theta, weight in warps
+        ]
+        return sum(parts[1:], start=parts[0]).unflatten(1, images.shape[:2])
+
+    def _one_after_the_other(self, images: Tensor) -> Tensor:
         frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
-        clip = evaluate(frames, self._pairs(), self._edge_output, self.policy.num_nodes, self.policy.node_reduction)
+        clip = evaluate(frames, self.pairs, self._edge_output, self.policy.num_nodes, self.policy.node_reduction)
         return time_major_to_clip(clip)
-
-    def _pairs(self) -> list[Edge]:
-        return [(edge.source, edge.target) for edge in self.edges]
 
     def _edge_output(self, position: int, frames: Tensor) -> Tensor:
         edge = self.edges[position]
         draw = draw_index(canonical_source(edge.source), edge.operation)
-        return self.transform(frames, get_operation(edge.operation), self.strengths[position], draw)
+        return self.transform(frames, self.operations[position], self.strengths[position], draw)

@@ -43,6 +43,22 @@ def warp_affine(images: Tensor, theta: Tensor, padding: str = 'zeros') -> Tensor
     return warped.to(images.dtype)
 
 
+def compose(first: Tensor, second: Tensor) -> Tensor:
+    """Matrix of a warp by ``first`` and then one by ``second``.
+
+    One warp by it samples once, where two warps sample twice, blur twice and lose what lies outside in between.
+
+    Args:
+        first, second: (N, 2, 3).
+
+    Returns:
+        (N, 2, 3).
+    """
+    linear, shift = second.split([2, 1], dim=-1)
+    moved = first[..., :2] @ shift + first[..., 2:]
+    return torch.cat([first[..., :2] @ linear, moved], dim=-1)
+
+
 def translate_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     """Matrix of ``translate_x``.
 

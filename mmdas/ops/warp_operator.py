@@ -5,6 +5,8 @@
 the output. Images are *tables* here: a pixel is a row, and all images and channels, which move alike, are its columns.
 """
 
+import copy
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -17,6 +19,8 @@ from .affine import PADDINGS, sampling_grid
 _NOISE = 1e-9
 # Elements of a temporary that are made at a time: few enough for the processor's cache.
 _CHUNK = 1 << 19
+# Up to so many weighted sums are made one by one from the taps; more share the warped rows. Measured: benchmarks, A1.
+_FEW = 4
 
 
 def bilinear_taps(theta: Tensor, size: tuple[int, int], padding: str = 'zeros') -> tuple[Tensor, Tensor]:
@@ -64,14 +68,15 @@ def _side_taps(position: Tensor, length: int, padding: str) -> tuple[Tensor, Ten
 
 
 class WarpOperator:
-    """K warps for each of G groups of pixels (the frames of a clip) as a sparse matrix with G*H*W rows.
+    """K warps for each of G frames as a sparse matrix with G*H*W rows.
 
     Args:
         theta: K matrices (G, 2, 3) of ``warp_affine``, or None for the identity.
+        num_frames: G >= 1.
         size: (H, W).
         padding: as of ``warp_affine``.
         dtype: of the tables, float32 or float64.
-        num_groups: G, needed where every warp is the identity.
+        one_image: all frames are warps of one image: the table has H*W rows; otherwise each frame has its own rows.
 
     Attributes:
         columns: (G*H*W, n) int32, rows of the table that an output row sums up, warp after warp.
@@ -81,14 +86,17 @@ class WarpOperator:
 
     def __init__(
         self,
-        theta: list[Tensor | None],
+        theta: Sequence[Tensor | None],
+        num_frames: int,
         size: tuple[int, int],
         padding: str = 'zeros',
         dtype: torch.dtype = torch.float32,
-        num_groups: int | None = None,
+        one_image: bool = False,
     ) -> None:
-        num_groups = num_groups or next(len(matrices) for matrices in theta if matrices is not None)
-        taps = [_warp_taps(matrices, num_groups, size, padding) for matrices in theta]
+        pixels = size[0] * size[1]
+        self.table_rows = pixels if one_image else num_frames * pixels
+        first_rows = torch.arange(num_frames) * (0 if one_image else pixels)
+        taps = [_warp_taps(matrices, first_rows, size, padding) for matrices in theta]
         self.starts = (0, *accumulate(columns.shape[1] for columns, _ in taps))
         self.columns = torch.cat([columns for columns, _ in taps], dim=1)
         self.coefficients = torch.cat([coefficients for _, coefficients in taps], dim=1).to(dtype)
@@ -101,52 +109,84 @@ class WarpOperator:
         """K."""
         return len(self.starts) - 1
 
-    def mix(self, table: Tensor, weights: Tensor) -> Tensor:
-        """Weighted sum of the warps: (G*H*W, D), (K,) -> (G*H*W, D)."""
-        weights = weights[self._warp_of_tap]
-        step = _rows_at_a_time(len(table), len(weights))
+    def fold(self, weights: Sequence[float]) -> 'WarpOperator':
+        """The weighted sum of the warps, (K,), as an operator with a single warp of weight 1."""
+        folded = copy.copy(self)
+        folded.coefficients = self.coefficients * self.coefficients.new_tensor(weights)[self._warp_of_tap]
+        folded.starts, folded._warp_of_tap, folded._transposed = (0, self.starts[-1]), self._warp_of_tap * 0, None
+        return folded
+
+    def apply(self, table: Tensor) -> Tensor:
+        """Sum of the warps, without gradients: (rows of the table, D) -> (G*H*W, D)."""
+        return F.embedding_bag(self.columns, table, per_sample_weights=self.coefficients, mode='sum')
+
+    def mix(self, table: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        """Weighted sums of the warps: (G*H*W, D), (F, K) -> F tables (G*H*W, D)."""
+        if len(weights) > _FEW:
+            return torch.cat(list(self._mix_warped(table, weights)), dim=1).unbind()
+        return tuple(self._mix_taps(table, row) for row in weights[:, self._warp_of_tap])
+
+    def _mix_taps(self, table: Tensor, weights: Tensor) -> Tensor:
+        """One weighted sum at a time, straight from the taps (weights: (n,))."""
+        step = _rows_at_a_time(len(self.columns), len(weights))
         parts = [
             F.embedding_bag(columns, table, per_sample_weights=coefficients * weights, mode='sum')
             for columns, coefficients in zip(self.columns.split(step), self.coefficients.split(step), strict=True)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def mix_transposed(self, table: Tensor, weights: Tensor) -> Tensor:
-        """The transposed map, which takes the gradient of :meth:`mix` back to its table: same shapes."""
+    def _mix_warped(self, table: Tensor, weights: Tensor) -> Iterator[Tensor]:
+        """All weighted sums from the warped rows, a few rows at a time: (F, rows, D) each."""
+        for _, warped in self._warped(table):
+            yield (weights @ warped).view(len(weights), -1, table.shape[1])
+
+    def mix_transposed(self, tables: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """The transposed of :meth:`mix`: its gradients (G*H*W, D), one per row of the weights, -> that of its table."""
         rows, offsets, coefficients, taps = self._transpose()
-        values = coefficients * weights[self._warp_of_tap].index_select(0, taps)
-        return F.embedding_bag(rows, table, offsets=offsets, per_sample_weights=values, mode='sum')
+        if len(weights) > _FEW:  # one table per warp, and one pass over all of them
+            table = (weights.t() @ torch.stack(list(tables)).flatten(1)).view(-1, tables[0].shape[1])
+            rows = rows + (self._warp_of_tap * len(tables[0])).int().index_select(0, taps)
+            return F.embedding_bag(rows, table, offsets=offsets, per_sample_weights=coefficients, mode='sum')
+        parts = []
+        for table, row in zip(tables, weights[:, self._warp_of_tap], strict=True):
+            values = coefficients * row.index_select(0, taps)
+            parts.append(F.embedding_bag(rows, table, offsets=offsets, per_sample_weights=values, mode='sum'))
+        return sum(parts[1:], start=parts[0])
 
-    def correlate(self, table: Tensor, others: Tensor) -> Tensor:
-        """Inner products of each warp of some tables with other tables: the gradient of :meth:`mix` to its weights.
+    def correlate(self, table: Tensor, others: Sequence[Tensor]) -> Tensor:
+        """Inner products of every warp of a table with other tables: the gradient of :meth:`mix` to its weights.
 
-        The warped tables are made anew, a few rows at a time, instead of being kept from the forward pass.
+        The warped table is made anew, a few rows at a time, instead of being kept from the forward pass.
 
         Args:
-            table: (G*H*W, S, D), S tables side by side.
-            others: (I, G*H*W, D).
+            table: (G*H*W, D).
+            others: F tables (G*H*W, D).
 
         Returns:
-            (I, K, S), the sum over rows and columns of ``others[i] * warp_k(table[:, s])``.
+            (F, K), the sums over rows and columns of ``others[f] * warp_k(table)``.
         """
-        rows, sources, width = table.shape
-        table, others = table.flatten(1), others.flatten(1)
-        total = table.new_zeros(len(others), self.num_warps * sources)
+        total = table.new_zeros(len(others), self.num_warps)
+        for rows, warped in self._warped(table):
+            total += torch.stack([other[rows].flatten() for other in others]) @ warped.t()
+        return total
+
+    def _warped(self, table: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """All warps of a table, (K, rows * D), for some rows at a time."""
+        width = table.shape[1]
+        step = _rows_at_a_time(len(self.columns), self.num_warps * width)
         starts = torch.tensor(self.starts[:-1], dtype=torch.int32)
-        step = _rows_at_a_time(rows, self.num_warps * sources * width)
         bags = torch.arange(step, dtype=torch.int32)[:, None] * self.starts[-1] + starts  # (rows, K)
-        for start in range(0, rows, step):
-            columns, coefficients = self.columns[start : start + step], self.coefficients[start : start + step]
+        for first in range(0, len(self.columns), step):
+            rows = slice(first, first + step)
+            columns = self.columns[rows]
             warped = F.embedding_bag(
                 columns.flatten(),
                 table,
                 offsets=bags[: len(columns)].flatten(),
-                per_sample_weights=coefficients.flatten(),
+                per_sample_weights=self.coefficients[rows].flatten(),
                 mode='sum',
             )
-            warped = warped.view(-1, self.num_warps, sources, width).permute(1, 2, 0, 3)
-            total += others[:, start * width : (start + step) * width] @ warped.reshape(total.shape[1], -1).t()
-        return total.unflatten(1, (self.num_warps, sources))
+            yield rows, warped.view(-1, self.num_warps, width).transpose(0, 1).reshape(self.num_warps, -1)
 
     def _transpose(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Taps in the order of the pixels that they read.
@@ -157,11 +197,46 @@ class WarpOperator:
         if self._transposed is None:
             columns, num_taps = self.columns.flatten(), self.starts[-1]
             order = columns.argsort(stable=True)
-            counts = torch.bincount(columns, minlength=len(self.columns))
+            counts = torch.bincount(columns, minlength=self.table_rows)
             rows, taps = order.div(num_taps, rounding_mode='floor').int(), order.remainder(num_taps).int()
             offsets = (counts.cumsum(0) - counts).int()
             self._transposed = rows, offsets, self.coefficients.flatten()[order], taps
         return self._transposed
+
+
+def mix_warps(table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[Tensor, ...]:
+    """Weighted sums of warps, differentiable in table and weights (once).
+
+    Nothing but its arguments is kept for the backward pass.
+
+    Args:
+        table: (G*H*W, D), float32 or float64 on the processor, of the operator's dtype.
+        weights: (F, K) of the same dtype.
+        operator: K warps.
+
+    Returns:
+        F tables (G*H*W, D).
+    """
+    return _MixWarps.apply(table.contiguous(), weights, operator)  # embedding_bag is ten times slower with strides
+
+
+class _MixWarps(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(table if ctx.needs_input_grad[1] else None, weights)
+        ctx.operator = operator
+        with torch.autocast('cpu', enabled=False):
+            return operator.mix(table, weights)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        table, weights = ctx.saved_tensors
+        grads = [grad.contiguous() for grad in grads]
+        with torch.autocast('cpu', enabled=False):
+            to_table = ctx.operator.mix_transposed(grads, weights) if ctx.needs_input_grad[0] else None
+            to_weights = ctx.operator.correlate(table, grads) if ctx.needs_input_grad[1] else None
+        return to_table, to_weights, None
 
 
 def _rows_at_a_time(rows: int, width: int) -> int:
@@ -169,14 +244,19 @@ def _rows_at_a_time(rows: int, width: int) -> int:
     return min(rows, max(1, _CHUNK // width))
 
 
-def _warp_taps(theta: Tensor | None, num_groups: int, size: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
-    """Taps of one warp without those that are zero everywhere, (G*H*W, 1 to 4) each."""
-    pixels = size[0] * size[1]
+def _warp_taps(theta: Tensor | None, first_rows: Tensor, size: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
+    """Taps of one warp without those that are zero everywhere, (G*H*W, 1 to 4) each.
+
+    Args:
+        first_rows: (G,), rows of the table where the frames' images begin.
+    """
+    first_rows = first_rows[:, None, None]
     if theta is None:
-        rows = torch.arange(num_groups * pixels, dtype=torch.int32)[:, None]
-        return rows, torch.ones_like(rows, dtype=torch.float64)
-    columns, coefficients = bilinear_taps(theta.double(), size, padding)
-    used = coefficients.amax(dim=(0, 1)) > 0
-    used[0] |= not used.any()  # everything lies outside: keep one tap, of zeros
-    columns = columns[..., used] + pixels * torch.arange(num_groups)[:, None, None]
-    return columns.flatten(0, 1).int(), coefficients[..., used].flatten(0, 1)
+        columns = torch.arange(size[0] * size[1])[:, None] + first_rows
+        coefficients = torch.ones_like(columns, dtype=torch.float64)
+    else:
+        columns, coefficients = bilinear_taps(theta.double(), size, padding)
+        used = coefficients.amax(dim=(0, 1)) > 0
+        used[0] |= not used.any()  # everything lies outside: keep one tap, of zeros
+        columns, coefficients = columns[..., used] + first_rows, coefficients[..., used]
+    return columns.flatten(0, 1).int(), coefficients.flatten(0, 1)
