@@ -69,8 +69,7 @@ class FrameTransform(nn.Module):
         Raises:
             ValueError: if the frames are integers.
         """
-        if not frames.is_floating_point():
-            raise ValueError(f'images must be floating point, got {frames.dtype}; divide uint8 images by 255')
+        check_floating_point(frames)
         if operation.is_identity or self.num_frames == 1:
             return frames
         before, middle, after = frames.split([self.reference, 1, self.num_frames - self.reference - 1])
@@ -110,3 +109,9 @@ class FrameTransform(nn.Module):
 
     def extra_repr(self) -> str:
         return f'num_frames={self.num_frames}, ramp={self.ramp!r}, padding={self.padding!r}, seed={self.seed}'
+
+
+def check_floating_point(images: Tensor) -> None:
+    """Raise a ValueError for integers, which a warp would round."""
+    if not images.is_floating_point():
+        raise ValueError(f'images must be floating point, got {images.dtype}; divide uint8 images by 255')

@@ -35,6 +35,11 @@ def is_linear(operations: Iterable[Operation]) -> bool:
     return all(operation.geometric or operation.is_identity for operation in operations)
 
 
+def is_recorded() -> bool:
+    """Whether the computation is traced, exported or compiled, so that nothing may be kept from call to call."""
+    return torch.jit.is_tracing() or torch.compiler.is_compiling()
+
+
 def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
     """Whether operators are the faster way to a clip of these images, and small enough to be kept.
 
@@ -46,9 +51,9 @@ def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
         num_taps: of all warps together, 4 for each and 1 for the identity.
         num_frames: T.
     """
-    if images.device.type != 'cpu' or images.dtype not in (torch.float32, torch.float64) or not images.numel():
+    if is_recorded() or images.device.type != 'cpu' or images.dtype not in (torch.float32, torch.float64):
         return False
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if not images.numel():
         return False
     rows = (num_frames - 1) * images.shape[-2] * images.shape[-1]
     return num_taps * rows * (4 + images.element_size()) <= MAX_BYTES

@@ -9,8 +9,8 @@ from mmdas.ops.affine import compose, warp_affine
 from mmdas.ops.clip import reference_frame, time_major_to_clip
 from mmdas.ops.warp_operator import WarpOperator
 
-from .frame_transform import FrameTransform
-from .linear_clip import fits, is_linear
+from .frame_transform import FrameTransform, check_floating_point
+from .linear_clip import fits, is_linear, is_recorded
 from .policy import Policy
 from .search_space import draw_index, get_operation
 from .size_cache import SizeCache
@@ -65,6 +65,7 @@ class PolicyClip(nn.Module):
             return images
         if not is_linear(self.operations):
             return self._one_after_the_other(images)
+        check_floating_point(images)
         operator = self._operator(images)
         others = self._sample(images) if operator is None else self._gather(images, operator)
         middle = reference_frame(self.num_frames)
@@ -121,7 +122,8 @@ class PolicyClip(nn.Module):
         """The same, warp by warp."""
         folded = images.flatten(0, 1).expand(self.num_frames - 1, -1, -1, -1)
         precision = torch.promote_types(images.dtype, torch.float32)
-        warps = self._warps.get((images.shape[-2:], images.device), lambda: self.warps(images.shape[-2:]))
+        size = images.shape[-2:]
+        warps = self.warps(size) if is_recorded() else self._warps.get((size, images.device), lambda: self.warps(size))
         parts = [
             weight * (folded if theta is None else warp_affine(folded, theta.to(precision), self.transform.padding))
             for theta, weight in warps

@@ -19,8 +19,9 @@ from .affine import PADDINGS, sampling_grid
 _NOISE = 1e-9
 # Elements of a temporary that are made at a time: few enough for the processor's cache.
 _CHUNK = 1 << 19
-# Up to so many weighted sums are made one by one from the taps; more share the warped rows. Measured: benchmarks, A1.
-_FEW = 4
+# Up to so many weighted sums are made one by one from the taps; more share the warped rows. Narrow tables, whose taps
+# cost more than their columns, share them earlier. Measured with the tables of benchmarks A1 and A2.
+_FEW, _FEW_OF_NARROW, _NARROW = 4, 2, 24
 
 
 def bilinear_taps(theta: Tensor, size: tuple[int, int], padding: str = 'zeros') -> tuple[Tensor, Tensor]:
@@ -77,6 +78,7 @@ class WarpOperator:
         padding: as of ``warp_affine``.
         dtype: of the tables, float32 or float64.
         one_image: all frames are warps of one image: the table has H*W rows; otherwise each frame has its own rows.
+        device: of the tables.
 
     Attributes:
         columns: (G*H*W, n) int32, rows of the table that an output row sums up, warp after warp.
@@ -92,16 +94,17 @@ class WarpOperator:
         padding: str = 'zeros',
         dtype: torch.dtype = torch.float32,
         one_image: bool = False,
+        device: torch.device | str = 'cpu',
     ) -> None:
         pixels = size[0] * size[1]
         self.table_rows = pixels if one_image else num_frames * pixels
-        first_rows = torch.arange(num_frames) * (0 if one_image else pixels)
+        first_rows = torch.arange(num_frames, device=device) * (0 if one_image else pixels)
         taps = [_warp_taps(matrices, first_rows, size, padding) for matrices in theta]
         self.starts = (0, *accumulate(columns.shape[1] for columns, _ in taps))
         self.columns = torch.cat([columns for columns, _ in taps], dim=1)
         self.coefficients = torch.cat([coefficients for _, coefficients in taps], dim=1).to(dtype)
         counts = [last - first for first, last in zip(self.starts, self.starts[1:], strict=False)]
-        self._warp_of_tap = torch.repeat_interleave(torch.tensor(counts))  # (n,)
+        self._warp_of_tap = torch.repeat_interleave(torch.tensor(counts)).to(device)  # (n,)
         self._transposed: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 
     @property
@@ -122,8 +125,9 @@ class WarpOperator:
 
     def mix(self, table: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
         """Weighted sums of the warps: (G*H*W, D), (F, K) -> F tables (G*H*W, D)."""
-        if len(weights) > _FEW:
-            return torch.cat(list(self._mix_warped(table, weights)), dim=1).unbind()
+        if _share_warps(len(weights), table.shape[1]):
+            # A tensor for each sum: as parts of one they would keep each other in memory.
+            return tuple(map(torch.cat, zip(*self._mix_warped(table, weights), strict=True)))
         return tuple(self._mix_taps(table, row) for row in weights[:, self._warp_of_tap])
 
     def _mix_taps(self, table: Tensor, weights: Tensor) -> Tensor:
@@ -143,7 +147,7 @@ class WarpOperator:
     def mix_transposed(self, tables: Sequence[Tensor], weights: Tensor) -> Tensor:
         """The transposed of :meth:`mix`: its gradients (G*H*W, D), one per row of the weights, -> that of its table."""
         rows, offsets, coefficients, taps = self._transpose()
-        if len(weights) > _FEW:  # one table per warp, and one pass over all of them
+        if _share_warps(len(weights), tables[0].shape[1]):  # one table per warp, and one pass over all of them
             table = (weights.t() @ torch.stack(list(tables)).flatten(1)).view(-1, tables[0].shape[1])
             rows = rows + (self._warp_of_tap * len(tables[0])).int().index_select(0, taps)
             return F.embedding_bag(rows, table, offsets=offsets, per_sample_weights=coefficients, mode='sum')
@@ -174,8 +178,10 @@ class WarpOperator:
         """All warps of a table, (K, rows * D), for some rows at a time."""
         width = table.shape[1]
         step = _rows_at_a_time(len(self.columns), self.num_warps * width)
-        starts = torch.tensor(self.starts[:-1], dtype=torch.int32)
-        bags = torch.arange(step, dtype=torch.int32)[:, None] * self.starts[-1] + starts  # (rows, K)
+        starts = torch.tensor(self.starts[:-1], dtype=torch.int32, device=table.device)
+        bags = (
+            torch.arange(step, dtype=torch.int32, device=table.device)[:, None] * self.starts[-1] + starts
+        )  # (rows, K)
         for first in range(0, len(self.columns), step):
             rows = slice(first, first + step)
             columns = self.columns[rows]
@@ -210,7 +216,7 @@ def mix_warps(table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[T
     Nothing but its arguments is kept for the backward pass.
 
     Args:
-        table: (G*H*W, D), float32 or float64 on the processor, of the operator's dtype.
+        table: (G*H*W, D), of the operator's dtype and on its device.
         weights: (F, K) of the same dtype.
         operator: K warps.
 
@@ -239,6 +245,11 @@ class _MixWarps(torch.autograd.Function):
         return to_table, to_weights, None
 
 
+def _share_warps(num_sums: int, width: int) -> bool:
+    """Whether several weighted sums are made together."""
+    return num_sums > (_FEW_OF_NARROW if width <= _NARROW else _FEW)
+
+
 def _rows_at_a_time(rows: int, width: int) -> int:
     """Rows whose ``width`` columns have about ``_CHUNK`` elements."""
     return min(rows, max(1, _CHUNK // width))
@@ -252,10 +263,10 @@ def _warp_taps(theta: Tensor | None, first_rows: Tensor, size: tuple[int, int], 
     """
     first_rows = first_rows[:, None, None]
     if theta is None:
-        columns = torch.arange(size[0] * size[1])[:, None] + first_rows
+        columns = torch.arange(size[0] * size[1], device=first_rows.device)[:, None] + first_rows
         coefficients = torch.ones_like(columns, dtype=torch.float64)
     else:
-        columns, coefficients = bilinear_taps(theta.double(), size, padding)
+        columns, coefficients = bilinear_taps(theta.double().to(first_rows.device), size, padding)
         used = coefficients.amax(dim=(0, 1)) > 0
         used[0] |= not used.any()  # everything lies outside: keep one tap, of zeros
         columns, coefficients = columns[..., used] + first_rows, coefficients[..., used]

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import torch
 from torch import Tensor
 
 from mmdas.cell import OPERATIONS, DASCell, Policy, PolicyClip, PolicyEdge
-from mmdas.ops import affine
+from mmdas.cell.linear_clip import is_linear
+from mmdas.ops import affine, photometric
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
@@ -31,13 +33,14 @@ def decided_cell(num_frames: int = 4, seed: int = 0, edges_per_node: int = 2, **
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('share_strength', [False, True])
 @pytest.mark.parametrize('ramp', ['signed', 'mirrored'])
-@pytest.mark.parametrize('space', ['paper', 'large'])
-def test_policy_equals_the_cell_that_is_one_hot_on_it(
-    space: str, ramp: str, share_strength: bool, seed: int, tmp_path: Path
+@pytest.mark.parametrize('space', ['large', ['brightness', 'rotate', 'noise', 'scale']])
+def test_policy_with_colours_equals_the_cell_that_is_one_hot_on_it(
+    space: str | list[str], ramp: str, share_strength: bool, seed: int, tmp_path: Path
 ) -> None:
     cell = decided_cell(space=space, ramp=ramp, share_strength=share_strength, seed=seed)
     cell.to_policy().save(tmp_path / 'policy.json')
     policy = PolicyClip(Policy.load(tmp_path / 'policy.json')).eval()
+    assert not is_linear(policy.operations)
     torch.testing.assert_close(policy(random_images()), cell(random_images()), atol=1e-6, rtol=0)
 
 
@@ -51,17 +54,19 @@ def test_policy_equals_the_cell_that_is_one_hot_on_it(
         {'space': ['noise', 'cutout'], 'num_nodes': 2, 'mean': MEAN, 'std': STD},
     ],
 )
-def test_policy_equals_its_cell_with_any_option(num_frames: int, options: dict) -> None:
-    cell, images = decided_cell(num_frames, **options), random_images()
+def test_policy_with_colours_equals_its_cell_with_any_option(num_frames: int, options: dict) -> None:
+    cell, images = decided_cell(num_frames, **{'space': 'large', **options}), random_images()
     policy = PolicyClip(cell.to_policy(), options.get('mean'), options.get('std')).eval()
+    assert not is_linear(policy.operations)
     torch.testing.assert_close(policy(images), cell(images), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', ['paper', 'large'])
 @pytest.mark.parametrize('num_frames', [1, 2, 3, 8])
 @pytest.mark.parametrize('seed', range(3))
-def test_reference_frame_is_untouched_bit_for_bit(seed: int, num_frames: int, training: bool) -> None:
-    policy, images = Policy.random(num_frames, 'large', seed=seed), random_images()
+def test_reference_frame_is_untouched_bit_for_bit(seed: int, num_frames: int, space: str, training: bool) -> None:
+    policy, images = Policy.random(num_frames, space, seed=seed), random_images()
     middle = num_frames // 2 * 3
     clip = PolicyClip(policy, MEAN, STD).train(training)(images)
     assert torch.equal(clip[:, middle : middle + 3], images)
@@ -72,14 +77,17 @@ def test_single_frame_is_the_image_itself() -> None:
     assert PolicyClip(Policy.random(1))(images) is images
 
 
-def test_chain_of_nodes_applies_one_operation_after_the_other() -> None:
-    edges = (PolicyEdge(1, 2, 'rotate', 9.0), PolicyEdge(2, 3, 'translate_x', 0.1))
+def test_chain_with_colours_applies_one_operation_after_the_other() -> None:
+    steps = [('rotate', 9.0), ('translate_x', 0.1), ('brightness', 0.1)]
+    edges = tuple(PolicyEdge(node + 1, node + 2, *step) for node, step in enumerate(steps))
     images = random_images(dtype=torch.float64)
-    clip = PolicyClip(Policy(3, 2, edges)).double()(images)
-    for t, step in ((0, -1), (2, 1)):
-        turned = affine.rotate(images, torch.full((2,), 9.0 * step, dtype=torch.float64))
-        moved = affine.translate_x(turned, torch.full((2,), 0.1 * step, dtype=torch.float64))
-        torch.testing.assert_close(clip[:, 3 * t : 3 * t + 3], moved, atol=1e-6, rtol=0)
+    clip = PolicyClip(Policy(3, 3, edges)).double()(images)
+    for t, offset in ((0, -1), (2, 1)):
+        frame = images
+        for name, strength in steps:
+            function = getattr(affine, name, None) or getattr(photometric, name)
+            frame = function(frame, torch.full((2,), strength * offset, dtype=torch.float64))
+        torch.testing.assert_close(clip[:, 3 * t : 3 * t + 3], frame, atol=1e-6, rtol=0)
 
 
 def test_edges_to_nodes_that_lead_nowhere_do_not_matter() -> None:
@@ -98,8 +106,9 @@ def test_random_operations_draw_afresh_in_training_and_repeat_in_evaluation(name
     torch.testing.assert_close(policy(images[1:])[0], policy(images)[1])
 
 
-def test_images_of_a_batch_do_not_leak_into_each_other() -> None:
-    policy, images = PolicyClip(Policy.random(4, 'large', seed=2)).eval(), random_images(3)
+@pytest.mark.parametrize('space', ['paper', 'large'])
+def test_images_of_a_batch_do_not_leak_into_each_other(space: str) -> None:
+    policy, images = PolicyClip(Policy.random(4, space, seed=2)).eval(), random_images(3)
     before, after = policy(images), policy(torch.cat([images[:1], 1 - images[1:2], images[2:]]))
     assert torch.equal(before[[0, 2]], after[[0, 2]])
     assert not torch.equal(before[1], after[1])
@@ -117,14 +126,67 @@ def test_copy_of_a_policy_gives_the_same_clip() -> None:
     assert torch.equal(copy.deepcopy(policy)(random_images()), policy(random_images()))
 
 
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', ['paper', 'large'])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
-def test_clip_has_the_precision_of_the_images(dtype: torch.dtype) -> None:
-    policy = PolicyClip(Policy.random(4, 'large', seed=2), MEAN, STD).eval()
+def test_clip_has_the_precision_of_the_images(dtype: torch.dtype, space: str, training: bool) -> None:
+    policy = PolicyClip(Policy.random(4, space, seed=2), MEAN, STD).train(training)
     assert policy(random_images(dtype=dtype)).dtype == dtype
 
 
-def test_autocast_does_not_change_the_clip() -> None:
-    policy = PolicyClip(Policy.random(4, 'large', seed=3), MEAN, STD).eval()
-    expected = policy(random_images())
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_warps_of_images_in_half_precision_do_not_miss_their_pixels(dtype: torch.dtype, training: bool) -> None:
+    """Positions in half precision are wrong by pixels at the far side of such an image."""
+    policy, images = PolicyClip(Policy.random(4, seed=2)).train(training), random_images(1, (64, 1030), dtype)
+    torch.testing.assert_close(policy(images).float(), policy(images.float()), atol=4 * torch.finfo(dtype).eps, rtol=0)
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', ['paper', ['rotate', 'brightness']])
+def test_autocast_does_not_change_the_clip(space: str | list[str], training: bool) -> None:
+    def clip() -> Tensor:
+        return PolicyClip(Policy.random(4, space, seed=3), MEAN, STD).train(training)(random_images())
+
+    expected = clip()
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(policy(random_images()), expected)
+        assert torch.equal(clip(), expected)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('degree', range(1, 9))
+def test_reference_frame_is_untouched_by_means_of_any_number_of_edges(degree: int, dtype: torch.dtype) -> None:
+    """The shares of 3, 5, 6 or 7 edges are no binary fractions."""
+    pairs = [(0, target) for target in range(2, degree)] + [(source, max(degree, 2)) for source in range(degree)]
+    edges = tuple(PolicyEdge(*pair, 'rotate', 3.0) for pair in pairs)
+    clip, images = PolicyClip(Policy(3, max(degree, 2) - 1, edges)), random_images(dtype=dtype)
+    for training in (False, True):
+        assert torch.equal(clip.train(training)(images)[:, 3:6], images)
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', ['paper', 'large'])
+def test_empty_batch_gives_an_empty_clip(space: str, training: bool) -> None:
+    policy = PolicyClip(Policy.random(4, space, seed=1)).train(training)
+    assert policy(random_images()[:0]).shape == (0, 12, 9, 13)
+
+
+@pytest.mark.parametrize('rearrange', [lambda x: x.to(memory_format=torch.channels_last), lambda x: x.mT.clone().mT])
+@pytest.mark.parametrize('space', ['paper', 'large'])
+def test_images_and_their_layout_do_not_change(space: str, rearrange: Callable[[Tensor], Tensor]) -> None:
+    policy, images = PolicyClip(Policy.random(4, space, seed=2)), rearrange(random_images())
+    for training in (False, True):
+        torch.manual_seed(0)
+        clip = policy.train(training)(images)
+        torch.manual_seed(0)
+        torch.testing.assert_close(clip, policy(random_images()), atol=1e-6, rtol=0)
+    assert torch.equal(images, random_images())
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', ['paper', ['rotate', 'brightness']])
+def test_integer_images_are_refused(space: str | list[str], training: bool) -> None:
+    """They would be cut to whole numbers, or taken for images in [0, 1]."""
+    policy = PolicyClip(Policy.random(4, space, seed=1)).train(training)
+    with pytest.raises(ValueError, match='images must be floating point, got torch.uint8'):
+        policy(torch.zeros(1, 3, 4, 5, dtype=torch.uint8))

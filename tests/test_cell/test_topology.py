@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdas.cell.topology import all_edges, canonical_source, evaluate, incoming, needed_nodes
+from mmdas.cell.topology import all_edges, canonical_source, evaluate, incoming, needed_nodes, steps
 
 
 def test_four_nodes_have_fourteen_edges() -> None:
@@ -61,3 +61,29 @@ def test_nodes_that_lead_nowhere_are_not_computed() -> None:
 def test_node_without_incoming_edge_is_refused_where_the_output_depends_on_it() -> None:
     with pytest.raises(ValueError, match='no edge ends in node 2'):
         evaluate(torch.ones(1), [(0, 3), (2, 3)], lambda position, frames: frames, 2)
+
+
+def test_steps_lead_from_node_to_node_with_their_edges() -> None:
+    edges = all_edges(4)
+    assert steps(edges, 4) == [(node, incoming(edges, node)) for node in (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize(
+    ('edges', 'num_nodes', 'expected'),
+    [
+        ([(0, 2), (1, 3), (0, 4), (3, 4)], 3, [(3, [1]), (4, [2, 3])]),  # node 2 leads nowhere
+        ([(3, 4), (0, 4), (1, 3)], 3, [(3, [2]), (4, [0, 1])]),  # edges in any order
+        ([(1, 4)], 3, [(4, [0])]),  # nodes that are not needed may lack edges
+        ([(1, 2)], 1, [(2, [0])]),
+    ],
+)
+def test_steps_hold_nothing_that_leads_nowhere(
+    edges: list[tuple[int, int]], num_nodes: int, expected: list[tuple[int, list[int]]]
+) -> None:
+    assert steps(edges, num_nodes) == expected
+
+
+@pytest.mark.parametrize(('edges', 'node'), [([(0, 3), (2, 3)], 2), ([(0, 2)], 3), ([], 3)])
+def test_step_without_edges_is_refused(edges: list[tuple[int, int]], node: int) -> None:
+    with pytest.raises(ValueError, match=f'no edge ends in node {node}'):
+        steps(edges, 2)

@@ -176,7 +176,9 @@ def test_every_mode_returns_one_result_an_image(source, images, test_cfg):
 
 @pytest.mark.parametrize('source', ['repeat', 'policy', 'cell'])
 def test_training_lowers_the_loss(source):
-    losses = [step['decode.loss_ce'].item() for step in train(build(source=sources()[source]), make_batch(), 8, lr=0.05)]
+    losses = [
+        step['decode.loss_ce'].item() for step in train(build(source=sources()[source]), make_batch(), 8, lr=0.05)
+    ]
     assert losses[-1] < 0.9 * losses[0]
 
 

@@ -174,3 +174,64 @@ def test_unknown_padding_is_refused(operation: str) -> None:
 def test_other_than_one_magnitude_per_image_is_refused(operation: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r'theta must be \(2, 2, 3\)'):
         getattr(affine, operation)(random_images((8, 8)), torch.zeros(shape))
+
+
+def random_matrices(n: int, seed: int, spread: float = 0.4) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.eye(2, 3, dtype=torch.float64) + spread * torch.randn(
+        n, 2, 3, generator=generator, dtype=torch.float64
+    )
+
+
+def homogeneous(theta: Tensor) -> Tensor:
+    """(N, 2, 3) -> (N, 3, 3)."""
+    return torch.cat([theta, theta.new_tensor([[0, 0, 1]]).expand(len(theta), 1, 3)], dim=1)
+
+
+def test_composed_matrix_is_the_product_of_the_homogeneous_matrices() -> None:
+    first, second = random_matrices(5, seed=1), random_matrices(5, seed=2)
+    composed = affine.compose(first, second)
+    assert composed.shape == (5, 2, 3)
+    torch.testing.assert_close(homogeneous(composed), homogeneous(first) @ homogeneous(second))
+
+
+def test_turn_and_then_shift_is_not_shift_and_then_turn() -> None:
+    turn, shift = random_matrices(1, seed=1), torch.tensor([[[1, 0, 0.5], [0, 1, 0]]], dtype=torch.float64)
+    assert (affine.compose(turn, shift) - affine.compose(shift, turn)).abs().max() > 0.01
+
+
+def test_composition_is_associative_and_has_the_identity() -> None:
+    a, b, c = (random_matrices(3, seed=seed) for seed in range(3))
+    identity = torch.eye(2, 3, dtype=torch.float64).expand(3, 2, 3)
+    torch.testing.assert_close(affine.compose(identity, a), a)
+    torch.testing.assert_close(affine.compose(a, identity), a)
+    torch.testing.assert_close(affine.compose(affine.compose(a, b), c), affine.compose(a, affine.compose(b, c)))
+
+
+@pytest.mark.parametrize('second', OPERATIONS)
+@pytest.mark.parametrize('first', OPERATIONS)
+def test_composed_warp_is_the_first_and_then_the_second(first: str, second: str) -> None:
+    """In the middle of a smooth image, where nothing is lost in between."""
+    y, x = torch.meshgrid(*(torch.arange(side, dtype=torch.float64) for side in (64, 96)), indexing='ij')
+    image = (torch.sin(0.15 * x + 0.05 * y) + torch.cos(0.12 * y))[None, None]
+    strengths = {name: torch.tensor([MAGNITUDES[name][1] * 0.7], dtype=torch.float64) for name in OPERATIONS}
+    matrices = [getattr(affine, f'{name}_matrix')(strengths[name], (64, 96)) for name in (first, second)]
+    one_by_one = getattr(affine, second)(getattr(affine, first)(image, strengths[first]), strengths[second])
+    middle = (..., slice(24, 40), slice(36, 60))
+    at_once = affine.warp_affine(image, affine.compose(*matrices))[middle]
+    torch.testing.assert_close(at_once, one_by_one[middle], atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize('padding', affine.PADDINGS)
+def test_gradient_passes_through_composed_warps(padding: str) -> None:
+    images = random_images((5, 7), channels=1)
+    matrices = [random_matrices(2, seed=seed).requires_grad_() for seed in (1, 2)]
+    assert torch.autograd.gradcheck(lambda a, b: affine.warp_affine(images, affine.compose(a, b), padding), matrices)
+
+
+@pytest.mark.parametrize('operation', OPERATIONS)
+def test_way_there_and_back_is_the_identity(operation: str) -> None:
+    magnitude = torch.tensor(MAGNITUDES[operation], dtype=torch.float64)
+    back = 1 / (1 + magnitude) - 1 if operation == 'scale' else -magnitude
+    there_and_back = affine.compose(*(getattr(affine, f'{operation}_matrix')(m, (17, 23)) for m in (magnitude, back)))
+    torch.testing.assert_close(there_and_back, torch.eye(2, 3, dtype=torch.float64).expand(2, 2, 3))
