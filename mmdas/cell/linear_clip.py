@@ -2,7 +2,7 @@
 
 Such a cell is linear in the image. Every edge is then one pass over a :class:`mmdas.ops.warp_operator.WarpOperator`
 that holds the warps of all its operations, and the gradients of the mixture weights are inner products with warped
-frames that are made anew in the backward pass. The plain loop of ``DASCell`` and ``PolicyClip`` is the reference.
+frames that are made anew in the backward pass. The plain loop of ``DASCell`` is the reference.
 """
 
 from collections.abc import Iterable, Sequence
@@ -106,10 +106,8 @@ def linear_clip(
         for index, part in zip(indices, parts, strict=True):
             target = links[index].target
             nodes[target] = nodes[target] + part if target in nodes else part
-    last = links[-1].target
-    frames = (
-        nodes[last].view(num_frames - 1, height, width, batch, channels).permute(3, 0, 4, 1, 2)
-    )  # (B, T-1, C, H, W)
+    frames = nodes[links[-1].target].view(num_frames - 1, height, width, batch, channels)
+    frames = frames.permute(3, 0, 4, 1, 2)  # (B, T-1, C, H, W)
     middle = reference_frame(num_frames)
     reference = images * _share_of_image(links, weights)
     return torch.cat([frames[:, :middle], reference.unsqueeze(1), frames[:, middle:]], dim=1).flatten(1, 2)

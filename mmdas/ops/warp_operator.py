@@ -179,9 +179,8 @@ class WarpOperator:
         width = table.shape[1]
         step = _rows_at_a_time(len(self.columns), self.num_warps * width)
         starts = torch.tensor(self.starts[:-1], dtype=torch.int32, device=table.device)
-        bags = (
-            torch.arange(step, dtype=torch.int32, device=table.device)[:, None] * self.starts[-1] + starts
-        )  # (rows, K)
+        first_taps = torch.arange(step, dtype=torch.int32, device=table.device) * self.starts[-1]
+        bags = first_taps[:, None] + starts  # (rows, K)
         for first in range(0, len(self.columns), step):
             rows = slice(first, first + step)
             columns = self.columns[rows]
