@@ -47,6 +47,11 @@ class Timing:
         """The usual round."""
         return statistics.median(self.seconds)
 
+    @property
+    def milliseconds(self) -> str:
+        """Median and minimum for a table."""
+        return f'{cell(1e3 * self.median)} ({cell(1e3 * self.min)})'
+
 
 def available_cores() -> int:
     """CPU cores that this process may use."""

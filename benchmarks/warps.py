@@ -5,6 +5,9 @@ import importlib.util
 import torch
 from torch import Tensor
 
+# The ranges of the search configs (configs/_base_/search.py).
+RANGES = {'translate_x': (-0.06, 0.06), 'translate_y': (-0.06, 0.06), 'rotate': (-10.0, 10.0), 'scale': (-0.15, 0.15)}
+
 
 def is_installed(package: str) -> bool:
     """Whether a contestant's package is there; says so where it is not."""

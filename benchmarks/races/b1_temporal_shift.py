@@ -22,7 +22,7 @@ def run(settings: Settings) -> Report:
     rows = [race_size(size, layout, settings) for size in sizes for layout in LAYOUTS]
     report = Report()
     report.table(
-        f'milliseconds (median) of forward and backward, T = {FRAMES}',
+        f'milliseconds, median (min), of forward and backward, T = {FRAMES}',
         (
             'size',
             'layout',
@@ -59,7 +59,7 @@ def race_size(size: tuple[int, int, int, int], layout: str, settings: Settings) 
     return (
         'x'.join(map(str, size)),
         layout,
-        *(1e3 * timing.median for timing in timings.values()),
+        *(timing.milliseconds for timing in timings.values()),
         ratio(timings['mmdas'], timings['two copies']),
         ratio(timings['mmaction2'], timings['mmdas']),
     )

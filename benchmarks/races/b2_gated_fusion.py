@@ -30,7 +30,7 @@ def run(settings: Settings) -> Report:
             if has_compiled:
                 compiled.append(row(name, size, timings, 'mmdas compiled', '5-D compiled'))
     columns = ('module', 'size', '5-D, ms', 'mmdas, ms', 'x 5-D')
-    report.table(f'median of forward and backward, T = {FRAMES}', columns, eager)
+    report.table(f'milliseconds, median (min), of forward and backward, T = {FRAMES}', columns, eager)
     report.metric('speedup_over_5d', min(line[-1] for line in eager))
     if compiled:
         columns = ('module', 'size', '5-D eager, ms', 'mmdas compiled, ms', '5-D compiled, ms', 'x 5-D eager')
@@ -42,7 +42,7 @@ def run(settings: Settings) -> Report:
 def row(name: str, size: tuple[int, int, int], timings: dict[str, Timing], ours: str, *others: str) -> tuple:
     """One line of a table: milliseconds of the eager 5-D form, ours and others; speed of ours over the first."""
     batch, channels, side = size
-    medians = [1e3 * timings[key].median if key in timings else None for key in ('5-D', ours, *others)]
+    medians = [timings[key].milliseconds if key in timings else None for key in ('5-D', ours, *others)]
     return (name, f'{batch}x{FRAMES}x{channels}x{side}x{side}', *medians, ratio(timings['5-D'], timings[ours]))
 
 

@@ -44,7 +44,7 @@ def race_host(depth: int, batch: int, side: int, rounds: int, device: torch.devi
     steps = {name: training_step(model, clip) for name, model in models.items()}
     timings = race(steps, rounds, device=device)
     overheads = [ratio(timings[name], timings['none']) - 1 for name in FUSIONS]
-    return f'R{depth}', f'{batch}x{FRAMES}x{side}x{side}', 1e3 * timings['none'].median, *overheads
+    return f'R{depth}', f'{batch}x{FRAMES}x{side}x{side}', timings['none'].milliseconds, *overheads
 
 
 def backbone(depth: int, fusion: dict | None, device: torch.device) -> nn.Module:

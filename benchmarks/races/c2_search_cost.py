@@ -18,7 +18,7 @@ from benchmarks.search_cost import (
 from benchmarks.search_hosts import CLASSIFIER, FRAMES, SEGMENTOR, SearchHost
 
 TITLE = f'hours of a whole search to a policy, T = {FRAMES}'
-METRICS = ('hours', 'hours_r18_full_width', 'hours_camvid')
+METRICS = ('hours', 'hours_quarter_width', 'hours_camvid')
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Search:
 
 CIFAR10, CAMVID = DataSize(4660, (32, 32)), DataSize(367, (360, 480))
 SEARCHES = (
-    Search('hours', CLASSIFIER, CIFAR10, full_width=False),
-    Search('hours_r18_full_width', CLASSIFIER, CIFAR10, full_width=True),
+    Search('hours_quarter_width', CLASSIFIER, CIFAR10, full_width=False),
+    Search('hours', CLASSIFIER, CIFAR10, full_width=True),
     Search('hours_camvid', SEGMENTOR, CAMVID, full_width=False),
 )
 

@@ -1,6 +1,5 @@
 """E1: latency of a prediction with T frames against T plain images, and beside test-time augmentation of T passes."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Report, Settings, Timing, race, ratio
 from benchmarks.hosts import SEGMENTORS, build_model, check_same_prediction, make_batch, share_weights
+from benchmarks.warps import is_installed
 
 TITLE = 'inference latency with T frames against a plain batch of B*T images, data preprocessor included'
 METRICS = ('ratio_to_plain_batch',)
@@ -37,9 +37,7 @@ QUICK = Sizes(batches=(1,), sides={'classifier R18': 112, 'PSPNet R18': 96}, rou
 def run(settings: Settings) -> Report:
     """Time all hosts, batch sizes and numbers of frames."""
     sizes = QUICK if settings.quick else FULL if settings.device.type == 'cuda' else FULL_CPU
-    with_ttach = importlib.util.find_spec('ttach') is not None
-    if not with_ttach:
-        print('ttach is not installed, d4 is left out; pip install -e ".[bench]" brings it')
+    with_ttach = is_installed('ttach')
     cases = [(name, batch, frames) for name in HOSTS for batch in sizes.batches for frames in SCALES]
     rows = []
     for name, batch, frames in cases:
@@ -55,7 +53,7 @@ def run(settings: Settings) -> Report:
         'ttach d4, ms',
         'DAS / plain B*T',
     )
-    report.table('median latency of T forward passes for each image', columns, rows)
+    report.table('latency, median (min), of T forward passes for each image', columns, rows)
     report.metric('ratio_to_plain_batch', max(line[-1] for line in rows))
     return report
 
@@ -63,7 +61,7 @@ def run(settings: Settings) -> Report:
 def row(name: str, frames: int, timings: dict[str, Timing]) -> tuple:
     """One line of the table."""
     contestants = ('plain B*T', 'DAS', 'scales and flips', 'ttach d4')
-    medians = [1e3 * timings[key].median if key in timings else None for key in contestants]
+    medians = [timings[key].milliseconds if key in timings else None for key in contestants]
     return name, frames, *medians, ratio(timings['DAS'], timings['plain B*T'])
 
 
@@ -85,7 +83,8 @@ def race_host(
     if with_ttach and frames == D4_PASSES:
         symmetries = d4_model(plain, dense=name in SEGMENTORS)
         contestants['ttach d4'] = lambda: symmetries(normalised(plain, small))
-    return race(contestants, sizes.rounds, warmup=2, device=device)
+    # A policy's operator is made when a size has come eight times, as in a test set of one size.
+    return race(contestants, sizes.rounds, warmup=10, device=device)
 
 
 def normalised(model: nn.Module, batch: dict[str, list]) -> Tensor:

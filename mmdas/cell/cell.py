@@ -15,7 +15,7 @@ from .linear_clip import build_operator, fits, is_linear, linear_clip
 from .operation import draw_strength
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index
-from .size_cache import SizeCache
+from .size_cache import PATIENCE, SizeCache
 from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
 
 STRENGTHS = ('fixed', 'learned')
@@ -126,7 +126,8 @@ class DASCell(nn.Module):
 
     def train(self, mode: bool = True) -> 'DASCell':
         """Set the mode, and read the decisions again: averaged weights are swapped where the mode changes."""
-        self._chosen, self._kept = HostCopy(), HostCopy()
+        if mode != self.training:
+            self._chosen, self._kept = HostCopy(), HostCopy()
         return super().train(mode)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -147,7 +148,10 @@ class DASCell(nn.Module):
         def build() -> list[WarpOperator]:
             return [build_operator(self.transform, self.operations, row, images) for row in strengths]
 
-        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build)
+        # Crops of a search have one size, a trial of its selection included; images of a validation may all differ.
+        in_trial = self._removed_operation is not None or self._removed_edge is not None
+        patience = 0 if self.training or in_trial else PATIENCE
+        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build, patience)
 
     def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
         positions = self._present_edges()

@@ -81,7 +81,16 @@ class FrameTransform(nn.Module):
         return torch.cat([before, middle, after])
 
     def matrices(self, operation: Operation, strength: float, size: tuple[int, int]) -> Tensor:
-        """Matrices of a geometric operation for all frames but the reference frame, (T-1, 2, 3) in double precision."""
+        """Matrices of an operation for all frames but the reference frame.
+
+        Args:
+            operation: a geometric one.
+            strength: mu.
+            size: (H, W) of the frames.
+
+        Returns:
+            (T-1, 2, 3) in double precision.
+        """
         strength = torch.tensor(strength, dtype=torch.float64, device=self.offsets.device)
         return operation.matrix(operation.magnitude(strength, self.offsets.double()), size)
 

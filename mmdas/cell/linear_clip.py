@@ -18,7 +18,8 @@ from .frame_transform import FrameTransform
 from .operation import Operation
 from .topology import Edge, canonical_source, steps
 
-# Taps of the operators of one image size, in bytes; a search keeps as much again for the transposed operators.
+# Taps of the operators of one image size, in bytes. The transposed ones of edges between nodes take 1.5 times theirs on
+# top, and the operators of two sizes may be kept.
 MAX_BYTES = 2**31
 
 
@@ -62,7 +63,14 @@ def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
 def build_operator(
     transform: FrameTransform, operations: Sequence[Operation], strengths: Sequence[float], images: Tensor
 ) -> WarpOperator:
-    """Operator with one warp per operation for the frames beside the reference frame of clips of ``images``."""
+    """Operator for the frames beside the reference frame.
+
+    Args:
+        transform: of the cell.
+        operations: one warp each.
+        strengths: of the operations.
+        images: (B, C, H, W), whose size and dtype the operator is for.
+    """
     size = images.shape[-2:]
     theta = [
         None if operation.is_identity else transform.matrices(operation, strength, size)

@@ -13,12 +13,13 @@ from .frame_transform import FrameTransform, check_floating_point
 from .linear_clip import fits, is_linear, is_recorded
 from .policy import Policy
 from .search_space import draw_index, get_operation
-from .size_cache import SizeCache
+from .size_cache import PATIENCE, SizeCache
 from .topology import NUM_INPUTS, canonical_source, evaluate, needed_nodes, steps
 
-# Plain passes that cost as much as the making of an operator.
-_PATIENCE = 8
+# With more paths than that, one edge after the other is less work.
+MAX_PATHS = 64
 
+Path = tuple[tuple[str, float], ...]  # operations with their strengths, from the image to the clip
 Warp = tuple[Tensor | None, float]  # matrices of the frames beside the reference frame, and the weight
 
 
@@ -27,11 +28,12 @@ class PolicyClip(nn.Module):
 
     Where all operations are affine warps, those along each path through the graph are composed to a single warp, so
     that every frame is a weighted sum of warps of the image that were sampled once: it is less blurred, and loses less
-    at the borders, than by warp after warp as in the cell of the search. Other policies apply one operation after the
-    other and equal the cell whose mixtures are one-hot on them.
+    at the borders, than by warp after warp as in the cell of the search. Other policies, and those with more than
+    ``MAX_PATHS`` paths, apply one operation after the other and equal the cell whose mixtures are one-hot on them.
 
     On the processor the warps of a size that comes again are kept as a sparse operator. In training that is at once,
-    in evaluation after some images of that size, which changes a clip by rounding errors.
+    so that crops should have one size; in evaluation after some images of that size, which changes a clip by rounding
+    errors.
 
     Args:
         policy: what to apply.
@@ -52,6 +54,7 @@ class PolicyClip(nn.Module):
         self.operations = [get_operation(edge.operation) for edge in self.edges]
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)
         self.register_buffer('strengths', strengths, persistent=False)
+        self.paths = self._find_paths() if is_linear(self.operations) else None
         self._operators: SizeCache[WarpOperator] = SizeCache()
         self._warps: SizeCache[list[Warp]] = SizeCache()
 
@@ -63,41 +66,51 @@ class PolicyClip(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
-        if not is_linear(self.operations):
+        if self.paths is None:
             return self._one_after_the_other(images)
         check_floating_point(images)
         operator = self._operator(images)
         others = self._sample(images) if operator is None else self._gather(images, operator)
         middle = reference_frame(self.num_frames)
-        reference = images if self.policy.node_reduction == 'mean' else images * sum(self.paths().values())
+        reference = images if self.policy.node_reduction == 'mean' else images * sum(self.paths.values())
         return time_major_to_clip(torch.cat([others[:middle], reference.unsqueeze(0), others[middle:]]))
 
-    def paths(self) -> dict[tuple[int, ...], float]:
-        """Paths from the image to the clip, as the positions of their edges without identities, with their weights."""
-        nodes: dict[int, dict[tuple[int, ...], float]] = {node: {(): 1.0} for node in range(NUM_INPUTS)}
+    def _find_paths(self) -> dict[Path, float] | None:
+        """Paths from the image to the clip, identities left out, with their weights; None for more than MAX_PATHS."""
+        nodes: dict[int, dict[Path, float]] = {node: {(): 1.0} for node in range(NUM_INPUTS)}
         for target, positions in steps(self.pairs, self.policy.num_nodes):
             share = 1 / len(positions) if self.policy.node_reduction == 'mean' else 1.0
             nodes[target] = {}
             for position in positions:
-                step = () if self.operations[position].is_identity else (position,)
-                for path, weight in nodes[self.edges[position].source].items():
+                edge = self.edges[position]
+                step = () if self.operations[position].is_identity else ((edge.operation, edge.strength),)
+                for path, weight in nodes[edge.source].items():
                     nodes[target][path + step] = nodes[target].get(path + step, 0.0) + share * weight
+            if len(nodes[target]) > MAX_PATHS:
+                return None
         return nodes[target]
 
     def warps(self, size: tuple[int, int]) -> list[Warp]:
-        """Matrices (T-1, 2, 3) in double precision and weights of all paths for images of a size (H, W)."""
+        """The composed warps of all paths.
+
+        Args:
+            size: (H, W) of the images.
+
+        Returns:
+            For each path its matrices (T-1, 2, 3) in double precision, None for the identity, and its weight.
+        """
         warps: list[Warp] = []
-        for path, weight in self.paths().items():
+        for path, weight in self.paths.items():
             theta = None
-            for position in path:
-                step = self.transform.matrices(self.operations[position], self.edges[position].strength, size)
+            for name, strength in path:
+                step = self.transform.matrices(get_operation(name), strength, size)
                 theta = step if theta is None else compose(theta, step)
             warps.append((theta, weight))
         return warps
 
     def _operator(self, images: Tensor) -> WarpOperator | None:
         """The sum of all warps of an image size, or None where they are sampled."""
-        if images.requires_grad or not fits(images, 4 * len(self.paths()), self.num_frames):
+        if images.requires_grad or not fits(images, 4 * len(self.paths), self.num_frames):
             return None
 
         def build() -> WarpOperator:
@@ -109,7 +122,7 @@ class PolicyClip(nn.Module):
             return operator.fold(weights)
 
         # Crops of a training have one size, and a resumed training goes on exactly; images of a test may all differ.
-        patience = 0 if self.training else _PATIENCE
+        patience = 0 if self.training else PATIENCE
         return self._operators.get((images.shape[-2:], images.dtype), build, patience)
 
     def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar('T')
 _MAX_ENTRIES = 2  # a crop of the training and an image of the test
+PATIENCE = 8  # plain passes that cost as much as the making of an operator
 
 
 class SizeCache(Generic[T]):

@@ -112,19 +112,44 @@ class WarpOperator:
         """K."""
         return len(self.starts) - 1
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the taps, those of the transposed map included once it is used."""
+        tensors = [self.columns, self.coefficients, *(self._transposed or ())]
+        return sum(tensor.nbytes for tensor in tensors)
+
     def fold(self, weights: Sequence[float]) -> 'WarpOperator':
-        """The weighted sum of the warps, (K,), as an operator with a single warp of weight 1."""
+        """The weighted sum of the warps as an operator with a single warp of weight 1.
+
+        Args:
+            weights: K numbers.
+        """
         folded = copy.copy(self)
         folded.coefficients = self.coefficients * self.coefficients.new_tensor(weights)[self._warp_of_tap]
         folded.starts, folded._warp_of_tap, folded._transposed = (0, self.starts[-1]), self._warp_of_tap * 0, None
         return folded
 
     def apply(self, table: Tensor) -> Tensor:
-        """Sum of the warps, without gradients: (rows of the table, D) -> (G*H*W, D)."""
+        """Sum of the warps, without gradients.
+
+        Args:
+            table: (H*W, D) with ``one_image``, otherwise (G*H*W, D).
+
+        Returns:
+            (G*H*W, D).
+        """
         return F.embedding_bag(self.columns, table, per_sample_weights=self.coefficients, mode='sum')
 
     def mix(self, table: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        """Weighted sums of the warps: (G*H*W, D), (F, K) -> F tables (G*H*W, D)."""
+        """Weighted sums of the warps, without gradients; :func:`mix_warps` has them.
+
+        Args:
+            table: (G*H*W, D).
+            weights: (F, K).
+
+        Returns:
+            F tables (G*H*W, D).
+        """
         if _share_warps(len(weights), table.shape[1]):
             # A tensor for each sum: as parts of one they would keep each other in memory.
             return tuple(map(torch.cat, zip(*self._mix_warped(table, weights), strict=True)))
@@ -145,7 +170,15 @@ class WarpOperator:
             yield (weights @ warped).view(len(weights), -1, table.shape[1])
 
     def mix_transposed(self, tables: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """The transposed of :meth:`mix`: its gradients (G*H*W, D), one per row of the weights, -> that of its table."""
+        """The transposed of :meth:`mix`, which takes the gradients of its sums to that of its table.
+
+        Args:
+            tables: F tables (G*H*W, D).
+            weights: (F, K).
+
+        Returns:
+            (G*H*W, D).
+        """
         rows, offsets, coefficients, taps = self._transpose()
         if _share_warps(len(weights), tables[0].shape[1]):  # one table per warp, and one pass over all of them
             table = (weights.t() @ torch.stack(list(tables)).flatten(1)).view(-1, tables[0].shape[1])
@@ -230,7 +263,7 @@ class _MixWarps(torch.autograd.Function):
     def forward(ctx, table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[Tensor, ...]:
         ctx.save_for_backward(table if ctx.needs_input_grad[1] else None, weights)
         ctx.operator = operator
-        with torch.autocast('cpu', enabled=False):
+        with torch.autocast(table.device.type, enabled=False):
             return operator.mix(table, weights)
 
     @staticmethod
@@ -238,7 +271,7 @@ class _MixWarps(torch.autograd.Function):
     def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         table, weights = ctx.saved_tensors
         grads = [grad.contiguous() for grad in grads]
-        with torch.autocast('cpu', enabled=False):
+        with torch.autocast(weights.device.type, enabled=False):
             to_table = ctx.operator.mix_transposed(grads, weights) if ctx.needs_input_grad[0] else None
             to_weights = ctx.operator.correlate(table, grads) if ctx.needs_input_grad[1] else None
         return to_table, to_weights, None
@@ -267,6 +300,7 @@ def _warp_taps(theta: Tensor | None, first_rows: Tensor, size: tuple[int, int], 
     else:
         columns, coefficients = bilinear_taps(theta.double().to(first_rows.device), size, padding)
         used = coefficients.amax(dim=(0, 1)) > 0
-        used[0] |= not used.any()  # everything lies outside: keep one tap, of zeros
+        if not used.any():  # everything lies outside: keep one tap, of zeros
+            used = torch.arange(len(used), device=used.device) == 0
         columns, coefficients = columns[..., used] + first_rows, coefficients[..., used]
     return columns.flatten(0, 1).int(), coefficients.flatten(0, 1)

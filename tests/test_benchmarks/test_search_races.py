@@ -228,7 +228,9 @@ class TestCost:
         batches = math.ceil(4660 / 2 / 64)
         trials = 14 * 5 + 3 + 4 + 5  # operations of every edge, then edges of the nodes that have more than two
         parts = 4  # of a batch, each of a second
-        assert metrics == {'hours': pytest.approx(parts * (2 * batches + 4 * batches + 4 * trials) / 3600)}
+        assert metrics == {
+            'hours_quarter_width': pytest.approx(parts * (2 * batches + 4 * batches + 4 * trials) / 3600)
+        }
 
     def test_sizes_of_the_data_are_those_of_the_real_sets(self, data_root):
         for search in c2_search_cost.SEARCHES:

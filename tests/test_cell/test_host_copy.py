@@ -134,15 +134,17 @@ def test_copy_starts_empty(duplicate: Callable) -> None:
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_cell_that_is_part_of_a_model_reads_its_decisions_again_where_the_mode_is_set(training: bool) -> None:
-    cell = DASCell(3, num_nodes=1)
+def test_cell_that_is_part_of_a_model_reads_its_decisions_again_where_the_mode_changes(training: bool) -> None:
+    cell = DASCell(3, num_nodes=1).train(not training)
     model, chosen, kept = nn.Sequential(cell), DeviceBuffer(1), DeviceBuffer(2)
     cell._chosen.read(chosen), cell._kept.read(kept)
     chosen.write(3, counted=False), kept.write(4, counted=False)
     assert model.train(training) is model
     assert (cell._chosen.read(chosen), cell._kept.read(kept)) == ([3], [4])
     assert cell.training == training
+    chosen.write(5, counted=False)
     assert cell.train(training) is cell
+    assert cell._chosen.read(chosen) == [3]  # a loop that sets the same mode in every step does not wait in every step
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='only a device has to be waited for')

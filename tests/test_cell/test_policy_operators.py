@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmdas.cell import Policy, PolicyClip, PolicyEdge, linear_clip, policy_clip
 
-PATIENCE = policy_clip._PATIENCE
+PATIENCE = policy_clip.PATIENCE
 
 
 def build(num_frames: int = 4, seed: int = 0, **options) -> PolicyClip:
@@ -135,7 +135,7 @@ def test_warps_that_are_too_large_together_are_sampled(monkeypatch: pytest.Monke
     """Four taps per path and output pixel, in double precision with 32-bit indices."""
     clip, images = build().train(), random_images()
     expected = clip(images)
-    needed = 4 * len(clip.paths()) * 3 * 7 * 10 * (8 + 4)
+    needed = 4 * len(clip.paths) * 3 * 7 * 10 * (8 + 4)
     for limit, too_large in ((needed - 1, True), (needed, False)):
         monkeypatch.setattr(linear_clip, 'MAX_BYTES', limit)
         fresh = copy.deepcopy(clip)
@@ -201,7 +201,7 @@ def test_nodes_that_lead_nowhere_do_not_make_a_policy_of_warps_another() -> None
     with spied(clip) as (builds, samples):
         clip(random_images())
     assert builds and not samples
-    assert [[clip.operations[position].name for position in path] for path in clip.paths()] == [['rotate', 'scale']]
+    assert clip.paths == {(('rotate', 9.0), ('scale', 0.1)): 1.0}
 
 
 def test_policy_with_colours_keeps_nothing() -> None:

@@ -156,15 +156,27 @@ def test_gathered_clip_equals_the_sampled_clip(seed: int, padding: str, dtype: t
 @pytest.mark.parametrize('seed', range(3))
 def test_weights_of_all_paths_of_means_are_one(seed: int, num_nodes: int) -> None:
     policy = random_policy(seed=seed, degree=3, num_nodes=num_nodes)
-    assert sum(PolicyClip(policy).paths().values()) == pytest.approx(1, abs=1e-12)
+    assert sum(PolicyClip(policy).paths.values()) == pytest.approx(1, abs=1e-12)
 
 
 def test_sums_count_the_paths() -> None:
     policy = random_policy(degree=3, node_reduction='sum')
     number = len(all_paths(policy, 5))
-    assert sum(PolicyClip(policy).paths().values()) == number > 3
+    assert sum(PolicyClip(policy).paths.values()) == number > 3
     images = random_images()
     torch.testing.assert_close(gathered(policy, images)[:, 3:6], number * images)
+
+
+def test_equal_operations_from_both_inputs_are_one_path() -> None:
+    clip = PolicyClip(Policy(3, 1, (PolicyEdge(0, 2, 'rotate', 9.0), PolicyEdge(1, 2, 'rotate', 9.0))))
+    assert clip.paths == {(('rotate', 9.0),): 1.0}
+
+
+def test_policy_of_very_many_paths_applies_one_operation_after_the_other() -> None:
+    edges = [PolicyEdge(s, t, 'rotate', 0.1 * s + t) for t in range(2, 14) for s in range(t)]  # 4096 paths
+    clip, images = PolicyClip(Policy(2, 12, tuple(edges))), random_images()
+    assert clip.paths is None
+    assert torch.equal(clip(images), clip._one_after_the_other(images))
 
 
 def test_paths_that_differ_by_identities_are_one() -> None:
@@ -172,10 +184,11 @@ def test_paths_that_differ_by_identities_are_one() -> None:
     edges = [PolicyEdge(*edge, 0.0 if edge[2] == 'identity' else 0.1) for edge in [*edges, (3, 4, 'identity')]]
     clip = PolicyClip(Policy(3, 3, tuple(edges)))
     # into node 4: half of node 2 scaled (image, turned image), half of node 3 (3/4 image, 1/4 turned image)
-    assert clip.paths() == {(4,): 0.25, (1, 4): 0.25, (): 0.375, (1,): 0.125}
+    turn, grow = ('rotate', 0.1), ('scale', 0.1)
+    assert clip.paths == {(grow,): 0.25, (turn, grow): 0.25, (): 0.375, (turn,): 0.125}
     warps = clip.warps((7, 10))
-    assert [weight for _, weight in warps] == list(clip.paths().values())
-    assert [theta is None for theta, _ in warps] == [path == () for path in clip.paths()]
+    assert [weight for _, weight in warps] == list(clip.paths.values())
+    assert [theta is None for theta, _ in warps] == [path == () for path in clip.paths]
     assert all(theta.shape == (2, 2, 3) and theta.dtype == torch.float64 for theta, _ in warps if theta is not None)
 
 
