@@ -1,0 +1,51 @@
+"""The contestants of the races of warps compute what they should."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from benchmarks.accuracy import ROOT
+from benchmarks.races import a1_warp_bank, a3_policy
+from benchmarks.warps import RANGES, kornia_warp, pixel_matrices
+from mmdas.cell import Policy, PolicyClip
+from mmdas.ops import affine
+
+CPU, SIZE = torch.device('cpu'), (12, 9)
+
+
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize('name', ['one grid_sample', 'torchvision', 'kornia'])
+def test_every_form_of_the_warp_bank_gives_the_same_frames_and_gradients(name):
+    if name == 'kornia':
+        pytest.importorskip('kornia')
+    warps, x = a1_warp_bank.make_warps(6), images().requires_grad_()
+    weights = torch.rand(8, 6).softmax(dim=1).requires_grad_()
+    grad = torch.randn(8, *x.shape)
+    forms = [a1_warp_bank.mix_by_operator(warps, SIZE, CPU), a1_warp_bank.FORMS[name](warps, SIZE, CPU)]
+    ours, others = (a1_warp_bank.forward_and_backward(form, x, weights, (weights, x), grad)() for form in forms)
+    for mine, other in zip(ours, others, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('name', ['rotate', 'scale', 'translate_x', 'shear_y'])
+def test_matrices_of_pixels_make_the_same_warp(name):
+    pytest.importorskip('kornia')
+    theta = getattr(affine, f'{name}_matrix')(torch.tensor([0.1, 0.2]), SIZE)
+    actual = kornia_warp(images(), pixel_matrices(theta, SIZE))
+    torch.testing.assert_close(actual, affine.warp_affine(images(), theta), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_policy_by_kornia_is_the_policy(seed):
+    pytest.importorskip('kornia')
+    clip = PolicyClip(Policy.random(a3_policy.FRAMES, ranges=RANGES, seed=seed)).eval()
+    by_paths, by_edges = (form(clip, SIZE)(images()) for form in (a3_policy.paths_by_kornia, a3_policy.chain_by_kornia))
+    torch.testing.assert_close(by_paths, clip(images()), rtol=0, atol=1e-3)
+    torch.testing.assert_close(by_edges, clip._one_after_the_other(images()), rtol=0, atol=1e-3)
+
+
+def test_ranges_are_those_of_the_search_configs():
+    assert dict(Config.fromfile(ROOT / 'configs/_base_/search.py').half_ranges) == RANGES
