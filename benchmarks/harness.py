@@ -138,6 +138,27 @@ def ratio(a: Timing, b: Timing) -> float:
     return statistics.median(x / y for x, y in zip(a.seconds, b.seconds, strict=True))
 
 
+def forward_and_backward(
+    form: Callable[[], Tensor], wanted: Sequence[Tensor], grad: Tensor
+) -> Callable[[], list[Tensor]]:
+    """A contestant that computes something and its gradients.
+
+    Args:
+        form: function that gives the output.
+        wanted: tensors with gradients.
+        grad: of the output.
+
+    Returns:
+        Function that gives the output and the gradients of ``wanted``.
+    """
+
+    def step() -> list[Tensor]:
+        output = form()
+        return [output, *torch.autograd.grad(output, wanted, grad)]
+
+    return step
+
+
 def check_equal(outputs: Mapping[str, Tensor | Sequence[Tensor]], rtol: float, atol: float) -> None:
     """Compare what every contestant computed with what the first did.
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as v2
 
-from benchmarks.harness import Report, Settings, check_equal, copy_bandwidth, race, ratio
+from benchmarks.harness import Report, Settings, check_equal, copy_bandwidth, forward_and_backward, race, ratio
 from benchmarks.warps import is_installed, kornia_warp, pixel_matrices
 from mmdas.ops import affine
+from mmdas.ops.clip import image_to_table, table_to_time_major
 from mmdas.ops.warp_operator import WarpOperator, mix_warps
 
 TITLE = 'warp bank: frame_t = sum_k w[t, k] warp_k(image), forward and backward'
@@ -81,7 +83,7 @@ def race_size(
     ours = mix_by_operator(warps, size, settings.device)
     made = time.perf_counter() - start
     forms = {'mmdas': ours, **{name: FORMS[name](warps, size, settings.device) for name in contestants}}
-    steps = {name: forward_and_backward(form, images, weights, inputs, grad) for name, form in forms.items()}
+    steps = {name: forward_and_backward(partial(form, images, weights), inputs, grad) for name, form in forms.items()}
     # A gradient of a weight sums up as many products as a frame has values, each of magnitude one.
     results = {name: step() for name, step in steps.items()}
     check_equal({name: result[0] for name, result in results.items()}, rtol=0, atol=5e-3)
@@ -121,8 +123,7 @@ def tables_by_operator(
     operator: WarpOperator, images: Tensor, weights: Tensor, grad: Tensor
 ) -> Callable[[], tuple[Tensor, ...]]:
     """Forward and backward pass as within a cell, where pixels are rows before and after."""
-    table = images.detach().permute(2, 3, 0, 1).flatten(2).flatten(0, 1).contiguous()
-    grads = grad.flatten(1, 2).flatten(2).transpose(1, 2).contiguous().unbind()
+    table, *grads = (image_to_table(frame).contiguous() for frame in (images.detach(), *grad))
 
     def step() -> tuple[Tensor, ...]:
         tables = mix_warps(table, weights, operator)
@@ -136,10 +137,8 @@ def mix_by_operator(warps: Sequence[Warp], size: tuple[int, int], device: torch.
     operator = make_operator(warps, size, device)
 
     def mix(images: Tensor, weights: Tensor) -> Tensor:
-        batch, channels, height, width = images.shape
-        table = images.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
-        frames = torch.stack(mix_warps(table, weights, operator))
-        return frames.view(-1, height, width, batch, channels).permute(0, 3, 4, 1, 2).contiguous()
+        tables = torch.cat(mix_warps(image_to_table(images), weights, operator))
+        return table_to_time_major(tables, images.shape).contiguous()
 
     return mix
 
@@ -186,15 +185,3 @@ def mix_by_torchvision(warps: Sequence[Warp], size: tuple[int, int], device: tor
 
 
 FORMS = {'one grid_sample': mix_by_grid_sample, 'kornia': mix_by_kornia, 'torchvision': mix_by_torchvision}
-
-
-def forward_and_backward(
-    form: Mix, images: Tensor, weights: Tensor, inputs: Sequence[Tensor], grad: Tensor
-) -> Callable[[], tuple[Tensor, ...]]:
-    """Function that gives the frames and the gradients of the inputs."""
-
-    def step() -> tuple[Tensor, ...]:
-        frames = form(images, weights)
-        return frames, *torch.autograd.grad(frames, inputs, grad)
-
-    return step

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.harness import MEBIBYTE, Report, Settings, check_equal, race, ratio, saved_bytes
+from benchmarks.harness import MEBIBYTE, Report, Settings, check_equal, forward_and_backward, race, ratio, saved_bytes
 from benchmarks.warps import RANGES
 from mmdas.cell import DASCell
 
@@ -67,7 +68,10 @@ def race_size(side: int, batch: int, settings: Settings) -> dict:
         'mmdas, shared': (shared, shared),
         'loop, strength per edge': (per_edge, per_edge._loop),
     }
-    steps = {name: forward_and_backward(cell, form, images, grad) for name, (cell, form) in forwards.items()}
+    steps = {
+        name: forward_and_backward(partial(form, images), [cell.logits], grad)
+        for name, (cell, form) in forwards.items()
+    }
     check_steps({name: steps[name] for name in ('loop of 70', 'loop, shared', 'mmdas, shared')})
     if side == SIZES[0][0]:  # the largest loop is too long to be run for this alone
         check_steps({name: steps[name] for name in ('loop, strength per edge', 'mmdas, strength per edge')})
@@ -90,7 +94,7 @@ def race_size(side: int, batch: int, settings: Settings) -> dict:
     }
 
 
-def check_steps(steps: Mapping[str, Callable[[], tuple[Tensor, Tensor]]]) -> None:
+def check_steps(steps: Mapping[str, Callable[[], list[Tensor]]]) -> None:
     """Compare clips, with values from 0 to 1, and gradients, sums of as many products as a clip has values."""
     results = {name: step() for name, step in steps.items()}
     check_equal({name: clip for name, (clip, _) in results.items()}, rtol=0, atol=1e-3)
@@ -114,15 +118,3 @@ def seconds_of_first_call(cell: DASCell, images: Tensor) -> float:
     cell(images).sum().backward()
     cell.logits.grad = None
     return time.perf_counter() - start
-
-
-def forward_and_backward(
-    cell: DASCell, form: Callable[[Tensor], Tensor], images: Tensor, grad: Tensor
-) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Function that gives the clip and the gradient of the logits."""
-
-    def step() -> tuple[Tensor, Tensor]:
-        clip = form(images)
-        return clip, torch.autograd.grad(clip, cell.logits, grad)[0]
-
-    return step

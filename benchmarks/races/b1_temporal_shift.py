@@ -1,11 +1,11 @@
 """B1: the shift along time of TSM, forward and backward, against other ways to write it and against plain copies."""
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Report, Settings, check_equal, race, ratio
+from benchmarks.harness import Report, Settings, check_equal, forward_and_backward, race, ratio
 from mmdas.models.fusion import TemporalShift
 
 TITLE = 'temporal shift (TSM), forward and backward'
@@ -51,7 +51,7 @@ def race_size(size: tuple[int, int, int, int], layout: str, settings: Settings) 
         'mmaction2': shift_by_buffers,
         'original': shift_by_assignment,
     }
-    steps = {name: forward_and_backward(form, x, grad) for name, form in forms.items()}
+    steps = {name: forward_and_backward(partial(form, x), [x], grad) for name, form in forms.items()}
     # Exact but for mmaction2's zeros, made as x - x, whose gradient rounds.
     check_equal({name: step() for name, step in steps.items()}, rtol=0, atol=1e-6)
     floor = {'two copies': lambda: (x.detach().clone(), grad.clone())}
@@ -63,18 +63,6 @@ def race_size(size: tuple[int, int, int, int], layout: str, settings: Settings) 
         ratio(timings['mmdas'], timings['two copies']),
         ratio(timings['mmaction2'], timings['mmdas']),
     )
-
-
-def forward_and_backward(
-    form: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor
-) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Function that gives the output and the gradient of the input."""
-
-    def step() -> tuple[Tensor, Tensor]:
-        output = form(x)
-        return output, torch.autograd.grad(output, x, grad)[0]
-
-    return step
 
 
 def shift_by_cat(x: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """B2: the gated shifts GSM and GSF, forward and backward, against their form with five-dimensional tensors."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.harness import Report, Settings, Timing, check_equal, race, ratio
+from benchmarks.harness import Report, Settings, Timing, check_equal, forward_and_backward, race, ratio
 from mmdas.models.fusion import GateShift, GateShiftFuse
 
 TITLE = 'gated shifts (GSM, GSF), forward and backward with all gradients'
@@ -56,10 +57,11 @@ def race_size(name: str, size: tuple[int, int, int], settings: Settings) -> tupl
     x = torch.randn(batch * FRAMES, channels, side, side, device=settings.device, requires_grad=True)
     grad = torch.randn_like(x)
     forms = {'5-D': VolumeForm(module), 'mmdas': module}
-    steps = {key: forward_and_backward(form, module, x, grad) for key, form in forms.items()}
+    wanted = [x, *module.parameters()]
+    steps = {key: forward_and_backward(partial(form, x), wanted, grad) for key, form in forms.items()}
     check_equal({key: step() for key, step in steps.items()}, rtol=1e-3, atol=1e-3)
     # Compiling takes longer than the race: the quick one compiles only what its metric is about.
-    compiled = compiled_steps({'mmdas': module} if settings.quick else forms, module, x, grad)
+    compiled = compiled_steps({'mmdas': module} if settings.quick else forms, x, wanted, grad)
     if compiled:
         check_equal({'5-D': steps['5-D'](), **{key: step() for key, step in compiled.items()}}, rtol=1e-3, atol=1e-3)
     rounds = 8 if settings.quick else 32
@@ -67,12 +69,12 @@ def race_size(name: str, size: tuple[int, int, int], settings: Settings) -> tupl
 
 
 def compiled_steps(
-    forms: dict[str, nn.Module], module: nn.Module, x: Tensor, grad: Tensor
+    forms: dict[str, nn.Module], x: Tensor, wanted: list[Tensor], grad: Tensor
 ) -> dict[str, Callable[[], list[Tensor]]]:
     """The contestants through torch.compile; none, with the reason printed, where it does not work."""
     torch.compiler.reset()  # every size gets code for its own shapes
     steps = {
-        f'{key} compiled': forward_and_backward(torch.compile(form, **COMPILE[x.device.type]), module, x, grad)
+        f'{key} compiled': forward_and_backward(partial(torch.compile(form, **COMPILE[x.device.type]), x), wanted, grad)
         for key, form in forms.items()
     }
     try:
@@ -82,19 +84,6 @@ def compiled_steps(
         print(f'torch.compile left out: {type(error).__name__}: {str(error).strip().splitlines()[0]}', flush=True)
         return {}
     return steps
-
-
-def forward_and_backward(
-    form: Callable[[Tensor], Tensor], module: nn.Module, x: Tensor, grad: Tensor
-) -> Callable[[], list[Tensor]]:
-    """Function that gives the output and the gradients of the input and of all parameters."""
-    wanted = [x, *module.parameters()]
-
-    def step() -> list[Tensor]:
-        output = form(x)
-        return [output, *torch.autograd.grad(output, wanted, grad)]
-
-    return step
 
 
 class VolumeForm(nn.Module):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmdas.ops.clip import reference_frame
+from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major
 from mmdas.ops.warp_operator import WarpOperator, mix_warps
 
 from .frame_transform import FrameTransform
@@ -106,19 +106,14 @@ def linear_clip(
         ValueError: if no edge ends in a node that the clip depends on.
     """
     links, weights = _merge(edges, weights, num_nodes, reduction, shared=len(operators) == 1)
-    batch, channels, height, width = images.shape
-    table = images.permute(2, 3, 0, 1).reshape(height * width, batch * channels)
-    nodes = {0: table.repeat(num_frames - 1, 1)}
+    nodes = {0: image_to_table(images).repeat(num_frames - 1, 1)}
     for (source, operator), indices in _fans(links).items():
         parts = mix_warps(nodes[source], weights[indices], operators[operator])
         for index, part in zip(indices, parts, strict=True):
             target = links[index].target
             nodes[target] = nodes[target] + part if target in nodes else part
-    frames = nodes[links[-1].target].view(num_frames - 1, height, width, batch, channels)
-    frames = frames.permute(3, 0, 4, 1, 2)  # (B, T-1, C, H, W)
-    middle = reference_frame(num_frames)
-    reference = images * _share_of_image(links, weights)
-    return torch.cat([frames[:, :middle], reference.unsqueeze(1), frames[:, middle:]], dim=1).flatten(1, 2)
+    others = table_to_time_major(nodes[links[-1].target], images.shape)
+    return clip_around(images * _share_of_image(links, weights), others)
 
 
 def _fans(links: Sequence[Link]) -> dict[tuple[int, int], list[int]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.ops.affine import compose, warp_affine
-from mmdas.ops.clip import reference_frame, time_major_to_clip
+from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major, time_major_to_clip
 from mmdas.ops.warp_operator import WarpOperator
 
 from .frame_transform import FrameTransform, check_floating_point
@@ -71,9 +71,8 @@ class PolicyClip(nn.Module):
         check_floating_point(images)
         operator = self._operator(images)
         others = self._sample(images) if operator is None else self._gather(images, operator)
-        middle = reference_frame(self.num_frames)
         reference = images if self.policy.node_reduction == 'mean' else images * sum(self.paths.values())
-        return time_major_to_clip(torch.cat([others[:middle], reference.unsqueeze(0), others[middle:]]))
+        return clip_around(reference, others)
 
     def _find_paths(self) -> dict[Path, float] | None:
         """Paths from the image to the clip, identities left out, with their weights; None for more than MAX_PATHS."""
@@ -127,9 +126,7 @@ class PolicyClip(nn.Module):
 
     def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W), by the operator."""
-        batch, channels, height, width = images.shape
-        table = images.permute(2, 3, 0, 1).reshape(height * width, batch * channels).contiguous()
-        return operator.apply(table).view(-1, height, width, batch, channels).permute(0, 3, 4, 1, 2)
+        return table_to_time_major(operator.apply(image_to_table(images).contiguous()), images.shape)
 
     def _sample(self, images: Tensor) -> Tensor:
         """The same, warp by warp."""

@@ -6,6 +6,7 @@ name         shape              where
 clip         (B, T*C, H, W)     outside the backbone; channels [t*C, (t+1)*C) are frame t
 frames       (B*T, C, H, W)     inside the backbone and the head; an image's frames are adjacent
 time-major   (T, B, C, H, W)    inside the cell, where all images share the transformation of a frame
+table        (T*H*W, B*C)       of warps as sparse operators, where a pixel is a row
 ===========  =================  ====================================================
 """
 
@@ -62,6 +63,24 @@ def split_frames(frames: Tensor, num_frames: int) -> Tensor:
 def time_major_to_clip(frames: Tensor) -> Tensor:
     """(T, B, C, H, W) -> (B, T*C, H, W)."""
     return frames.transpose(0, 1).flatten(1, 2)
+
+
+def clip_around(reference: Tensor, others: Tensor) -> Tensor:
+    """Clip of a reference frame (B, C, H, W) and all others (T-1, B, C, H, W), in one copy: (B, T*C, H, W)."""
+    frames = others.transpose(0, 1)
+    middle = reference_frame(len(others) + 1)
+    return torch.cat([frames[:, :middle], reference.unsqueeze(1), frames[:, middle:]], dim=1).flatten(1, 2)
+
+
+def image_to_table(images: Tensor) -> Tensor:
+    """(B, C, H, W) -> (H*W, B*C), often a view with the strides of the images."""
+    return images.permute(2, 3, 0, 1).flatten(2).flatten(0, 1)
+
+
+def table_to_time_major(table: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+    """(T*H*W, B*C) -> (T, B, C, H, W), a view, for images of the shape (B, C, H, W)."""
+    batch, channels, height, width = shape
+    return table.view(-1, height, width, batch, channels).permute(0, 3, 4, 1, 2)
 
 
 def _batch_size(frames: Tensor, num_frames: int) -> int:

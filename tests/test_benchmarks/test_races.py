@@ -1,10 +1,12 @@
 """The contestants of the races compute what they should."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.harness import check_equal, saved_bytes
+from benchmarks.harness import check_equal, forward_and_backward, saved_bytes
 from benchmarks.hosts import build_model, check_same_prediction, make_batch, share_weights, train_step, training_memory
 from benchmarks.races import b1_temporal_shift, b2_gated_fusion, e1_inference, f1_scaling
 from mmdas.models.fusion import GateShift, GateShiftFuse, TemporalShift
@@ -27,7 +29,7 @@ def test_form_of_the_gated_shift_in_five_dimensions_has_all_its_gradients(form):
     x = torch.randn(16, 16, 3, 5, dtype=torch.float64, requires_grad=True)
     forms = {'mmdas': module, '5-D': b2_gated_fusion.VolumeForm(module)}
     grad = torch.randn_like(x)
-    steps = {name: b2_gated_fusion.forward_and_backward(f, module, x, grad) for name, f in forms.items()}
+    steps = {name: forward_and_backward(partial(f, x), [x, *module.parameters()], grad) for name, f in forms.items()}
     check_equal({name: step() for name, step in steps.items()}, rtol=1e-9, atol=1e-9)
 
 

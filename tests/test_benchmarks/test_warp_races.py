@@ -1,10 +1,13 @@
 """The contestants of the races of warps compute what they should."""
 
+from functools import partial
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from benchmarks.accuracy import ROOT
+from benchmarks.harness import forward_and_backward
 from benchmarks.races import a1_warp_bank, a3_policy
 from benchmarks.warps import RANGES, kornia_warp, pixel_matrices
 from mmdas.cell import Policy, PolicyClip
@@ -25,7 +28,7 @@ def test_every_form_of_the_warp_bank_gives_the_same_frames_and_gradients(name):
     weights = torch.rand(8, 6).softmax(dim=1).requires_grad_()
     grad = torch.randn(8, *x.shape)
     forms = [a1_warp_bank.mix_by_operator(warps, SIZE, CPU), a1_warp_bank.FORMS[name](warps, SIZE, CPU)]
-    ours, others = (a1_warp_bank.forward_and_backward(form, x, weights, (weights, x), grad)() for form in forms)
+    ours, others = (forward_and_backward(partial(form, x, weights), (weights, x), grad)() for form in forms)
     for mine, other in zip(ours, others, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
 

@@ -3,12 +3,15 @@ import torch
 from torch import Tensor
 
 from mmdas.ops.clip import (
+    clip_around,
     clip_to_frames,
     frame_offsets,
     frames_to_clip,
+    image_to_table,
     reference_frame,
     repeat_image,
     split_frames,
+    table_to_time_major,
     time_major_to_clip,
 )
 
@@ -121,3 +124,19 @@ def test_channels_that_do_not_divide_into_frames_are_refused() -> None:
 def test_frames_that_do_not_divide_into_clips_are_refused(function) -> None:
     with pytest.raises(ValueError, match='7 frames do not divide into clips of num_frames=3'):
         function(torch.zeros(7, C, H, W), 3)
+
+
+def test_table_holds_a_pixel_in_every_row_and_goes_back_to_frames() -> None:
+    frames = torch.arange(2 * 3 * 2 * 4 * 5).view(2, 3, 2, 4, 5)  # (T, B, C, H, W), every value its own
+    table = torch.cat([image_to_table(images) for images in frames])
+    assert table.shape == (2 * 4 * 5, 3 * 2)
+    assert torch.equal(table[1 * 20 + 2 * 5 + 3], frames[1, :, :, 2, 3].flatten())
+    assert torch.equal(table_to_time_major(table, frames.shape[1:]), frames)
+
+
+@pytest.mark.parametrize('num_frames', [1, 2, 3, 8])
+def test_clip_around_a_reference_frame_has_it_in_the_middle(num_frames: int) -> None:
+    frames = torch.arange(num_frames * 2 * 3).view(num_frames, 2, 3, 1, 1)
+    middle = num_frames // 2
+    others = torch.cat([frames[:middle], frames[middle + 1 :]])
+    assert torch.equal(clip_around(frames[middle], others), time_major_to_clip(frames))
