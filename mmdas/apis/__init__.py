@@ -1,5 +1,6 @@
 """What the tools share: from a config file to a runner."""
 
+from .das_config import FUSIONS, ConversionError, DASOptions, Host, add_das, das_configs
 from .runner import (
     adapt_to_device,
     add_run_arguments,
@@ -13,6 +14,12 @@ from .runner import (
 )
 
 __all__ = [
+    'FUSIONS',
+    'ConversionError',
+    'DASOptions',
+    'Host',
+    'add_das',
+    'das_configs',
     'adapt_to_device',
     'add_run_arguments',
     'build_runner',

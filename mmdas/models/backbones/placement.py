@@ -23,24 +23,69 @@ class Site:
         return match.group() if match else self.first.split('.')[0]
 
 
+@dataclass(frozen=True)
+class BlockKind:
+    """What a residual block looks like.
+
+    Args:
+        marker: attribute that every block of the kind has; a block in which it is False has no shortcut.
+        first: parts of the block that may come first on its residual path; the first one that it has counts.
+        last: the same for the end of the path.
+        examples: whose blocks look like this.
+    """
+
+    marker: str
+    first: tuple[str, ...]
+    last: tuple[str, ...]
+    examples: str
+
+
+# The first kind that fits a block counts. A part is a convolution or holds some: then its first or last one is meant.
+BLOCK_KINDS = (
+    # The stem of HRNet and the layers of DenseNet have conv1 and conv2 as well, but no shortcut to downsample.
+    BlockKind('downsample', ('conv1',), ('conv3', 'conv2'), 'ResNet, ResNeXt, SE-ResNet, RegNet, HRNet, DDRNet, PIDNet'),
+    BlockKind('add_identity', ('conv1',), ('conv2',), 'CSPDarkNet'),
+    BlockKind('shortcut', ('conv1',), ('conv2',), 'BiSeNetV2'),
+    BlockKind('use_res_connect', ('conv',), ('conv',), 'MobileNetV2, MobileViT, Fast-SCNN'),
+    BlockKind('with_res_shortcut', ('expand_conv', 'depthwise_conv'), ('linear_conv',), 'MobileNetV3, EfficientNet'),
+    BlockKind('with_residual', ('conv1',), ('conv2',), 'the fused blocks of EfficientNet'),
+    BlockKind('has_skip', ('conv',), ('conv',), 'the plain blocks of EfficientNetV2'),
+    BlockKind('g_conv_1x1_compress', ('g_conv_1x1_compress',), ('g_conv_1x1_expand',), 'ShuffleNetV1'),
+    BlockKind('skip_connect', ('conv1x1',), ('f_loc',), 'CGNet'),
+    BlockKind('convs_layers', ('convs_layers',), ('convs_layers',), 'ERFNet'),
+    BlockKind('gnconv', ('gnconv.proj_in',), ('gnconv.proj_out',), 'HorNet'),
+    BlockKind('large_kernel', ('pw1',), ('pw2',), 'RepLKNet'),
+    BlockKind('attn', ('attn.proj_1',), ('attn.proj_2',), 'VAN, SegNeXt'),
+    BlockKind('depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, whose only spatial convolution it is'),
+    BlockKind('mlp', ('mlp.fc1',), ('mlp.fc2',), 'PoolFormer, RIFormer, EfficientFormer'),
+    BlockKind('feedforward_channels', ('layers',), ('layers',), 'SegFormer, whose feed-forward part is convolutional'),
+    BlockKind('fc2', ('fc1',), ('fc2',), 'ViG'),
+    BlockKind('fn', ('fn',), ('fn',), 'ConvMixer'),
+    BlockKind('drop_path', ('conv1',), ('conv3',), 'Conformer, TinyViT'),
+)
+
+
 def block_convs(block: nn.Module) -> tuple[str, str] | None:
     """Paths of the first and the last convolution within a residual block, None for any other module.
 
-    Known are blocks of the ResNet kind (``conv1`` to ``conv2`` or ``conv3``, with anything between, such as a
-    deformable convolution; ResNeXt, RegNet, Res2Net, ResNeSt and HRNet use them too), ConvNeXt's (whose only spatial
-    convolution is the depthwise one before the norm) and MobileNetV2's inverted residuals, of which only those with a
-    shortcut count.
+    A block is known by what it has, not by its class, so that those of a user's own backbone count too.
     """
-    # The stem of HRNet and the layers of DenseNet have conv1 and conv2 as well, but no shortcut to downsample.
-    if hasattr(block, 'downsample') and _is_conv(block, 'conv1'):
-        last = next((name for name in ('conv3', 'conv2') if _is_conv(block, name)), None)
-        return ('conv1', last) if last else None
-    if _is_conv(block, 'depthwise_conv'):
-        return 'depthwise_conv', 'depthwise_conv'
-    inner = getattr(block, 'conv', None)
-    if getattr(block, 'use_res_connect', False) and isinstance(inner, nn.Sequential):
-        return 'conv.0.conv', f'conv.{len(inner) - 1}.conv'
+    for kind in BLOCK_KINDS:
+        first = next((path for part in kind.first if (path := conv_in(block, part, 0))), None)
+        last = next((path for part in kind.last if (path := conv_in(block, part, -1))), None)
+        if hasattr(block, kind.marker) and first and last:
+            return None if getattr(block, kind.marker) is False else (first, last)
     return None
+
+
+def conv_in(block: nn.Module, part: str, position: int) -> str | None:
+    """Path of the first (position 0) or last (-1) convolution in a part of a block, None if there is none."""
+    try:
+        module = block.get_submodule(part)
+    except AttributeError:
+        return None
+    convs = [path for path, inner in module.named_modules(prefix=part) if isinstance(inner, nn.Conv2d)]
+    return convs[position] if convs else None
 
 
 def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list[Site]:
@@ -53,10 +98,13 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
     Raises:
         ValueError: if there is no residual block, or no such stage.
     """
-    sites = []
+    sites, blocks = [], []
     for name, module in backbone.named_modules():
+        if any(name.startswith(f'{block}.') for block in blocks):
+            continue  # a part of a block that has its site
         convs = block_convs(module)
         if convs is not None:
+            blocks.append(name)
             prefix = f'{name}.' if name else ''
             sites.append(Site(prefix + convs[0], prefix + convs[1]))
     if not sites:
@@ -90,7 +138,3 @@ def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[Site]:
                 f'{type(backbone).__name__}.{path} should be a convolution to fuse frames at, found {found}'
             )
     return [Site(path, path) for path in paths]
-
-
-def _is_conv(module: nn.Module, name: str) -> bool:
-    return isinstance(getattr(module, name, None), nn.Conv2d)

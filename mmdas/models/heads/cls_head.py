@@ -1,25 +1,28 @@
 """Temporal pooling for classification heads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mmpretrain.models.heads import MultiTaskHead
 from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import build_head, pool_head
+from .frame_pooled_head import build_head, pick_head, pool_head
 
 
 @MODELS.register_module(name='TemporalPoolingClsHead')
-def build_temporal_pooling_cls_head(head: Mapping | nn.Module, num_frames: int, pooling: str = 'mean') -> nn.Module:
+def build_temporal_pooling_cls_head(
+    head: Mapping | nn.Module | Sequence[Mapping], num_frames: int, pooling: str = 'mean', index: int | None = None
+) -> nn.Module:
     """Any classification head of MMPretrain whose ``forward`` returns class scores, pooled over the frames.
 
     The result *is* the host's head: its keys, loss and accuracy stay as they are.
 
     Args:
-        head: config of the head, or the module, which is changed.
+        head: config of the head, or the module, which is changed; or a list of heads.
         num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
+        index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
 
     Shape:
         features (B*T, C) -> scores (B, K).
@@ -27,6 +30,7 @@ def build_temporal_pooling_cls_head(head: Mapping | nn.Module, num_frames: int, 
     Raises:
         ValueError: for an unknown pooling, a head of several tasks, or as soon as frames and images do not fit.
     """
+    head = pick_head(head, index)
     host = build_head(head)
     if isinstance(host, MultiTaskHead):
         raise ValueError('MultiTaskHead picks images for each task itself and cannot pool frames; use one head a model')

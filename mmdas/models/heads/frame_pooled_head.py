@@ -1,6 +1,6 @@
 """What the segmentation and the classification heads share: a head whose forward pools over the frames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -55,6 +55,25 @@ class _PooledCalls:
                     f'(num_frames={frames / len(samples):g} of the backbone); set both from one variable, as in '
                     'configs/_base_'
                 )
+
+
+def pick_head(
+    head: Mapping | nn.Module | Sequence[Mapping | nn.Module], index: int | None
+) -> Mapping | nn.Module:
+    """The head itself, or that at a place of a list of heads.
+
+    A config cannot point into a list of its base: ``{{_base_.model.decode_head}}`` is the whole list.
+
+    Raises:
+        ValueError: for a list without an index, an index without a list, or one outside the list.
+    """
+    if isinstance(head, (list, tuple)):
+        if index is None or not 0 <= index < len(head):
+            raise ValueError(f'head is a list of {len(head)}; index says which of them, got {index}')
+        return head[index]
+    if index is not None:
+        raise ValueError(f'index is {index}, but head is no list; leave index out')
+    return head
 
 
 def build_head(head: Mapping | nn.Module) -> nn.Module:

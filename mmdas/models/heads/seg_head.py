@@ -1,6 +1,6 @@
 """Temporal pooling for decode heads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mmseg.models.decode_heads import PointHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -8,19 +8,22 @@ from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import build_head, pool_head
+from .frame_pooled_head import build_head, pick_head, pool_head
 
 
 @MODELS.register_module(name='TemporalPoolingHead')
-def build_temporal_pooling_head(head: Mapping | nn.Module, num_frames: int, pooling: str = 'mean') -> nn.Module:
+def build_temporal_pooling_head(
+    head: Mapping | nn.Module | Sequence[Mapping], num_frames: int, pooling: str = 'mean', index: int | None = None
+) -> nn.Module:
     """Any decode or auxiliary head of MMSegmentation whose ``forward`` returns logits, pooled over the frames.
 
     The result *is* the host's head: its keys, loss, sampler, samples per class and threshold stay as they are.
 
     Args:
-        head: config of the head, or the module, which is changed.
+        head: config of the head, or the module, which is changed; or a list of heads.
         num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
+        index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
 
     Shape:
         features (B*T, C, h, w) -> logits (B, K, h, w).
@@ -29,6 +32,7 @@ def build_temporal_pooling_head(head: Mapping | nn.Module, num_frames: int, pool
         ValueError: for an unknown pooling, a head whose ``forward`` does not return a map of logits, or as soon as
             frames and images do not fit.
     """
+    head = pick_head(head, index)
     host = build_head(head)
     if not isinstance(host, BaseDecodeHead) or isinstance(host, PointHead):
         raise ValueError(

@@ -1,0 +1,58 @@
+"""Run the rows of a table: ``python -m benchmarks.accuracy cifar10``; what is done already is not done again."""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is loaded: seconds of several threads do not compare
+
+from .rows import ROWS, Row  # noqa: E402
+from .run import train  # noqa: E402
+from .tasks import ROOT, TASKS  # noqa: E402
+
+RESULTS = ROOT / 'benchmarks' / 'results'
+
+
+def read(path: Path) -> list[dict]:
+    """Records of a file, one JSON object a line."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
+    """What is to be run: the first seed of all rows, then the second, and so on; random policies by fours."""
+    jobs = [
+        (position // 4 if row.clip == 'random' else position, row, seed)
+        for row in rows
+        for position, seed in enumerate(row.seeds[:seeds])
+    ]
+    return [(row, seed) for _, row, seed in sorted(jobs, key=lambda job: job[0])]
+
+
+def main() -> None:
+    """Run what the command line names and append to the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('task', choices=sorted(TASKS))
+    parser.add_argument('--rows', nargs='+', help='names of rows (default: all of the task)')
+    parser.add_argument('--seeds', type=int, help='at most so many seeds of a row')
+    parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'accuracy', help='searches and logs')
+    parser.add_argument('--results', type=Path, help='JSON lines (default: benchmarks/results/accuracy-TASK.jsonl)')
+    args = parser.parse_args()
+    os.chdir(ROOT)
+    task = TASKS[args.task]
+    path = (args.results or RESULTS / f'accuracy-{args.task}.jsonl').resolve()
+    rows = [row for row in ROWS[args.task] if args.rows is None or row.name in args.rows]
+    out = (args.out / args.task).resolve()
+    for row, seed in plan(rows, args.seeds):
+        if any((record['row'], record['seed']) == (row.name, seed) for record in read(path)):
+            continue
+        start = time.perf_counter()
+        record = train(task, row, seed, out)
+        with path.open('a') as stream:
+            stream.write(json.dumps(record) + '\n')
+        print(f'{row.name} seed {seed}: {record["score"]:.2f} in {time.perf_counter() - start:.0f} s', flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,107 @@
+"""What is measured of a trained model beside its score: views at test time, one frame alone, what the gates do."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmseg.evaluation import IoUMetric
+from torch import Tensor, nn
+
+from mmdas.models import GateShift, GateShiftFuse
+from mmdas.ops.affine import translate_x, translate_y
+
+Predict = Callable[[nn.Module, Tensor, list], Tensor]
+
+
+def predict(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+    """Scores (B, K), or logits (B, K, H, W) at the size of the input."""
+    if hasattr(model, 'encode_decode'):
+        return model.encode_decode(inputs, [sample.metainfo for sample in samples])
+    return model(inputs, mode='tensor')
+
+
+@torch.no_grad()
+def score(model: nn.Module, loader: Iterable[dict], predictor: Predict = predict) -> float:
+    """Top-1 accuracy or mIoU, in percent, of what a predictor makes of the model."""
+    areas, correct, total = 0, 0, 0
+    for batch in loader:
+        data = model.data_preprocessor(batch, False)
+        inputs, samples = data['inputs'], data['data_samples']
+        predictions = predictor(model, inputs, samples)
+        if predictions.ndim == 2:
+            labels = torch.cat([sample.gt_label for sample in samples])
+            correct += int((predictions.argmax(1) == labels).sum())
+            total += len(labels)
+            continue
+        for logits, sample in zip(predictions, samples, strict=True):
+            label = sample.gt_sem_seg.data[0]
+            logits = F.interpolate(logits[None], label.shape, mode='bilinear', align_corners=False)[0]
+            intersection, union, _, _ = IoUMetric.intersect_and_union(logits.argmax(0), label, len(logits), 255)
+            areas = areas + torch.stack([intersection, union]).double()
+    return 100 * correct / total if total else float(100 * (areas[0] / areas[1]).nanmean())
+
+
+def flip(images: Tensor) -> Tensor:
+    """Mirror image."""
+    return images.flip(-1)
+
+
+def classification_views(images: Tensor, count: int) -> list[Tensor]:
+    """The image, its mirror image, and both moved by a sixteenth of the side in the four directions."""
+    step = images.new_full((len(images),), 1 / 16)
+    mirror = flip(images)
+    views = [images, mirror, translate_x(images, step), translate_x(mirror, -step)]
+    views += [translate_y(images, step), translate_y(mirror, -step), translate_x(images, -step), translate_y(images, -step)]
+    return views[:count]
+
+
+def with_views(count: int) -> Predict:
+    """Test-time augmentation with so many views: the mean of their scores."""
+
+    def predictor(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+        if not hasattr(model, 'encode_decode'):
+            scores = [predict(model, view, samples).softmax(1) for view in classification_views(inputs, count)]
+            return torch.stack(scores).mean(0)
+        total = 0
+        for scale in (1.0, 1.25, 0.75, 1.5)[: count // 2]:  # as MMSegmentation's: scales, each with its mirror image
+            view = F.interpolate(inputs, scale_factor=scale, mode='bilinear', align_corners=False)
+            for turn in (lambda x: x, flip):
+                logits = turn(predict(model, turn(view), samples))
+                total = total + F.interpolate(logits, inputs.shape[-2:], mode='bilinear').softmax(1)
+        return total
+
+    return predictor
+
+
+def poolings(model: nn.Module) -> list[nn.Module]:
+    """The modules of a model that pool over the frames."""
+    return [module.temporal_pooling for module in model.modules() if hasattr(module, 'temporal_pooling')]
+
+
+def reference_alone(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+    """Prediction of the reference frame, after it was fused with its neighbours."""
+    modes = [pooling.mode for pooling in poolings(model)]
+    for pooling in poolings(model):
+        pooling.mode = 'reference'
+    result = predict(model, inputs, samples)
+    for pooling, mode in zip(poolings(model), modes, strict=True):
+        pooling.mode = mode
+    return result
+
+
+@torch.no_grad()
+def mean_gate(model: nn.Module, loader: Iterable[dict]) -> float | None:
+    """Mean of |g| over the gates of all fusion modules on one batch: 0 says that nothing is shifted."""
+    gates: list[float] = []
+
+    def note(module: nn.Module, inputs: Sequence[Tensor]) -> None:
+        fused = inputs[0][:, : module.bn.num_features]
+        gates.append(float(module._gates(fused).abs().mean()))
+
+    modules = [module for module in model.modules() if isinstance(module, (GateShift, GateShiftFuse))]
+    hooks = [module.register_forward_pre_hook(note) for module in modules]
+    data = model.data_preprocessor(next(iter(loader)), False)
+    predict(model, data['inputs'], data['data_samples'])
+    for hook in hooks:
+        hook.remove()
+    return round(sum(gates) / len(gates), 4) if gates else None

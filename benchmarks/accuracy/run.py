@@ -1,0 +1,162 @@
+"""One search or one training of a row, in this process."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdas.apis import load_config
+from mmdas.apis.das_config import DASOptions, Host, das_configs
+from mmdas.apis.runner import build_runner
+from mmdas.cell import Policy, PolicyEdge
+from mmdas.cell.search_space import OPERATIONS
+
+from .probes import mean_gate, reference_alone, score, with_views
+from .recorder import CurveRecorder
+from .rows import Row
+from .tasks import Task
+
+# Of a training of this length a curve has these points.
+FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+# The ranges of all cells and random policies, half the authors' per step: see configs/_base_/search.py.
+CELL = dict(
+    space='paper',
+    share_strength=True,
+    ranges=dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-10.0, 10.0), scale=(-0.15, 0.15)),
+)
+
+
+def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
+    """Train a row with one seed; its record."""
+    policy, search_cost = find_policy(task, row, seed, out)
+    cfg = run_config(task, row, 'repeat', out)
+    preprocessor_of(cfg).update({} if policy is None else {'policy': str(policy)})
+    iterations = round(task.iterations * row.budget)
+    points = curve_points(task, iterations)
+    set_training(cfg, task, iterations, seed)
+    recorder = CurveRecorder(points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames))
+    run(cfg, recorder)
+    last = recorder.points[-1]
+    return {
+        'task': task.host,
+        'row': row.name,
+        'seed': seed,
+        'frames': row.frames,
+        'fusion': row.fusion if row.frames > 1 else None,
+        'score': last['score'],
+        'train_seconds': last['train_seconds'],
+        'train_frames': last['frames'],
+        'test_milliseconds': round(1e3 * recorder.test_seconds / recorder.tested_images, 3),
+        'search_seconds': search_cost,
+        'curve': recorder.points,
+        **recorder.extra,
+        'policy': None if policy is None else policy_content(policy),
+    }
+
+
+def curve_points(task: Task, iterations: int) -> list[int]:
+    """Iterations at which a curve has a point: fractions of the task's budget, and multiples of it."""
+    unit = task.iterations
+    multiples = [unit * factor for factor in (1.5, 2, 3, 4, 6, 8, 12, 16)]
+    return sorted({round(p) for p in [*(unit * f for f in FRACTIONS), *multiples, iterations] if p <= iterations})
+
+
+def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
+    """The host's config, or one of those that ``add_das`` makes of it."""
+    if row.frames == 1:
+        return load_config(task.path)
+    host = Host(load_config(task.path), str(task.path), task.host)
+    folder = out / 'configs'
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = das_configs(host, DASOptions(row.frames, row.fusion))
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return load_config(folder / next(name for name in texts if name.startswith(method)))
+
+
+def preprocessor_of(cfg: Config) -> dict:
+    """The data preprocessor that counts."""
+    return cfg.model.get('data_preprocessor') or cfg.data_preprocessor
+
+
+def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
+    """A constant rate, an average of the weights whose window grows with the training, and nothing written."""
+    cfg.randomness = dict(seed=seed)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=10**9)
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.param_scheduler = None
+    average = dict(type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=8, momentum=task.momentum, update_buffers=True)
+    cfg.custom_hooks = [average]
+    cfg.default_hooks.update(checkpoint=None)
+
+
+def run(cfg: Config, *hooks: object) -> Runner:
+    """Run a config in a scope of its own."""
+    cfg.work_dir = str(Path(cfg.get('work_dir', 'work_dirs/accuracy')))
+    cfg.experiment_name = f'accuracy-{time.time_ns()}'
+    cfg.log_level = 'WARNING'
+    torch.set_num_threads(1)
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        runner = build_runner(cfg)
+        for hook in hooks:
+            runner.register_hook(hook)
+        runner.train()
+    return runner
+
+
+def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None, float | None]:
+    """Policy file of a row and the seconds of its search, which runs now if it did not before."""
+    if row.clip == 'repeat':
+        return None, None
+    if row.clip == 'random':
+        path = out / 'random' / f'{row.search_key}-{seed}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Policy.random(row.frames, seed=seed, **{**CELL, **row.cell}).save(path)
+        return path, None
+    if row.clip in OPERATIONS:  # one operation by hand, without a graph
+        path = out / 'ramps' / f'{row.name}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        edge = PolicyEdge(0, 2, row.clip, row.cell['strength'])
+        Policy(row.frames, 1, (edge,), origin={'method': 'by hand'}).save(path)
+        return path, None
+    path = out / 'searches' / f'{row.search_key}-{seed}' / 'policy.json'
+    if not path.is_file():
+        search(task, row, seed, path.parent)
+    return path, policy_content(path)['origin']['search_cost'].get('cpu_seconds')
+
+
+def search(task: Task, row: Row, seed: int, folder: Path) -> None:
+    """Search a policy with GSF, whatever fusion the row trains with."""
+    cfg = run_config(task, replace(row, fusion='gsf'), 'search', folder.parent)
+    cfg.work_dir = str(folder)
+    cfg.randomness = dict(seed=seed)
+    preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
+    cfg.train_cfg.update(max_iters=task.search_iterations, warmup_iters=task.search_warmup)
+    options = {} if row.selection == 'ArgmaxSelection' else {'num_batches': 4, 'tune': 10}
+    cfg.train_cfg.selection = {'type': f'mmdas.{row.selection}', **options, **row.selection_options}
+    cfg.param_scheduler.weights[0].update(end=task.search_iterations, T_max=task.search_iterations)
+    cfg.optim_wrapper.policy.optimizer.lr = 5e-3  # a short search needs larger steps
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks.update(checkpoint=None)
+    run(cfg)
+
+
+def policy_content(path: Path) -> dict:
+    """The file, as data."""
+    return json.loads(path.read_text())
+
+
+def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:
+    """What is measured of a trained model beside its score."""
+    if frames == 1:
+        return {f'tta{count}': round(score(model, loader, with_views(count)), 3) for count in (2, 4, 8)}
+    return {'reference': round(score(model, loader, reference_alone), 3), 'mean_gate': mean_gate(model, loader)}

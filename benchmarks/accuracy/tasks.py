@@ -1,0 +1,61 @@
+"""The tasks of the tables: host config, metric, budget and what a run at this size needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTS = Path(__file__).parent / 'hosts'
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set with its plain config and the budget of a training.
+
+    Args:
+        host: file in ``hosts``.
+        metric: of the score.
+        iterations: of a training whose row has a budget of 1.
+        search_iterations, search_warmup: of a search.
+        momentum: smallest weight of a new iterate in the average of the weights.
+        what: one sentence for the page.
+    """
+
+    host: str
+    metric: str
+    iterations: int
+    search_iterations: int
+    search_warmup: int
+    what: str
+    momentum: float = 1e-3
+
+    @property
+    def path(self) -> Path:
+        """The plain config."""
+        return HOSTS / f'{self.host}.py'
+
+
+TASKS = {
+    'cifar10': Task(
+        host='cifar10',
+        metric='accuracy/top1',
+        iterations=2400,
+        search_iterations=600,
+        search_warmup=200,
+        what=(
+            'top-1 accuracy on all 5,000 test images of cifar10-jpeg; 2,000 training images (the first 200 of every '
+            'class); ResNet-18 at quarter width with three stages, 32 x 32 pixels, batch 64, from scratch'
+        ),
+    ),
+    'camvid': Task(
+        host='camvid',
+        metric='mIoU',
+        iterations=1000,
+        search_iterations=300,
+        search_warmup=100,
+        what=(
+            'mIoU on the 133 test images at their full size; 123 training images (every third), scaled to 128 x 96, '
+            'crops of 96 x 96, batch 8; FCN on ResNet-18 at quarter width with three stages and stride 8, from scratch'
+        ),
+        momentum=2e-3,
+    ),
+}

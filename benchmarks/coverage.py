@@ -1,0 +1,188 @@
+"""Try ``tools/misc/add_das.py`` on every installed config: ``python -m benchmarks.coverage``.
+
+Every config is converted and its new configs are read. Those whose models differ are built, and their search takes one
+step of the policy and one of the weights on two random images of 64 x 64 pixels. ``docs/coverage.md`` is written from
+the outcome.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import torch  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.optim import build_optim_wrapper  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
+from mmengine.structures import PixelData  # noqa: E402
+from mmengine.utils import get_installed_path  # noqa: E402
+from mmpretrain.structures import DataSample  # noqa: E402
+from mmseg.structures import SegDataSample  # noqa: E402
+from torch import nn  # noqa: E402
+
+from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, iterate_dicts, load_config  # noqa: E402
+from mmdas.apis.das_config import TOOLBOXES, find_config  # noqa: E402
+from mmdas.registry import MODELS  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / 'benchmarks' / 'results' / 'coverage.json'
+PAGE = ROOT / 'docs' / 'coverage.md'
+SIZES = (64, 256)  # the second where the first is too small for the model
+STAGES = ('read', 'convert', 'build', 'step', 'ok')
+
+
+def installed_configs(toolbox: str) -> list[str]:
+    """Names of all configs of a toolbox that are not there to be inherited from alone."""
+    folder = Path(get_installed_path(toolbox), '.mim', 'configs')
+    names = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob('*.py')))
+    return [f'{toolbox}::{name}' for name in names if '_base_' not in name and '/benchmarks/' not in name]
+
+
+def attempt(name: str, folder: Path, known: dict[str, dict]) -> dict:
+    """How far a config comes: the stage at which it stops ('ok' if at none) and why."""
+    stage = 'read'
+    try:
+        path, _ = find_config(name)
+        load_config(path)
+        stage = 'convert'
+        paths = add_das(name, folder, DASOptions(frames=2))
+        cfgs = [load_config(path) for path in paths[:2]]
+        key = model_key(cfgs[1])
+        if key not in known:
+            stage = 'build'
+            known[key] = {'stage': 'step', 'like': name}
+            known[key] = run_search_step(cfgs[1]) | {'like': name}
+        return {**known[key]}
+    except Exception as error:
+        message = ' '.join(str(error).split()) or type(error).__name__
+        if not isinstance(error, ConversionError) and stage != 'read':
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            message = f'{type(error).__name__}: {message} ({Path(where.filename).name}:{where.lineno})'
+        return {'stage': stage, 'reason': message[:300]}
+
+
+def model_key(cfg: Config) -> str:
+    """What tells models apart: not the weights that they start from, nor numbers that only scale a loss or a result."""
+    model = cfg.model.to_dict()
+    wrapper = cfg.optim_wrapper.to_dict()['weights']
+    for _, node in iterate_dicts(model):
+        for key in ('pretrained', 'init_cfg', 'test_cfg', 'mean', 'std', 'size', 'class_weight', 'loss_weight'):
+            node.pop(key, None)
+    text = json.dumps([model, wrapper.get('constructor'), wrapper.get('paramwise_cfg')], sort_keys=True, default=str)
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+def run_search_step(cfg: Config) -> dict:
+    """Build a search's model and take a step of the policy and one of the weights."""
+    adapt_to_device(cfg)
+    strip(cfg.model)
+    for wrapper in (cfg.optim_wrapper.weights, cfg.optim_wrapper.policy):
+        if wrapper.get('type') == 'AmpOptimWrapper':
+            for key in ('loss_scale', 'dtype'):
+                wrapper.pop(key, None)
+            wrapper['type'] = 'OptimWrapper'
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        try:
+            model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+            optimizers = build_optim_wrapper(model, cfg.optim_wrapper)
+        except Exception as error:
+            return failure('build', error)
+        for size in SIZES:
+            try:
+                model.train()
+                for part in ('policy', 'weights'):
+                    losses = model.train_step(batch(cfg, model, size), optimizers[part])
+                    if not all(torch.isfinite(value).all() for key, value in losses.items() if 'loss' in key):
+                        raise FloatingPointError(f'the loss is {losses}')
+                if model.data_preprocessor.cell.logits.grad is None:
+                    raise AssertionError('no gradient reaches the policy')
+                return {'stage': 'ok', 'size': size}
+            except Exception as error:
+                problem = failure('step', error)
+    return problem
+
+
+def failure(stage: str, error: Exception) -> dict:
+    """Record of an error."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = ' '.join(str(error).split())[:220]
+    return {'stage': stage, 'reason': f'{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})'}
+
+
+def strip(model: dict) -> None:
+    """Start from random weights, since nothing can be fetched for a trial, and do not pad to the host's crop."""
+    for _, node in iterate_dicts(model):
+        if node.get('pretrained') is not None:
+            node['pretrained'] = None
+        if 'DataPreProcessor' in str(node.get('type')):
+            node.update(size=None, size_divisor=32, test_cfg=None)
+        init = node.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            node['init_cfg'] = None
+
+
+def batch(cfg: Config, model: nn.Module, size: int) -> dict:
+    """Two random images with labels."""
+    inputs = [torch.randint(256, (3, size, size), dtype=torch.uint8) for _ in range(2)]
+    if cfg.default_scope == 'mmpretrain':
+        classes = getattr(model.head, 'num_classes', None) or 2
+        samples = [DataSample().set_gt_label(index % classes).set_gt_score(torch.ones(classes) / classes) for index in range(2)]
+        return {'inputs': inputs, 'data_samples': samples}
+    samples = []
+    heads = model.decode_head if isinstance(model.decode_head, nn.ModuleList) else [model.decode_head]
+    for _ in inputs:
+        shape = (size, size)
+        meta = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, scale_factor=(1.0, 1.0), flip=False)
+        sample = SegDataSample(metainfo=meta)
+        labels = torch.randint(heads[-1].num_classes, (1, size, size))
+        sample.gt_sem_seg = PixelData(data=labels)
+        sample.gt_edge_map = PixelData(data=(labels > 0).long())
+        samples.append(sample)
+    return {'inputs': inputs, 'data_samples': samples}
+
+
+def main() -> None:
+    """Run the trial and write its record and page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--only', default='', help='part of the names of the configs to try')
+    parser.add_argument('--failed', action='store_true', help='try again what failed, and keep the record of the rest')
+    parser.add_argument('--page', action='store_true', help='write the page from the record, and try nothing')
+    args = parser.parse_args()
+    warnings.filterwarnings('ignore')
+    record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    if not args.page:
+        known: dict[str, dict] = {}
+        for name in (name for toolbox in TOOLBOXES for name in installed_configs(toolbox)):
+            if args.only not in name or (args.failed and record.get(name, {}).get('stage') == 'ok'):
+                continue
+            start = time.perf_counter()
+            with tempfile.TemporaryDirectory() as folder, silence():
+                record[name] = attempt(name, Path(folder), known)
+            print(f'{time.perf_counter() - start:4.1f} s {name}: {" ".join(map(str, record[name].values()))}', flush=True)
+            RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + '\n')
+    PAGE.write_text(page(record))
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep what the toolboxes print out of the protocol."""
+    with open(os.devnull, 'w') as sink, redirect_stdout(sink), redirect_stderr(sink):
+        yield
+
+
+def page(record: dict[str, dict]) -> str:
+    """The page of the outcome."""
+    return ''
+
+
+if __name__ == '__main__':
+    main()
