@@ -30,7 +30,7 @@ from mmseg.structures import SegDataSample  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, iterate_dicts, load_config  # noqa: E402
-from mmdas.apis.das_config import TOOLBOXES, find_config  # noqa: E402
+from mmdas.apis.add_das import TOOLBOXES, find_config  # noqa: E402
 from mmdas.registry import MODELS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,7 +135,9 @@ def batch(cfg: Config, model: nn.Module, size: int) -> dict:
     inputs = [torch.randint(256, (3, size, size), dtype=torch.uint8) for _ in range(2)]
     if cfg.default_scope == 'mmpretrain':
         classes = getattr(model.head, 'num_classes', None) or 2
-        samples = [DataSample().set_gt_label(index % classes).set_gt_score(torch.ones(classes) / classes) for index in range(2)]
+        samples = [
+            DataSample().set_gt_label(index % classes).set_gt_score(torch.ones(classes) / classes) for index in range(2)
+        ]
         return {'inputs': inputs, 'data_samples': samples}
     samples = []
     heads = model.decode_head if isinstance(model.decode_head, nn.ModuleList) else [model.decode_head]
@@ -167,7 +169,9 @@ def main() -> None:
             start = time.perf_counter()
             with tempfile.TemporaryDirectory() as folder, silence():
                 record[name] = attempt(name, Path(folder), known)
-            print(f'{time.perf_counter() - start:4.1f} s {name}: {" ".join(map(str, record[name].values()))}', flush=True)
+            print(
+                f'{time.perf_counter() - start:4.1f} s {name}: {" ".join(map(str, record[name].values()))}', flush=True
+            )
             RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + '\n')
     PAGE.write_text(page(record))
 

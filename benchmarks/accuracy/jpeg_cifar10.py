@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from mmcv import imread
 from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
-from mmcv import imread
 
 
 @DATASETS.register_module(force=True)
@@ -31,7 +31,11 @@ class JPEGCIFAR10(BaseDataset):
         root = Path(self.data_prefix['root'])
         folders = sorted(path for path in root.glob('*') if path.is_dir())
         self._metainfo['classes'] = tuple(folder.name for folder in folders)
-        files = [(label, file) for label, folder in enumerate(folders) for file in sorted(folder.glob('*.jpg'))[: self.per_class]]
+        files = [
+            (label, file)
+            for label, folder in enumerate(folders)
+            for file in sorted(folder.glob('*.jpg'))[: self.per_class]
+        ]
         if not files:
             raise FileNotFoundError(f'no images at {join_path(root, "<class>", "*.jpg")}; unpack cifar10-jpeg to data/')
         return [{'img': imread(str(file), channel_order='rgb'), 'gt_label': label} for label, file in files]

@@ -51,7 +51,12 @@ def classification_views(images: Tensor, count: int) -> list[Tensor]:
     step = images.new_full((len(images),), 1 / 16)
     mirror = flip(images)
     views = [images, mirror, translate_x(images, step), translate_x(mirror, -step)]
-    views += [translate_y(images, step), translate_y(mirror, -step), translate_x(images, -step), translate_y(images, -step)]
+    views += [
+        translate_y(images, step),
+        translate_y(mirror, -step),
+        translate_x(images, -step),
+        translate_y(images, -step),
+    ]
     return views[:count]
 
 

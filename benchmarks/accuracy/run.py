@@ -43,7 +43,9 @@ def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
     iterations = round(task.iterations * row.budget)
     points = curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
-    recorder = CurveRecorder(points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames))
+    recorder = CurveRecorder(
+        points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames)
+    )
     run(cfg, recorder)
     last = recorder.points[-1]
     return {
@@ -94,7 +96,9 @@ def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=10**9)
     cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
     cfg.param_scheduler = None
-    average = dict(type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=8, momentum=task.momentum, update_buffers=True)
+    average = dict(
+        type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=8, momentum=task.momentum, update_buffers=True
+    )
     cfg.custom_hooks = [average]
     cfg.default_hooks.update(checkpoint=None)
 

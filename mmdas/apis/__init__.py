@@ -1,6 +1,7 @@
 """What the tools share: from a config file to a runner."""
 
-from .das_config import FUSIONS, ConversionError, DASOptions, Host, add_das, das_configs
+from .add_das import add_das
+from .das_config import FUSIONS, ConversionError, DASOptions, Host, das_configs
 from .runner import (
     adapt_to_device,
     add_run_arguments,

@@ -57,9 +57,7 @@ class _PooledCalls:
                 )
 
 
-def pick_head(
-    head: Mapping | nn.Module | Sequence[Mapping | nn.Module], index: int | None
-) -> Mapping | nn.Module:
+def pick_head(head: Mapping | nn.Module | Sequence[Mapping | nn.Module], index: int | None) -> Mapping | nn.Module:
     """The head itself, or that at a place of a list of heads.
 
     A config cannot point into a list of its base: ``{{_base_.model.decode_head}}`` is the whole list.
