@@ -1,7 +1,9 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
+import copy
+
 import numpy as np
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 from mmdas.registry import DATASETS
 
@@ -36,14 +38,41 @@ def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
     return {'weights': order[num_policy:], 'policy': order[:num_policy]}
 
 
+def take_part(dataset: object, part: str, ratio: float, seed: int) -> object:
+    """The part of a data set, or the wrapper around the part of what it wraps.
+
+    Raises:
+        TypeError: If it is neither a ``BaseDataset`` nor a wrapper that joins or repeats some.
+        ValueError: If a part would be empty.
+    """
+    if isinstance(dataset, (ConcatDataset, RepeatDataset, ClassBalancedDataset)):
+        wrapper = copy.copy(dataset)  # their constructors refuse a wrapper within a wrapper
+        if isinstance(dataset, ConcatDataset):
+            wrapper.datasets = [take_part(inner, part, ratio, seed) for inner in dataset.datasets]
+        else:
+            wrapper.dataset = take_part(dataset.dataset, part, ratio, seed)
+        wrapper._fully_initialized = False
+        wrapper.full_init()  # counts the samples anew
+        return wrapper
+    if not isinstance(dataset, BaseDataset):
+        raise TypeError(
+            f'dataset must be a BaseDataset or its config, or one of the wrappers that join or repeat some, got '
+            f'{type(dataset).__name__}; put other wrappers around HoldoutDataset instead'
+        )
+    dataset.full_init()
+    # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
+    # own samples, which must not come from the other part.
+    return dataset.get_subset(holdout_indices(len(dataset), ratio, seed)[part])
+
+
 @DATASETS.register_module()
 class HoldoutDataset:
     """One of two disjoint parts of a data set: one to train the weights on, the other to search the policy on.
 
     Two of them with the same data set, ``ratio`` and ``seed`` and different parts make up the loaders of a search.
-    The split is by sample, at random: neighbouring frames of a video may fall into different parts. To repeat or join
-    data sets, wrap the holdout (``RepeatDataset``, ``ConcatDataset``), not the other way round, or copies of an image
-    would fall into both parts.
+    The split is by sample, at random: neighbouring frames of a video may fall into different parts. Of joined or
+    repeated data sets (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``) the sets inside are split, so
+    that copies of an image never fall into both parts.
 
     Args:
         dataset: The whole data set, or its config; a type without a prefix belongs to the config's ``default_scope``.
@@ -52,11 +81,10 @@ class HoldoutDataset:
         seed: Of the random split. Default: 0.
 
     Attributes:
-        indices (list[int]): The samples of the whole data set that this part serves, in its order.
-        dataset (BaseDataset): The part as a data set of the original type.
+        dataset: The part as a data set of the original type.
 
     Raises:
-        TypeError: If ``dataset`` is not a :class:`mmengine.dataset.BaseDataset`.
+        TypeError: If ``dataset`` is neither a :class:`mmengine.dataset.BaseDataset` nor one of the wrappers above.
         ValueError: If ``part`` is unknown, ``ratio`` is not in (0, 1), or a part would be empty.
 
     Example:
@@ -67,19 +95,10 @@ class HoldoutDataset:
         if part not in PARTS:
             raise ValueError(f'part must be one of {PARTS}, got {part!r}')
         whole = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        if not isinstance(whole, BaseDataset):
-            raise TypeError(
-                f'dataset must be a BaseDataset or its config, got {type(whole).__name__}; '
-                'put a wrapper such as RepeatDataset or ConcatDataset around HoldoutDataset instead'
-            )
-        whole.full_init()
         self.part = part
         self.ratio = ratio
         self.seed = seed
-        self.indices = holdout_indices(len(whole), ratio, seed)[part]
-        # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
-        # own samples, which must not come from the other part.
-        self.dataset = whole.get_subset(self.indices)
+        self.dataset = take_part(whole, part, ratio, seed)
 
     @property
     def metainfo(self) -> dict:

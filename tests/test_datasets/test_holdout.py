@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset, RepeatDataset
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
@@ -25,7 +25,7 @@ class Numbers(BaseDataset):
 
 
 def numbers_of(dataset: HoldoutDataset) -> list[int]:
-    return [sample['number'] for sample in dataset]
+    return [dataset[index]['number'] for index in range(len(dataset))]
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -80,7 +80,7 @@ def test_both_parts_serve_the_samples_of_the_whole_once(serialize):
 
 def test_a_sample_and_its_annotation_and_categories_are_those_of_its_index():
     part = HoldoutDataset(Numbers(9), 'policy')
-    for position, index in enumerate(part.indices):
+    for position, index in enumerate(holdout_indices(9, 0.5, seed=0)['policy']):
         assert part[position]['number'] == part.get_data_info(position)['number'] == index
         assert part.get_cat_ids(position) == [index % 2]
 
@@ -108,7 +108,7 @@ def test_samples_drawn_instead_of_unreadable_ones_come_from_the_same_part():
         return sample if known else None
 
     part = HoldoutDataset(Numbers(40, pipeline=[refuse_once]), 'policy', ratio=0.2)
-    assert set(numbers_of(part)) <= set(part.indices)
+    assert set(numbers_of(part)) <= set(holdout_indices(40, 0.2, seed=0)['policy'])
 
 
 def test_runner_serves_both_parts_of_a_data_set_of_mmseg(tmp_path):
@@ -155,6 +155,30 @@ def test_an_empty_part_is_refused_with_the_sizes(count, ratio, weights, policy):
         HoldoutDataset(Numbers(count, serialize_data=False), 'weights', ratio=ratio)
 
 
-def test_a_repeated_data_set_is_refused_because_copies_would_fall_into_both_parts():
-    with pytest.raises(TypeError, match='got RepeatDataset; put a wrapper .* around HoldoutDataset'):
-        HoldoutDataset(RepeatDataset(Numbers(4), times=2), 'weights')
+WRAPPED = {
+    'repeated': lambda: RepeatDataset(Numbers(10), times=3),
+    'joined': lambda: ConcatDataset([Numbers(10), Numbers(10)]),
+    'balanced': lambda: ClassBalancedDataset(Numbers(10), oversample_thr=1.0),
+    'joined and repeated': lambda: RepeatDataset(
+        {'type': 'ConcatDataset', 'datasets': [Numbers(10), Numbers(10)]}, times=2
+    ),
+}
+
+
+@pytest.mark.parametrize('wrapped', WRAPPED.values(), ids=WRAPPED)
+def test_no_copy_of_a_sample_falls_into_the_other_part(wrapped):
+    weights, policy = (set(numbers_of(HoldoutDataset(wrapped(), part))) for part in ('weights', 'policy'))
+    assert weights.isdisjoint(policy)
+    assert weights | policy == set(range(10))
+
+
+def test_parts_of_a_wrapper_are_wrapped_in_the_same_way():
+    parts = [HoldoutDataset(WRAPPED['joined and repeated'](), part) for part in ('weights', 'policy')]
+    assert [type(part.dataset) for part in parts] == [RepeatDataset, RepeatDataset]
+    assert sum(map(len, parts)) == len(WRAPPED['joined and repeated']())
+    assert parts[0].get_cat_ids(0) == [parts[0][0]['number'] % 2]
+
+
+def test_other_wrappers_are_refused():
+    with pytest.raises(TypeError, match='got list; put other wrappers around HoldoutDataset'):
+        HoldoutDataset([1, 2, 3], 'weights')
