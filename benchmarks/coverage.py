@@ -36,7 +36,7 @@ from mmdas.registry import MODELS  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / 'benchmarks' / 'results' / 'coverage.json'
 PAGE = ROOT / 'docs' / 'coverage.md'
-SIZES = (64, 256)  # the second where the first is too small for the model
+SIZES = (64, 224, 512)  # the next where one is too small for the model
 STAGES = ('read', 'convert', 'build', 'step', 'ok')
 
 
@@ -84,7 +84,7 @@ def model_key(cfg: Config) -> str:
 def run_search_step(cfg: Config) -> dict:
     """Build a search's model and take a step of the policy and one of the weights."""
     adapt_to_device(cfg)
-    strip(cfg.model)
+    without_pretrained_weights(cfg.model)
     for wrapper in (cfg.optim_wrapper.weights, cfg.optim_wrapper.policy):
         if wrapper.get('type') == 'AmpOptimWrapper':
             for key in ('loss_scale', 'dtype'):
@@ -100,7 +100,7 @@ def run_search_step(cfg: Config) -> dict:
             try:
                 model.train()
                 for part in ('policy', 'weights'):
-                    losses = model.train_step(batch(cfg, model, size), optimizers[part])
+                    losses = model.train_step(random_batch(cfg, model, size), optimizers[part])
                     if not all(torch.isfinite(value).all() for key, value in losses.items() if 'loss' in key):
                         raise FloatingPointError(f'the loss is {losses}')
                 if model.data_preprocessor.cell.logits.grad is None:
@@ -118,7 +118,7 @@ def failure(stage: str, error: Exception) -> dict:
     return {'stage': stage, 'reason': f'{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})'}
 
 
-def strip(model: dict) -> None:
+def without_pretrained_weights(model: dict) -> None:
     """Start from random weights, since nothing can be fetched for a trial, and do not pad to the host's crop."""
     for _, node in iterate_dicts(model):
         if node.get('pretrained') is not None:
@@ -130,11 +130,11 @@ def strip(model: dict) -> None:
             node['init_cfg'] = None
 
 
-def batch(cfg: Config, model: nn.Module, size: int) -> dict:
+def random_batch(cfg: Config, model: nn.Module, size: int) -> dict:
     """Two random images with labels."""
     inputs = [torch.randint(256, (3, size, size), dtype=torch.uint8) for _ in range(2)]
     if cfg.default_scope == 'mmpretrain':
-        classes = getattr(model.head, 'num_classes', None) or 2
+        classes = cfg.model.head.head.get('num_classes') or getattr(model.head, 'num_classes', 2)
         samples = [
             DataSample().set_gt_label(index % classes).set_gt_score(torch.ones(classes) / classes) for index in range(2)
         ]

@@ -3,10 +3,10 @@
 import copy
 import functools
 import hashlib
-import importlib.util
 import os
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,28 @@ import torch
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.hooks import Hook
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from PIL import Image
+from tool_scripts import load_script
 
-from mmdas.apis import build_runner, iterate_dicts, load_config
+from benchmarks.coverage import random_batch, run_search_step, without_pretrained_weights
+from mmdas.apis import adapt_to_device, build_runner, find_config, iterate_dicts, load_config
 from mmdas.cell import Policy
 from mmdas.datasets import ReducedCIFAR10
 from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
 
 ROOT = Path(__file__).parents[1]
+FAMILIES_MODULE = load_script('misc/make_configs.py')
+FAMILIES = FAMILIES_MODULE.FAMILIES
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if not path.parent.name.startswith('_'))
 FOLDERS = sorted({path.parent for path in CONFIGS})
 NAME = re.compile(
     r'(?:(?P<method>repeat|search|das)-(?P<frames>\d+)f-(?P<fusion>tsm|gsm|gsf)_)?(?P<host>\w[\w-]*_[\w-]+)'
 )
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse'}
+SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'voc2012_subset')
+SMALL = [path for path in CONFIGS if path.parent.name in SMALL_FOLDERS]
 each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 each_folder = pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: folder.name)
 
@@ -47,8 +53,8 @@ def preprocessor_of(cfg: Config) -> dict:
 # names and pages
 
 
-def test_there_are_configs_of_four_data_sets():
-    assert {folder.name for folder in FOLDERS} == {'camvid', 'cifar10_reduced', 'digit_scenes', 'voc2012_subset'}
+def test_there_are_configs_of_all_data_sets():
+    assert {folder.name for folder in FOLDERS} == set(SMALL_FOLDERS) | {family.folder for family in FAMILIES}
 
 
 @each_config
@@ -59,7 +65,7 @@ def test_name_of_a_config_says_what_it_holds(path: Path):
     assert cfg.get('num_frames') == (name['frames'] and int(name['frames']))
     assert fusion == FUSIONS.get(name['fusion'])
     assert ('cell' in preprocessor, 'policy' in preprocessor) == (name['method'] == 'search', name['method'] == 'das')
-    assert (path.parent / f'{name["host"]}.py').is_file()
+    assert (path.parent / f'{name["host"]}.py').is_file() or find_config(name['host'])
 
 
 @each_config
@@ -88,6 +94,45 @@ def test_metafile_lists_exactly_the_configs_of_its_folder(folder: Path):
     for config, model in listed.items():
         assert model['Name'] == Path(config).stem
         assert model['In Collection'] in collections
+
+
+# families
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize('family', FAMILIES, ids=lambda family: family.folder)
+def test_configs_of_a_family_are_what_add_das_makes_of_its_hosts(family, tmp_path: Path):
+    folder = ROOT / 'configs' / family.folder
+    shutil.copytree(
+        ROOT / 'configs', tmp_path / 'configs', ignore=shutil.ignore_patterns('repeat-*', 'search-*', 'das-*')
+    )
+    FAMILIES_MODULE.write_family(family, tmp_path / 'configs')
+    made = {path.name: path.read_text() for path in (tmp_path / 'configs' / family.folder).iterdir() if path.is_file()}
+    assert made == {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if path not in SMALL], ids=lambda path: path.stem)
+def test_model_of_a_family_runs_forward_and_backward(path: Path):
+    cfg = copy.deepcopy(read(path))
+    if path.stem.startswith('search-'):
+        assert run_search_step(cfg)['stage'] == 'ok'
+        return
+    if path.stem.startswith('das-'):
+        preprocessor_of(cfg).policy = Policy.random(cfg.num_frames).to_dict()
+    adapt_to_device(cfg)
+    without_pretrained_weights(cfg.model)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+        model.train()
+        data = model.data_preprocessor(random_batch(cfg, model, 64), True)
+        loss, _ = model.parse_losses(model(**data, mode='loss'))
+        loss.backward()
+    assert torch.isfinite(loss)
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert [name for name, gradient in gradients.items() if gradient is None] == []
 
 
 # made-up data, in the folders and formats of the real sets
@@ -119,10 +164,7 @@ def make_voc(root: Path) -> None:
 
 
 def make_digit_scenes(root: Path) -> None:
-    spec = importlib.util.spec_from_file_location('digit_scenes', ROOT / 'tools/dataset_converters/digit_scenes.py')
-    converter = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(converter)
-    converter.make_digit_scenes(root, num_train=4, num_val=1)
+    load_script('dataset_converters/digit_scenes.py').make_digit_scenes(root, num_train=4, num_val=1)
 
 
 def make_cifar(root: Path, images_per_batch: int = 4) -> dict[str, str]:
@@ -200,7 +242,7 @@ def small_run(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return build
 
 
-@each_config
+@pytest.mark.parametrize('path', SMALL, ids=lambda path: path.stem)
 def test_config_takes_a_training_step(path: Path, small_run):
     with DefaultScope.overwrite_default_scope('mmengine'):  # the runner sets its own, which must not outlive the test
         runner, step = small_run(path), StopAfterOneStep()

@@ -1,7 +1,8 @@
 """What the tools share: from a config file to a runner."""
 
-from .add_das import add_das
+from .add_das import add_das, find_config
 from .das_config import FUSIONS, ConversionError, DASOptions, Host, das_configs
+from .inference import Inferencer
 from .runner import (
     adapt_to_device,
     add_run_arguments,
@@ -19,6 +20,7 @@ __all__ = [
     'ConversionError',
     'DASOptions',
     'Host',
+    'Inferencer',
     'add_das',
     'das_configs',
     'adapt_to_device',
@@ -26,6 +28,7 @@ __all__ = [
     'build_runner',
     'check_num_frames',
     'enable_amp',
+    'find_config',
     'iterate_dicts',
     'load_config',
     'require_checkpoint',

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from mmdas.models import build_frame_fusion_backbone, build_temporal_pooling_cls_head, build_temporal_pooling_head
 from mmdas.registry import MODELS
 
-from .das_config import ConversionError, DASOptions, Host, das_configs
+from .das_config import FUSIONS, ConversionError, DASOptions, Host, das_configs
 from .runner import load_config
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
@@ -38,8 +38,9 @@ def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASO
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
     base = installed or Path(os.path.relpath(path, folder)).as_posix()
     host = Host(load_config(path), base, path.stem)
+    options = options or DASOptions()
     texts = das_configs(host, options)
-    check_builds(host)
+    check_builds(host, options.fusion)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding='utf-8')
@@ -81,7 +82,7 @@ class WithoutWeights(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def check_builds(host: Host) -> None:
+def check_builds(host: Host, fusion: str) -> None:
     """Build the wrapped backbone and heads without memory for their weights.
 
     Raises:
@@ -93,7 +94,7 @@ def check_builds(host: Host) -> None:
     with DefaultScope.overwrite_default_scope(host.toolbox), WithoutWeights():
         try:
             backbone = MODELS.build(model.backbone)
-            build_frame_fusion_backbone(backbone, 2, {'type': 'mmdas.TemporalShift'})
+            build_frame_fusion_backbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
             for head in heads:
                 for index in range(len(head)) if isinstance(head, (list, tuple)) else [None]:
                     build_head(head, num_frames=2, index=index)

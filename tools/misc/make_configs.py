@@ -1,8 +1,8 @@
 """Write the config families anew: ``python tools/misc/make_configs.py``.
 
-A family is a folder of ``configs`` for one data set. Its hosts are installed configs, or the plain configs that stand in
-the folder; each becomes a repeat, a search and a train config by ``add_das``. The pages and metafiles follow from the
-configs.
+A family is a folder of ``configs`` for one data set. Its hosts are installed configs, or the plain configs that stand
+in the folder; each becomes a repeat, a search and a train config by ``add_das``. The pages and metafiles follow from
+the configs.
 """
 
 from argparse import ArgumentParser
@@ -13,7 +13,10 @@ from pathlib import Path
 from mmdas.apis import add_das
 
 ROOT = Path(__file__).resolve().parents[2]
-PAPER = 'Your Image is My Video: Reshaping the Receptive Field via Image-To-Video Differentiable AutoAugmentation and Fusion'
+PAPER = (
+    'Your Image is My Video: Reshaping the Receptive Field via Image-To-Video Differentiable AutoAugmentation and '
+    'Fusion'
+)
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,10 @@ FAMILIES = (
 )
 
 
-def hosts(family: Family) -> Iterator[str | Path]:
+def hosts(family: Family, root: Path) -> Iterator[str | Path]:
     """The plain configs of a family."""
     yield from family.installed
-    folder = ROOT / 'configs' / family.folder
+    folder = root / family.folder
     yield from (path for path in sorted(folder.glob('*.py')) if not is_made(path))
 
 
@@ -136,8 +139,8 @@ def is_made(path: Path) -> bool:
 def write_family(family: Family, root: Path = ROOT / 'configs') -> list[Path]:
     """Write the configs of a family, its page and its metafile; the paths of the configs."""
     folder = root / family.folder
-    made = {host_name(host): add_das(host, folder) for host in hosts(family)}
-    (folder / 'README.md').write_text(page(family, made), encoding='utf-8')
+    made = {host_name(host): add_das(host, folder) for host in hosts(family, root)}
+    (folder / 'README.md').write_text(page(family, made, root), encoding='utf-8')
     plain = [path for path in sorted(folder.glob('*.py')) if not is_made(path)]
     everything = [*plain, *(path for paths in made.values() for path in paths)]
     (folder / 'metafile.yml').write_text(metafile(family, everything), encoding='utf-8')
@@ -149,9 +152,9 @@ def host_name(host: str | Path) -> str:
     return Path(str(host).rpartition('::')[2]).stem
 
 
-def page(family: Family, made: dict[str, list[Path]]) -> str:
+def page(family: Family, made: dict[str, list[Path]], root: Path) -> str:
     """README of a family."""
-    own = {host_name(host) for host in hosts(family) if isinstance(host, Path)}
+    own = {host_name(host) for host in hosts(family, root) if isinstance(host, Path)}
     rows = []
     for host, paths in made.items():
         links = ', '.join(f'[{path.name.split("-")[0]}]({path.name})' for path in paths)
@@ -159,9 +162,9 @@ def page(family: Family, made: dict[str, list[Path]]) -> str:
     first = next(iter(made.values()))
     return f"""# {family.title}
 
-Every row is a plain config, installed with its toolbox or beside this page, with the three configs that inherit from it:
-T = 4 equal frames, the search of a policy, and the training with that policy. Schedules, augmentation and data set are
-the host's. Another T or fusion: `python tools/misc/add_das.py CONFIG --frames 8 --fusion tsm`.
+Every row is a plain config, installed with its toolbox or beside this page, with the three configs that inherit from
+it: T = 4 equal frames, the search of a policy, and the training with that policy. Schedules, augmentation and data set
+are the host's. Another T or fusion: `python tools/misc/add_das.py CONFIG --frames 8 --fusion tsm`.
 
 ## Data
 
@@ -182,7 +185,7 @@ python tools/train.py configs/{family.folder}/{first[1].name}
 python tools/train.py configs/{family.folder}/{first[2].name}   # with the policy that the search left
 ```
 
-These configs were built and took steps on made-up data, but were not trained here: their data sets are not at hand. What
+These configs were built and took steps on made-up data, but were not trained: their data sets were not at hand. What
 was measured stands in [benchmarks/accuracy.md](../../benchmarks/accuracy.md).
 
 ## Reference

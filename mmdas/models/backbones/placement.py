@@ -44,7 +44,7 @@ class BlockKind:
 BLOCK_KINDS = (
     # The stem of HRNet and the layers of DenseNet have conv1 and conv2 as well, but no shortcut to downsample.
     BlockKind(
-        'downsample', ('conv1',), ('conv3', 'conv2'), 'ResNet, ResNeXt, SE-ResNet, RegNet, HRNet, DDRNet, PIDNet'
+        'downsample', ('conv1',), ('conv3', 'conv2'), 'ResNet and kin, RegNet, HRNet, DDRNet, PIDNet'
     ),
     BlockKind('add_identity', ('conv1',), ('conv2',), 'CSPDarkNet'),
     BlockKind('shortcut', ('conv1',), ('conv2',), 'BiSeNetV2'),
@@ -59,7 +59,7 @@ BLOCK_KINDS = (
     BlockKind('large_kernel', ('pw1',), ('pw2',), 'RepLKNet'),
     BlockKind('attn', ('attn.proj_1',), ('attn.proj_2',), 'VAN, SegNeXt'),
     BlockKind(
-        'depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, whose only spatial convolution it is'
+        'depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, its only spatial convolution'
     ),
     BlockKind('mlp', ('mlp.fc1',), ('mlp.fc2',), 'PoolFormer, RIFormer, EfficientFormer'),
     BlockKind('feedforward_channels', ('layers',), ('layers',), 'SegFormer, whose feed-forward part is convolutional'),
@@ -114,7 +114,7 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
     if not sites:
         raise ValueError(
             f'{type(backbone).__name__} has no residual block in which frames could be fused; name the convolutions '
-            "yourself: stages=['path.of.conv', ...]"
+            "yourself: stages=['path.of.conv', ...], or go without: fusion=None"
         )
     names = list(dict.fromkeys(site.stage for site in sites))
     if stages is None:

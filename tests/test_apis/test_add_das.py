@@ -1,0 +1,156 @@
+"""Any config becomes three configs that inherit from it."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from tool_scripts import load_script
+
+from mmdas.apis import ConversionError, DASOptions, add_das, find_config, load_config
+
+HOSTS = {
+    'two heads': 'mmseg::pspnet/pspnet_r50-d8_4xb4-80k_ade20k-512x512.py',
+    'a cascade of heads': 'mmseg::ocrnet/ocrnet_hr18_4xb2-80k_cityscapes-512x1024.py',
+    'a list of auxiliary heads': 'mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
+    'preprocessor at the top': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+    'batch augmentation': 'mmpretrain::resnet/resnet50_8xb32-mixup_in1k.py',
+    'layer-wise rates': 'mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py',
+}
+each_host = pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
+
+
+def plain(value):
+    """Data without the scope that MMEngine marks inherited parts with."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items() if key != '_scope_'}
+    return [plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def heads_of(model: dict) -> list[dict]:
+    """All heads of a model, wrapped ones unwrapped."""
+    found = []
+    for place in ('decode_head', 'auxiliary_head', 'head'):
+        heads = model.get(place)
+        for head in heads if isinstance(heads, list) else [heads] * (heads is not None):
+            inner = head['head'] if str(head['type']).startswith('mmdas.') else head
+            found.append(inner[head['index']] if isinstance(inner, list) else inner)
+    return found
+
+
+@each_host
+def test_everything_but_the_wrappers_is_the_hosts(host: str, tmp_path: Path):
+    original = plain(load_config(find_config(host)[0]).to_dict())
+    repeat, _, das = (plain(load_config(path).to_dict()) for path in add_das(host, tmp_path))
+    for made in (repeat, das):
+        assert made['model']['backbone']['backbone'] == original['model']['backbone']
+        assert heads_of(made['model']) == heads_of(original['model'])
+        own = {'model', 'data_preprocessor', 'num_frames', 'work_dir'}
+        assert {key: made[key] for key in made.keys() - own} == {key: original[key] for key in original.keys() - own}
+
+
+@each_host
+def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
+    original, made = load_config(find_config(host)[0]), load_config(add_das(host, tmp_path)[0])
+    before, after = (cfg.model.get('data_preprocessor') or cfg.data_preprocessor for cfg in (original, made))
+    assert str(after.type).startswith('mmdas.DAS')
+    assert after.num_frames == 4
+    assert {key: after[key] for key in before if key != 'type'} == {key: before[key] for key in before if key != 'type'}
+
+
+def test_a_change_of_the_host_reaches_the_new_configs(tmp_path: Path):
+    text = "_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\ntrain_cfg = dict(max_epochs={})\n"
+    (tmp_path / 'mine.py').write_text(text.format(40))
+    repeat, search, _ = add_das(tmp_path / 'mine.py', tmp_path / 'das')
+    assert load_config(search).train_cfg.max_epochs == 4
+    (tmp_path / 'mine.py').write_text(text.format(50))
+    assert load_config(repeat).train_cfg.max_epochs == 50
+
+
+def test_configs_move_together_with_their_host(tmp_path: Path):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a' / 'mine.py').write_text("_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\n")
+    add_das(tmp_path / 'a' / 'mine.py', tmp_path / 'a' / 'das')
+    (tmp_path / 'a').rename(tmp_path / 'b')
+    assert load_config(tmp_path / 'b/das/repeat-4f-gsf_mine.py').num_frames == 4
+
+
+@pytest.mark.parametrize('fusion', ['tsm', 'gsm', 'gsf', 'none'])
+def test_frames_fusion_and_policy_are_those_asked_for(fusion: str, tmp_path: Path):
+    options = DASOptions(frames=8, fusion=fusion, policy='mine.json')
+    paths = add_das('resnet18_8xb16_cifar10', tmp_path, options)
+    assert [path.name for path in paths] == [
+        f'{method}-8f-{fusion}_resnet18_8xb16_cifar10.py' for method in ('repeat', 'search', 'das')
+    ]
+    cfg = load_config(paths[2])
+    kind = {'tsm': 'TemporalShift', 'gsm': 'GateShift', 'gsf': 'GateShiftFuse'}.get(fusion)
+    assert (cfg.model.backbone.fusion or {}).get('type') == (kind and f'mmdas.{kind}')
+    assert (cfg.data_preprocessor.num_frames, cfg.model.backbone.num_frames, cfg.model.head.num_frames) == (8, 8, 8)
+    assert cfg.data_preprocessor.policy == 'mine.json'
+
+
+def test_train_config_names_what_the_search_leaves(tmp_path: Path):
+    _, search, das = add_das('resnet18_8xb16_cifar10', tmp_path)
+    assert load_config(das).data_preprocessor.policy == f'{load_config(search).work_dir}/policy.json'
+
+
+def test_search_of_an_iteration_based_host_counts_in_iterations(tmp_path: Path):
+    cfg = load_config(add_das(HOSTS['two heads'], tmp_path)[1])
+    assert (cfg.train_cfg.type, cfg.train_cfg.max_iters) == ('mmdas.IterBasedSearchLoop', 8000)
+    assert cfg.param_scheduler.weights[0].end == 8000
+
+
+def test_search_does_not_accumulate_gradients(tmp_path: Path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\noptim_wrapper = dict(accumulative_counts=4)\n"
+    )
+    _, search, das = add_das(tmp_path / 'mine.py', tmp_path / 'das')
+    assert plain(load_config(search).optim_wrapper.weights.to_dict()).keys() == {'optimizer'}
+    assert load_config(das).optim_wrapper.accumulative_counts == 4
+
+
+REFUSED = {
+    'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py': 'UNet has no residual block',
+    'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py': 'VisionTransformer has no residual block',
+    'mmpretrain::simclr/simclr_resnet50_16xb256-coslr-200e_in1k.py': 'model.type is SimCLR, no ImageClassifier',
+}
+
+
+@pytest.mark.parametrize(('host', 'reason'), REFUSED.items())
+def test_what_cannot_become_das_is_refused_with_the_reason_and_nothing_written(host: str, reason: str, tmp_path: Path):
+    with pytest.raises(ConversionError, match=reason):
+        add_das(host, tmp_path / 'das')
+    assert not (tmp_path / 'das').exists()
+
+
+def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
+    path = add_das(next(iter(REFUSED)), tmp_path, DASOptions(frames=2, fusion='none'))[0]
+    cfg = load_config(path)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        assert MODELS.build(cfg.model.backbone).num_frames == 2
+
+
+@pytest.mark.parametrize(('options', 'message'), [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'x')])
+def test_bad_options_are_refused(options: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        DASOptions(**options)
+
+
+def test_installed_config_is_found_with_and_without_its_toolbox_and_ending():
+    names = ('resnet50_8xb32_in1k', 'resnet/resnet50_8xb32_in1k.py', 'mmpretrain::resnet/resnet50_8xb32_in1k.py')
+    found = {find_config(name) for name in names}
+    assert len(found) == 1
+    assert found.pop()[1] == names[2]
+
+
+def test_command_writes_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    load_script('misc/add_das.py').main(['resnet18_8xb16_cifar10', '--frames', '2', '--fusion', 'tsm'])
+    paths = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.parent for path in paths] == [Path('configs/das_resnet18_8xb16_cifar10')] * 3
+    assert all(isinstance(load_config(path), Config) for path in paths)
+
+
+def test_command_says_why_a_config_is_refused():
+    with pytest.raises(SystemExit, match='VisionTransformer has no residual block'):
+        load_script('misc/add_das.py').main(['vit-base-p16_64xb64_in1k'])

@@ -1,0 +1,129 @@
+"""Predictions of our configs and checkpoints on files, folders and arrays."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import save_checkpoint
+from mmseg.apis import MMSegInferencer
+
+from mmdas.apis import Inferencer, load_config
+from mmdas.cell import Policy
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = {
+    'mmseg': 'configs/digit_scenes/das-4f-gsf_fcn_r18-d4_digits-48x48.py',
+    'mmpretrain': 'configs/cifar10_reduced/das-4f-gsf_resnet18-quarter_cifar10-reduced.py',
+}
+
+
+def save_model(toolbox: str, folder: Path) -> tuple[str, str]:
+    """A config with a policy, and the checkpoint of its model with random weights."""
+    cfg = load_config(ROOT / CONFIGS[toolbox])
+    Policy.random(4).save(folder / 'policy.json')
+    (cfg.model.get('data_preprocessor') or cfg.data_preprocessor).policy = str(folder / 'policy.json')
+    cfg.dump(folder / f'{toolbox}.py')
+    with DefaultScope.overwrite_default_scope(toolbox):
+        model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+    classes = tuple('abcdefghijk')[: 11 if toolbox == 'mmseg' else 10]
+    meta = {'dataset_meta': {'classes': classes, 'palette': [[0, 0, index] for index in range(len(classes))]}}
+    save_checkpoint({'state_dict': model.state_dict(), 'meta': meta}, str(folder / f'{toolbox}.pth'))
+    return str(folder / f'{toolbox}.py'), str(str(folder / f'{toolbox}.pth'))
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """Toolbox -> config and checkpoint."""
+    torch.manual_seed(0)
+    return {toolbox: save_model(toolbox, tmp_path_factory.mktemp(toolbox)) for toolbox in CONFIGS}
+
+
+@pytest.fixture(scope='module')
+def inferencers(models) -> dict[str, Inferencer]:
+    """Both in one process."""
+    return {toolbox: Inferencer(config, checkpoint, device='cpu') for toolbox, (config, checkpoint) in models.items()}
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('images')
+    for index in range(3):
+        image = np.random.default_rng(index).integers(0, 256, (32, 32, 3), np.uint8)
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    (folder / 'notes.txt').write_text('no image')
+    return folder
+
+
+def label_maps(toolbox: str, result) -> list[np.ndarray]:
+    """What was predicted for every image: a label map, or the scores of all classes."""
+    if toolbox == 'mmpretrain':
+        return [entry['pred_scores'] for entry in result]
+    predictions = result['predictions']
+    return predictions if isinstance(predictions, list) else [predictions]
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_file_folder_array_and_list_give_the_same_predictions(inferencers, images: Path, toolbox: str):
+    infer, files = inferencers[toolbox], sorted(images.glob('*.png'))
+    arrays = [cv2.imread(str(file)) for file in files]
+    expected = label_maps(toolbox, infer([str(file) for file in files]))
+    assert len(expected) == 3
+    assert not np.array_equal(expected[0], expected[1])
+    for given in (images, str(images), files, arrays):
+        found = label_maps(toolbox, infer(given))
+        assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
+    for given in (files[0], str(files[0]), arrays[0]):
+        assert np.allclose(label_maps(toolbox, infer(given))[0], expected[0], atol=1e-5)
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_prediction_is_that_of_the_model_on_the_normalised_image(inferencers, images: Path, toolbox: str):
+    infer, image = inferencers[toolbox], cv2.imread(str(images / '0.png'))
+    model = infer.host.model
+    # CIFAR's own pixels are RGB, and its configs leave the order of the channels as it is.
+    inputs = torch.from_numpy(image.copy()).permute(2, 0, 1)
+    inputs = inputs.flip(0) if toolbox == 'mmpretrain' else inputs
+    with torch.no_grad():
+        data = model.data_preprocessor({'inputs': [inputs] if toolbox == 'mmseg' else inputs[None]}, False)
+        logits = model(data['inputs'], mode='tensor')
+    found = label_maps(toolbox, infer(image))[0]
+    if toolbox == 'mmpretrain':
+        assert np.allclose(found, logits.softmax(1)[0], atol=1e-5)
+    else:
+        upsampled = torch.nn.functional.interpolate(logits, image.shape[:2], mode='bilinear', align_corners=False)
+        assert (found == upsampled.argmax(1)[0].numpy()).mean() > 0.99
+
+
+def test_stock_inferencer_of_mmseg_takes_our_config(models, inferencers, images: Path):
+    config, checkpoint = models['mmseg']
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        stock = MMSegInferencer(config, weights=checkpoint, device='cpu')(str(images / '0.png'))['predictions']
+    assert np.array_equal(stock, inferencers['mmseg'](images / '0.png')['predictions'])
+
+
+def test_pictures_of_the_predictions_are_written(inferencers, images: Path, tmp_path: Path):
+    inferencers['mmseg'](images / '0.png', out_dir=str(tmp_path / 'seg'))
+    inferencers['mmpretrain'](images / '0.png', show_dir=str(tmp_path / 'cls'))
+    assert {path.suffix for path in tmp_path.rglob('*') if path.is_file()} == {'.png'}
+    assert len(list((tmp_path / 'cls').glob('*.png'))) == 1
+
+
+@pytest.mark.parametrize('given', ['absent.png', ['absent.png']])
+def test_missing_image_is_named(inferencers, given):
+    with pytest.raises(FileNotFoundError, match=r'there is no image absent\.png'):
+        inferencers['mmseg'](given)
+
+
+def test_folder_without_images_is_named(inferencers, tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path} holds no image'):
+        inferencers['mmseg'](tmp_path)
+
+
+def test_missing_checkpoint_and_config_are_named(models):
+    with pytest.raises(FileNotFoundError, match='there is no checkpoint absent'):
+        Inferencer(models['mmseg'][0], 'absent.pth')
+    with pytest.raises(FileNotFoundError, match=r'no file absent\.py and no installed config'):
+        Inferencer('absent.py', models['mmseg'][1])
