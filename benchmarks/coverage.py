@@ -9,11 +9,12 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from mmdas.registry import MODELS  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / 'benchmarks' / 'results' / 'coverage.json'
 PAGE = ROOT / 'docs' / 'coverage.md'
-SIZES = (64, 224, 512)  # the next where one is too small for the model
+SIZES = (64, 224, 384, 512)  # the next where one is too small for the model
 STAGES = ('read', 'convert', 'build', 'step', 'ok')
 
 
@@ -81,7 +82,7 @@ def model_key(cfg: Config) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-def run_search_step(cfg: Config) -> dict:
+def run_search_step(cfg: Config, sizes: Sequence[int] = SIZES) -> dict:
     """Build a search's model and take a step of the policy and one of the weights."""
     adapt_to_device(cfg)
     without_pretrained_weights(cfg.model)
@@ -96,7 +97,7 @@ def run_search_step(cfg: Config) -> dict:
             optimizers = build_optim_wrapper(model, cfg.optim_wrapper)
         except Exception as error:
             return failure('build', error)
-        for size in SIZES:
+        for size in sizes:
             try:
                 model.train()
                 for part in ('policy', 'weights'):
@@ -134,7 +135,8 @@ def random_batch(cfg: Config, model: nn.Module, size: int) -> dict:
     """Two random images with labels."""
     inputs = [torch.randint(256, (3, size, size), dtype=torch.uint8) for _ in range(2)]
     if cfg.default_scope == 'mmpretrain':
-        classes = cfg.model.head.head.get('num_classes') or getattr(model.head, 'num_classes', 2)
+        head = cfg.model.head.get('head', cfg.model.head)
+        classes = head.get('num_classes') or getattr(model.head, 'num_classes', 2)
         samples = [
             DataSample().set_gt_label(index % classes).set_gt_score(torch.ones(classes) / classes) for index in range(2)
         ]
@@ -185,7 +187,65 @@ def silence() -> Iterator[None]:
 
 def page(record: dict[str, dict]) -> str:
     """The page of the outcome."""
-    return ''
+    rows = []
+    for toolbox in TOOLBOXES:
+        reached = [
+            STAGES.index(outcome['stage']) for name, outcome in record.items() if name.startswith(f'{toolbox}::')
+        ]
+        counts = [sum(stage > limit for stage in reached) for limit in range(4)]
+        rows.append(f'| {toolbox} | {len(reached)} | {" | ".join(map(str, counts))} |')
+    reasons: dict[str, list[str]] = {}
+    for name, outcome in record.items():
+        if outcome['stage'] != 'ok':
+            reasons.setdefault(explain(outcome), []).append(name)
+    groups = [
+        f'### {reason}\n\n{len(names)}: {", ".join(f"`{name}`" for name in names)}'
+        for reason, names in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    return PAGE_TEXT.format(table='\n'.join(rows), groups='\n\n'.join(groups))
+
+
+def explain(outcome: dict) -> str:
+    """The reason of a failure, without what differs from config to config."""
+    reason = outcome['reason']
+    for pattern, text in EXPLANATIONS:
+        match = re.search(pattern, reason)
+        if match:
+            return match.expand(text)
+    return f'{outcome["stage"]}: {reason}'
+
+
+EXPLANATIONS = (
+    (r'^(\w+) has no residual block', r'\1 has no residual block with convolutions'),
+    (r'^model\.type is (\w+)', r'\1 is no segmentor or classifier with a prediction to pool'),
+    (r'the model has no (\w+)', r'The model has no \1'),
+    (r'install onedl-mmcv for (\w+) ops', r'\1 is a compiled operator of mmcv, which is not installed'),
+    (r'(?i)mmdet', 'MMDetection is needed, which is not installed'),
+    (r'(?i)no module named .?(\w+)', r'The package \1 is needed, which is not installed'),
+    (r'TemporalPoolingHead pools maps of logits, but (\w+)', r'\1 predicts no map of logits'),
+    (r'cannot be trained', 'A config for testing alone'),
+)
+PAGE_TEXT = """# Which installed configs become DAS configs
+
+`python tools/misc/add_das.py NAME` was tried on every config that MMSegmentation and MMPretrain install, but for those
+in `_base_` and `benchmarks` folders. *Converted*: the repeat, search and train configs were written and read back.
+*Built*: so was the model of the search, with both optimisers. *Stepped*: it took one step of the policy and one of the
+weights on two random images, with finite losses and a gradient in the policy. Configs with equal models and optimisers
+share one trial. T = 2, GSF, no pretrained weights, CPU.
+
+| toolbox | configs | read | converted | built | stepped |
+| --- | --- | --- | --- | --- | --- |
+{table}
+
+The command is `python -m benchmarks.coverage`, the record [coverage.json](../benchmarks/results/coverage.json).
+
+Where a backbone has no residual block of convolutions (plain transformers, U-Net), `--fusion none` still gives clips
+and temporal pooling, and `FrameFusionBackbone(stages=['path.of.conv', ...])` fuses at convolutions that you name.
+
+## What cannot, and why
+
+{groups}
+"""
 
 
 if __name__ == '__main__':

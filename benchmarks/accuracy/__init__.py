@@ -1,1 +1,1 @@
-"""Accuracy of DAS and of what it is compared with, as curves of score against compute: ``python -m benchmarks.accuracy``."""
+"""Accuracy of DAS and its rivals as curves of score against compute: ``python -m benchmarks.accuracy TASK``."""

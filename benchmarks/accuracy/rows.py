@@ -21,7 +21,7 @@ class Row:
         selection, selection_options: type of the selection, and options of it.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
-        augment: plain training on randomly warped images, from the ranges of the search.
+        warped: the training images of a classification are rotated or moved at random.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Row:
     selection_options: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
-    augment: bool = False
+    warped: bool = False
 
     @property
     def search_key(self) -> str:
@@ -46,21 +46,28 @@ class Row:
 
 def table() -> Iterator[Row]:
     """The rows of a task, those that matter most first."""
+    searched = Row('das-4f-gsf', 'searched policy, GSF', clip='search')
     yield Row('plain', 'plain', frames=1, budget=4)
     yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
-    yield Row('das-4f-gsf', 'searched policy, GSF', clip='search', budget=1.5)
+    yield replace(searched, budget=1.5)
     yield Row('random-4f-gsf', '10 random policies, GSF', clip='random', seeds=tuple(range(10)))
+    yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
+    yield replace(searched, name='chain-4f-gsf', title='searched chain of single warps, GSF', selection_options=CHAIN)
+    yield Row('scale-4f-gsf', 'scale by 6 % a step, GSF', clip='scale', cell={'strength': 0.06})
     for fusion in ('none', 'tsm', 'gsm'):
-        yield Row(f'das-4f-{fusion}', f'searched policy, {FUSION_TITLES[fusion]}', clip='search', fusion=fusion)
-    yield Row('rotate5-4f-gsf', 'rotation by 5 degrees a step, GSF', clip='rotate', cell={'strength': 5.0})
-    yield Row('das-2f-gsf', 'searched policy, GSF', frames=2, clip='search')
-    yield Row('das-8f-gsf', 'searched policy, GSF', frames=8, clip='search')
-    yield Row('mirrored-4f-gsf', 'searched policy, mirrored ramp, GSF', clip='search', cell={'ramp': 'mirrored'})
-    argmax = {'selection': 'ArgmaxSelection'}
-    yield Row('argmax-4f-gsf', 'searched policy, argmax selection, GSF', clip='search', **argmax)
-    yield Row('large-4f-gsf', 'searched policy, large space, GSF', clip='search', cell={'space': 'large'})
+        title = f'searched policy, {FUSION_TITLES[fusion]}'
+        yield replace(searched, name=f'das-4f-{fusion}', title=title, fusion=fusion)
+    yield Row('rotate-4f-gsf', 'rotation by 5 degrees a step, GSF', clip='rotate', cell={'strength': 5.0})
+    yield replace(searched, name='das-2f-gsf', frames=2)
+    yield replace(searched, name='das-8f-gsf', frames=8)
+    yield replace(searched, name='mirrored-4f-gsf', title='searched, mirrored ramp, GSF', cell={'ramp': 'mirrored'})
+    argmax = 'searched, selection by argmax, GSF'
+    yield replace(searched, name='argmax-4f-gsf', title=argmax, selection='ArgmaxSelection')
+    yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
 
 
+# One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
+CHAIN = {'edges_per_node': 1}
 FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
 SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-none', 'random-4f-gsf')
 ROWS = {

@@ -25,13 +25,27 @@ from .recorder import CurveRecorder
 from .rows import Row
 from .tasks import Task
 
-# Of a training of this length a curve has these points.
+# A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+MULTIPLES = (1.5, 2, 3, 4)
 # The ranges of all cells and random policies, half the authors' per step: see configs/_base_/search.py.
 CELL = dict(
     space='paper',
     share_strength=True,
     ranges=dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-10.0, 10.0), scale=(-0.15, 0.15)),
+)
+
+# Random warps of the ranges that two steps of those operations span, uniformly, one an image.
+WARPS = dict(
+    type='RandAugment',
+    policies=[
+        dict(type='Rotate', magnitude_range=(0, 20)),
+        dict(type='Translate', magnitude_range=(0, 0.12), direction='horizontal'),
+        dict(type='Translate', magnitude_range=(0, 0.12), direction='vertical'),
+    ],
+    num_policies=1,
+    magnitude_level=10,
+    magnitude_std='inf',
 )
 
 
@@ -43,6 +57,8 @@ def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
     iterations = round(task.iterations * row.budget)
     points = curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
+    if row.warped:
+        cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames)
     )
@@ -67,9 +83,8 @@ def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
 
 def curve_points(task: Task, iterations: int) -> list[int]:
     """Iterations at which a curve has a point: fractions of the task's budget, and multiples of it."""
-    unit = task.iterations
-    multiples = [unit * factor for factor in (1.5, 2, 3, 4, 6, 8, 12, 16)]
-    return sorted({round(p) for p in [*(unit * f for f in FRACTIONS), *multiples, iterations] if p <= iterations})
+    points = {round(task.iterations * factor) for factor in (*FRACTIONS[-task.points :], *MULTIPLES)}
+    return sorted({point for point in points if point <= iterations} | {iterations})
 
 
 def run_config(task: Task, row: Row, method: str, out: Path) -> Config:

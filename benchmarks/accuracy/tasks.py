@@ -16,8 +16,9 @@ class Task:
         metric: of the score.
         iterations: of a training whose row has a budget of 1.
         search_iterations, search_warmup: of a search.
-        momentum: smallest weight of a new iterate in the average of the weights.
         what: one sentence for the page.
+        momentum: smallest weight of a new iterate in the average of the weights.
+        points: on a curve up to ``iterations``.
     """
 
     host: str
@@ -27,6 +28,7 @@ class Task:
     search_warmup: int
     what: str
     momentum: float = 1e-3
+    points: int = 6
 
     @property
     def path(self) -> Path:
@@ -57,5 +59,6 @@ TASKS = {
             'crops of 96 x 96, batch 8; FCN on ResNet-18 at quarter width with three stages and stride 8, from scratch'
         ),
         momentum=2e-3,
+        points=3,
     ),
 }

@@ -130,7 +130,9 @@ def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
         assert MODELS.build(cfg.model.backbone).num_frames == 2
 
 
-@pytest.mark.parametrize(('options', 'message'), [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'x')])
+@pytest.mark.parametrize(
+    ('options', 'message'), [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'x')]
+)
 def test_bad_options_are_refused(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
         DASOptions(**options)

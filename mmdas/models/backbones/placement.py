@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-_STAGE = re.compile(r'^(?:layers?|stages?)\.?\d+')
+_STAGE = re.compile(r'^(?:layers?|stages?|network)\.?\d+')
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ class BlockKind:
 # The first kind that fits a block counts. A part is a convolution or holds some: then its first or last one is meant.
 BLOCK_KINDS = (
     # The stem of HRNet and the layers of DenseNet have conv1 and conv2 as well, but no shortcut to downsample.
-    BlockKind(
-        'downsample', ('conv1',), ('conv3', 'conv2'), 'ResNet and kin, RegNet, HRNet, DDRNet, PIDNet'
-    ),
+    BlockKind('downsample', ('conv1',), ('conv3', 'conv2'), 'ResNet and kin, RegNet, HRNet, DDRNet, PIDNet'),
     BlockKind('add_identity', ('conv1',), ('conv2',), 'CSPDarkNet'),
     BlockKind('shortcut', ('conv1',), ('conv2',), 'BiSeNetV2'),
     BlockKind('use_res_connect', ('conv',), ('conv',), 'MobileNetV2, MobileViT, Fast-SCNN'),
@@ -58,9 +56,7 @@ BLOCK_KINDS = (
     BlockKind('gnconv', ('gnconv.proj_in',), ('gnconv.proj_out',), 'HorNet'),
     BlockKind('large_kernel', ('pw1',), ('pw2',), 'RepLKNet'),
     BlockKind('attn', ('attn.proj_1',), ('attn.proj_2',), 'VAN, SegNeXt'),
-    BlockKind(
-        'depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, its only spatial convolution'
-    ),
+    BlockKind('depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, its only spatial convolution'),
     BlockKind('mlp', ('mlp.fc1',), ('mlp.fc2',), 'PoolFormer, RIFormer, EfficientFormer'),
     BlockKind('feedforward_channels', ('layers',), ('layers',), 'SegFormer, whose feed-forward part is convolutional'),
     BlockKind('fc2', ('fc1',), ('fc2',), 'ViG'),

@@ -230,3 +230,16 @@ def test_head_is_wrapped_once():
     inner = dict(type='mmdas.TemporalPoolingHead', head=HEADS['FCNHead'], num_frames=T)
     with pytest.raises(ValueError, match='wrap a head only once'):
         MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=inner, num_frames=T))
+
+
+def test_head_is_picked_from_a_list():
+    heads = [HEADS['FCNHead'], HEADS['PSPHead']]
+    picked = MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=heads, index=1, num_frames=T))
+    assert type(picked).__name__ == 'PSPHead'
+
+
+@pytest.mark.parametrize(('heads', 'index'), [(['FCNHead', 'PSPHead'], None), (['FCNHead'], 1), ('FCNHead', 0)])
+def test_index_that_fits_no_list_is_refused(heads, index):
+    head = HEADS[heads] if isinstance(heads, str) else [HEADS[name] for name in heads]
+    with pytest.raises(ValueError, match='index'):
+        MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=head, index=index, num_frames=T))

@@ -1,0 +1,156 @@
+"""The page of the tables: ``python -m benchmarks.accuracy.report`` writes benchmarks/accuracy.md and its curves."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+from .__main__ import RESULTS, read  # noqa: E402
+from .rows import ROWS, Row  # noqa: E402
+from .tasks import ROOT, TASKS  # noqa: E402
+
+PAGE = ROOT / 'benchmarks' / 'accuracy.md'
+MARKS = '<!-- {task}: {edge} of what the command writes -->'
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, or the one value."""
+    if not values:
+        return ''
+    if len(values) == 1:
+        return f'{values[0]:.2f}'
+    return f'{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}'
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of what is there."""
+    present = [value for value in values if value is not None]
+    return statistics.mean(present) if present else None
+
+
+def front(records: Sequence[dict], seconds: float) -> float | None:
+    """Best mean score that a row reaches within so many seconds of training, over the points that all seeds have."""
+    curves = [{point['iterations']: point for point in record['curve']} for record in records]
+    shared = set.intersection(*map(set, curves)) if curves else set()
+    scores = [
+        mean([curve[key]['score'] for curve in curves])
+        for key in shared
+        if mean([curve[key]['train_seconds'] for curve in curves]) <= seconds
+    ]
+    return max(scores, default=None)
+
+
+def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
+    """Markdown table of a task."""
+    plain = [record for record in records if record['row'] == 'plain']
+    lines = [
+        '| row | T | score | at equal iterations | seeds | plain with the same compute | train frames, k | train s '
+        '| test ms | search s | frame T//2 alone | mean gate |',
+        '| --- ' * 12 + '|',
+    ]
+    for row in rows:
+        found = [record for record in records if record['row'] == row.name]
+        if not found:
+            continue
+        seconds = mean([record['train_seconds'] for record in found])
+        equal = [p['score'] for record in found for p in record['curve'] if p['iterations'] == iterations]
+        same = front(plain, 1.02 * seconds) if row.frames > 1 else None
+        cells = [
+            row.title,
+            row.frames,
+            spread([record['score'] for record in found]),
+            spread(equal),
+            len(found),
+            '' if same is None else f'{same:.2f}',
+            f'{mean([record["train_frames"] for record in found]) / 1000:.0f}',
+            f'{seconds:.0f}',
+            f'{mean([record["test_milliseconds"] for record in found]):.2f}',
+            number(mean([record['search_seconds'] for record in found]), 0),
+            number(mean([record.get('reference') for record in found]), 2),
+            number(mean([record.get('mean_gate') for record in found]), 2),
+        ]
+        lines.append(f'| {" | ".join(map(str, cells))} |')
+        for views in (2, 4, 8):
+            scores = [record[f'tta{views}'] for record in found if f'tta{views}' in record]
+            if scores:
+                test = views * mean([record['test_milliseconds'] for record in found])
+                title = f'{row.title} + {views}-view test-time augmentation'
+                lines.append(
+                    f'| {title} | 1 | {spread(scores)} |  | {len(scores)} |  | {cells[6]} | {cells[7]} | {test:.2f} '
+                    '|  |  |  |'
+                )
+    return '\n'.join(lines)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number or nothing."""
+    return '' if value is None else f'{value:.{digits}f}'
+
+
+def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) -> None:
+    """Score against seconds of training, and against milliseconds of a test image."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True, layout='constrained')
+    colours = plt.get_cmap('tab20').colors
+    for position, row in enumerate(rows):
+        found = [record for record in records if record['row'] == row.name]
+        if not found:
+            continue
+        shared = set.intersection(*({point['iterations'] for point in record['curve']} for record in found))
+        points = [
+            [point for record in found for point in record['curve'] if point['iterations'] == key]
+            for key in sorted(shared)
+        ]
+        seconds = [mean([point['train_seconds'] for point in group]) for group in points]
+        scores = [mean([point['score'] for point in group]) for group in points]
+        style = {'color': colours[position % 20], 'linestyle': '-' if row.frames > 1 else '--'}
+        left.plot(seconds, scores, marker='.', label=f'{row.title}, T = {row.frames} ({len(found)})', **style)
+        test = mean([record['test_milliseconds'] for record in found])
+        views = [(1, scores[-1])] + [
+            (count, mean([record[f'tta{count}'] for record in found]))
+            for count in (2, 4, 8)
+            if f'tta{count}' in found[0]
+        ]
+        right.plot([test * count for count, _ in views], [score for _, score in views], marker='o', **style)
+    left.set(xscale='log', xlabel='CPU seconds of training', ylabel=metric)
+    right.set(xscale='log', xlabel='CPU milliseconds a test image (plain: with 1, 2, 4, 8 views)')
+    left.set_ylim(bottom=min(45 if metric.startswith('acc') else 20, left.get_ylim()[1] - 5))
+    figure.legend(loc='outside right center', fontsize=7, title='row (seeds)')
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def replace_between(text: str, task: str, content: str) -> str:
+    """The page with another table of a task.
+
+    Raises:
+        ValueError: if the page has no marks for the task.
+    """
+    start, end = (MARKS.format(task=task, edge=edge) for edge in ('begin', 'end'))
+    if start not in text or end not in text:
+        raise ValueError(f'{PAGE} has no marks {start!r} and {end!r}')
+    return text[: text.index(start) + len(start)] + f'\n\n{content}\n\n' + text[text.index(end) :]
+
+
+def main() -> None:
+    """Write the tables into the page, and the curves beside the results."""
+    text = PAGE.read_text()
+    for name, task in TASKS.items():
+        records = read(RESULTS / f'accuracy-{name}.jsonl')
+        if not records:
+            continue
+        picture = RESULTS / f'accuracy-{name}.svg'
+        draw(ROWS[name], records, task.metric, picture)
+        content = f'{task.what[0].upper()}{task.what[1:]}.\n\n{table(ROWS[name], records, task.iterations)}'
+        text = replace_between(text, name, f'{content}\n\n![curves](results/{picture.name})')
+    PAGE.write_text(text)
+
+
+if __name__ == '__main__':
+    main()
