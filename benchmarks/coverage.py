@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument('--page', action='store_true', help='write the page from the record, and try nothing')
     args = parser.parse_args()
     warnings.filterwarnings('ignore')
-    record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    record = read_record(RECORD)
     if not args.page:
         known: dict[str, dict] = {}
         for name in (name for toolbox in TOOLBOXES for name in installed_configs(toolbox)):
@@ -175,7 +175,12 @@ def main() -> None:
                 f'{time.perf_counter() - start:4.1f} s {name}: {" ".join(map(str, record[name].values()))}', flush=True
             )
             RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + '\n')
-    PAGE.write_text(page(record))
+    PAGE.write_text(page(dict(sorted(record.items()))))
+
+
+def read_record(path: Path) -> dict[str, dict]:
+    """Outcomes of an earlier trial, in the order of the names."""
+    return dict(sorted(json.loads(path.read_text()).items())) if path.is_file() else {}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The pages for newcomers say what is so: configs build, code runs, policies load, and paths lead somewhere."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
+import mmdas.apis
 from mmdas.apis import adapt_to_device, check_num_frames, load_config
 from mmdas.cell import Policy
 
@@ -25,7 +27,8 @@ def blocks(language: str) -> list[str]:
 
 
 CONFIGS = {CONFIG_NAME.match(text)[1]: text for text in blocks('python') if CONFIG_NAME.match(text)}
-SNIPPETS = [text for text in blocks('python') if not CONFIG_NAME.match(text)]
+SNIPPETS = [text for text in blocks('python') if not CONFIG_NAME.match(text) and 'Inferencer' not in text]
+INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 
 
 @pytest.fixture
@@ -64,6 +67,23 @@ def test_code_of_the_pages_runs_and_gives_a_clip(folder: Path, code: str):
     names = {'images': torch.rand(2, 3, 64, 64)}
     exec(code, names)
     assert names['clip'].shape == (2, 12, 64, 64)
+
+
+@pytest.mark.parametrize('code', INFERENCE)
+def test_inference_of_the_pages_calls_what_there_is(code: str, monkeypatch: pytest.MonkeyPatch):
+    real, called = mmdas.apis.Inferencer, []
+
+    class Recorder:
+        def __init__(self, *args, **kwargs) -> None:
+            inspect.signature(real).bind(*args, **kwargs)
+
+        def __call__(self, *args, **kwargs) -> None:
+            inspect.signature(real.__call__).bind(self, *args, **kwargs)
+            called.append(args)
+
+    monkeypatch.setattr(mmdas.apis, 'Inferencer', Recorder)
+    exec(code, {})
+    assert called
 
 
 @pytest.mark.parametrize('text', blocks('json'))

@@ -170,8 +170,11 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
 
 
 def policy_content(path: Path) -> dict:
-    """The file, as data."""
-    return json.loads(path.read_text())
+    """The file, as data, without the folders of this machine."""
+    content = json.loads(path.read_text())
+    if 'config' in content['origin']:
+        content['origin']['config'] = Path(content['origin']['config']).name
+    return content
 
 
 def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:

@@ -252,7 +252,9 @@ def search_config(host: Host, repeat: str) -> str:
         'eta_min_ratio': '0.01',
         **({'convert_to_iter_based': 'True'} if by_epoch else {'by_epoch': 'False'}),
     }
-    scheduler = {'_delete_': 'True', 'weights': list_text([dict_text(cosine)]), 'policy': '[]'}
+    scheduler = {'weights': list_text([dict_text(cosine)]), 'policy': '[]'}
+    if 'param_scheduler' in cfg:  # where there is nothing to delete, MMEngine would leave the word behind
+        scheduler = {'_delete_': 'True', **scheduler}
     return '\n'.join(
         [
             '# Search of the transformations; ends with policy.json in the work directory.',

@@ -23,8 +23,8 @@ class Inferencer:
     """``MMSegInferencer`` or ``ImageClassificationInferencer``, as the config's toolbox demands.
 
     Beyond what these do by themselves: installed configs of mmdas are read, T is checked in all places, models with
-    synchronised batch norm run without a GPU, folders are taken by both, inferencers of both toolboxes live side by side
-    in one process, and a model whose data set holds RGB pixels (CIFAR) gets them in that order.
+    synchronised batch norm run without a GPU, folders are taken by both, inferencers of both toolboxes live side by
+    side in one process, and a model whose data set holds RGB pixels (CIFAR) gets them in that order.
 
     Args:
         config: path, or name of an installed config.
@@ -58,8 +58,8 @@ class Inferencer:
         """Predict.
 
         Args:
-            images: a file, a folder (its images in the order of their names), an array (H, W, 3) in BGR order, uint8, or
-                a list of files and arrays.
+            images: a file, a folder (its images in the order of their names), an array (H, W, 3) in BGR order, uint8,
+                or a list of files and arrays.
             **options: as of the toolbox's inferencer, such as ``batch_size``, or ``out_dir`` (segmentation) and
                 ``show_dir`` (classification) for pictures.
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from tool_scripts import load_script
 
-from mmdas.apis import ConversionError, DASOptions, add_das, find_config, load_config
+from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, find_config, load_config
+from mmdas.cell import Policy
 
 HOSTS = {
     'two heads': 'mmseg::pspnet/pspnet_r50-d8_4xb4-80k_ade20k-512x512.py',
@@ -94,6 +95,29 @@ def test_train_config_names_what_the_search_leaves(tmp_path: Path):
     assert load_config(das).data_preprocessor.policy == f'{load_config(search).work_dir}/policy.json'
 
 
+@pytest.mark.parametrize(
+    'base',
+    [
+        'mmdas::tiny_imagenet/das-4f-gsf_resnet18_8xb16_tiny-imagenet.py',
+        'mmdas::cityscapes/das-4f-gsf_fcn_hr18_4xb2-80k_cityscapes-512x1024.py',
+    ],
+)
+def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path: Path):
+    """By ``mmdas::``; types without a prefix, as those of the pipelines, then belong to the host's toolbox."""
+    policy = Policy.random(4).to_dict()
+    place = (
+        'data_preprocessor = dict(policy={})' if 'tiny' in base else 'model = dict(data_preprocessor=dict(policy={}))'
+    )
+    (tmp_path / 'mine.py').write_text(f'_base_ = [{base!r}]\n{place.format(policy)}\n')
+    cfg = load_config(tmp_path / 'mine.py')
+    adapt_to_device(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+        transforms = [TRANSFORMS.build(dict(step)) for step in cfg.train_dataloader.dataset.pipeline]
+    assert model.data_preprocessor.policy.num_frames == 4
+    assert len(transforms) == len(cfg.train_dataloader.dataset.pipeline)
+
+
 def test_search_of_an_iteration_based_host_counts_in_iterations(tmp_path: Path):
     cfg = load_config(add_das(HOSTS['two heads'], tmp_path)[1])
     assert (cfg.train_cfg.type, cfg.train_cfg.max_iters) == ('mmdas.IterBasedSearchLoop', 8000)
@@ -107,6 +131,17 @@ def test_search_does_not_accumulate_gradients(tmp_path: Path):
     _, search, das = add_das(tmp_path / 'mine.py', tmp_path / 'das')
     assert plain(load_config(search).optim_wrapper.weights.to_dict()).keys() == {'optimizer'}
     assert load_config(das).optim_wrapper.accumulative_counts == 4
+
+
+@pytest.mark.parametrize('schedule', ['', 'param_scheduler = []\n', 'param_scheduler = None\n'])
+def test_search_has_its_own_schedule_whatever_the_host_has(schedule: str, tmp_path: Path):
+    cfg = load_config(find_config('resnet18_8xb16_cifar10')[0])
+    cfg.pop('param_scheduler')
+    cfg.dump(tmp_path / 'mine.py')
+    with (tmp_path / 'mine.py').open('a') as stream:
+        stream.write(schedule)
+    scheduler = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1]).param_scheduler
+    assert scheduler.keys() == {'weights', 'policy'}
 
 
 REFUSED = {

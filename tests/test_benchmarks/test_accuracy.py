@@ -1,31 +1,188 @@
-"""The experiments fit the configs that they run."""
+"""The accuracy tables: their rows, a run from end to end on made-up images, and what the page computes."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
-from mmengine.config import Config
+import torch
+from torch import nn
 
-import mmdas  # noqa: F401  makes the installed configs known
-from benchmarks.accuracy import ROOT, TASKS
+from benchmarks.accuracy.__main__ import RESULTS, plan, read
+from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
+from benchmarks.accuracy.report import front, replace_between, spread
+from benchmarks.accuracy.rows import ROWS, Row
+from benchmarks.accuracy.run import curve_points, run_config, train
+from benchmarks.accuracy.tasks import TASKS
+from mmdas.cell import Policy
+
+# the rows
 
 
-def resolve(cfg: Config, key: str) -> object:
-    """Value at a dotted key; KeyError, IndexError or TypeError where there is none."""
-    node = cfg.to_dict()
-    for part in key.split('.'):
-        node = node[int(part)] if isinstance(node, (list, tuple)) else node[part]
-    return node
+@pytest.mark.parametrize('task', TASKS)
+def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
+    names = [row.name for row in ROWS[task]]
+    assert len(set(names)) == len(names)
+    for row in ROWS[task]:
+        cfg = run_config(TASKS[task], row, 'repeat', tmp_path)
+        assert cfg.get('num_frames', 1) == row.frames
 
 
-@pytest.mark.parametrize('frames', [4, 8])
-@pytest.mark.parametrize('name', sorted(TASKS))
-def test_every_option_of_an_experiment_is_a_setting_of_its_configs(name, frames):
-    task = TASKS[name]
-    folder = ROOT / 'configs' / task.folder
-    configs = {
-        folder / f'{task.host}.py': task.options,
-        folder / f'repeat-{frames}f-gsf_{task.host}.py': task.options,
-        folder / f'search-{frames}f-gsf_{task.host}.py': task.search_options,
-    }
-    for path, options in configs.items():
-        cfg = Config.fromfile(path)
-        for option in options:
-            resolve(cfg, option.split('=')[0])
+def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
+    keys = {row.name: row.search_key for row in ROWS['cifar10'] if row.clip == 'search'}
+    assert keys['das-4f-gsf'] == keys['das-4f-tsm'] == keys['das-4f-none']
+    others = ('das-4f-gsf', 'das-2f-gsf', 'chain-4f-gsf', 'mirrored-4f-gsf', 'argmax-4f-gsf', 'large-4f-gsf')
+    assert len({keys[name] for name in others}) == len(others)
+
+
+def test_first_seeds_of_all_rows_come_before_the_second_ones():
+    rows = [Row('a', 'a', seeds=(5, 6)), Row('b', 'b', seeds=(7, 8, 9))]
+    assert [seed for _, seed in plan(rows, None)] == [5, 7, 6, 8, 9]
+    assert [seed for _, seed in plan(rows, 1)] == [5, 7]
+
+
+def test_curve_ends_with_the_training_and_has_the_points_of_all_rows():
+    task = TASKS['cifar10']
+    assert curve_points(task, 3600)[-1] == 3600
+    assert set(curve_points(task, 2400)) <= set(curve_points(task, 9600))
+
+
+# a run from end to end
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ten classes of images in the layout of cifar10-jpeg; every class has its own gray level."""
+    for split in ('train', 'test'):
+        for label in range(10):
+            folder = tmp_path / f'data/cifar10-jpeg/{split}/{label}'
+            folder.mkdir(parents=True)
+            for number in range(8):
+                image = np.full((32, 32, 3), 25 * label, np.uint8)
+                cv2.imwrite(str(folder / f'{number}.jpg'), image)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SMALL = replace(TASKS['cifar10'], iterations=4, points=1, search_iterations=3, search_warmup=1)
+
+
+@pytest.mark.parametrize('clip', ['repeat', 'random', 'search'])
+def test_record_of_a_row_has_its_curve_its_cost_and_its_policy(workplace: Path, clip: str):
+    record = train(SMALL, Row('x', 'x', frames=2, clip=clip), 0, workplace)
+    json.dumps(record)
+    assert [point['iterations'] for point in record['curve']] == [4]
+    assert record['train_frames'] == 2 * 4 * 64
+    assert 0 <= record['score'] <= 100
+    assert record['train_seconds'] > 0
+    assert (record['search_seconds'] is not None) == (clip == 'search')
+    if clip == 'repeat':
+        assert record['policy'] is None
+        assert record['reference'] == record['score']  # all frames are equal, and so are their predictions
+    else:
+        assert Policy.from_dict(record['policy']).num_frames == 2
+        assert str(workplace) not in json.dumps(record)
+
+
+def test_plain_row_is_tested_with_views(workplace: Path):
+    record = train(SMALL, Row('plain', 'plain', frames=1), 0, workplace)
+    assert {'tta2', 'tta4', 'tta8'} <= record.keys()
+    assert record['fusion'] is None
+
+
+# what is measured
+
+
+class Oracle(nn.Module):
+    """Scores that are highest at the label that the images carry in their first pixel."""
+
+    @staticmethod
+    def data_preprocessor(batch: dict, training: bool) -> dict:
+        return batch
+
+    def forward(self, images: torch.Tensor, mode: str) -> torch.Tensor:
+        return nn.functional.one_hot(images[:, 0, 0, 0].long(), 10).float()
+
+
+class Sample:
+    def __init__(self, label: int) -> None:
+        self.gt_label = torch.tensor([label])
+
+
+def labelled(labels: list[int], shown: list[int]) -> list[dict]:
+    images = torch.tensor(shown).float().reshape(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+    return [{'inputs': images, 'data_samples': [Sample(label) for label in labels]}]
+
+
+def test_score_is_the_share_of_right_answers():
+    assert score(Oracle(), labelled([1, 2, 3, 4], [1, 2, 3, 9])) == 75.0
+
+
+def test_one_view_is_the_image_itself():
+    images = torch.rand(2, 3, 16, 16)
+    views = classification_views(images, 8)
+    assert torch.equal(views[0], images)
+    assert torch.equal(views[1].flip(-1), images)
+    assert len({view.sum().item() for view in views[1:]}) > 1
+    batch = labelled([1], [1])[0]
+    expected = predict(Oracle(), batch['inputs'], []).softmax(1)
+    assert torch.equal(with_views(1)(Oracle(), batch['inputs'], []), expected)
+
+
+def test_reference_frame_alone_leaves_the_pooling_as_it_was():
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.temporal_pooling = nn.Module()
+            self.temporal_pooling.mode = 'mean'
+
+        def forward(self, images: torch.Tensor, mode: str) -> str:
+            return self.temporal_pooling.mode
+
+    model = Pooled()
+    assert reference_alone(model, torch.zeros(1), []) == 'reference'
+    assert model.temporal_pooling.mode == 'mean'
+
+
+# the page
+
+
+def record(seed: int, *points: tuple[int, float, float]) -> dict:
+    curve = [{'iterations': i, 'train_seconds': s, 'score': value} for i, s, value in points]
+    return {'row': 'plain', 'seed': seed, 'curve': curve}
+
+
+def test_front_is_the_best_mean_within_the_seconds_over_points_that_all_seeds_have():
+    records = [record(0, (1, 10, 50), (2, 20, 60), (3, 30, 58)), record(1, (1, 10, 52), (2, 20, 62))]
+    assert front(records, 15) == 51
+    assert front(records, 100) == 61
+    assert front(records, 5) is None
+
+
+def test_spread_is_mean_and_sample_deviation():
+    assert spread([50.0, 52.0]) == '51.00 ± 1.41'
+    assert spread([50.0]) == '50.00'
+
+
+def test_table_is_written_between_its_marks_and_again():
+    page = 'a\n<!-- x: begin of what the command writes -->\nold\n<!-- x: end of what the command writes -->\nb'
+    once = replace_between(page, 'x', 'new')
+    assert 'old' not in once
+    assert once.startswith('a\n')
+    assert once.endswith('\nb')
+    assert replace_between(once, 'x', 'new') == once
+    with pytest.raises(ValueError, match='no marks'):
+        replace_between('', 'x', 'new')
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_records_are_of_rows_that_exist_and_name_no_folder_of_a_machine(task: str):
+    path = RESULTS / f'accuracy-{task}.jsonl'
+    names = {row.name for row in ROWS[task]}
+    for entry in read(path):
+        assert entry['row'] in names
+        assert entry['task'] == TASKS[task].host
+        config = ((entry['policy'] or {}).get('origin') or {}).get('config', '')
+        assert not config.startswith('/')

@@ -56,7 +56,7 @@ BLOCK_KINDS = (
     BlockKind('gnconv', ('gnconv.proj_in',), ('gnconv.proj_out',), 'HorNet'),
     BlockKind('large_kernel', ('pw1',), ('pw2',), 'RepLKNet'),
     BlockKind('attn', ('attn.proj_1',), ('attn.proj_2',), 'VAN, SegNeXt'),
-    BlockKind('depthwise_conv', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, its only spatial convolution'),
+    BlockKind('pointwise_conv1', ('depthwise_conv',), ('depthwise_conv',), 'ConvNeXt, its only spatial convolution'),
     BlockKind('mlp', ('mlp.fc1',), ('mlp.fc2',), 'PoolFormer, RIFormer, EfficientFormer'),
     BlockKind('feedforward_channels', ('layers',), ('layers',), 'SegFormer, whose feed-forward part is convolutional'),
     BlockKind('fc2', ('fc1',), ('fc2',), 'ViG'),
