@@ -104,12 +104,10 @@ def test_train_config_names_what_the_search_leaves(tmp_path: Path):
 )
 def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path: Path):
     """By ``mmdas::``; types without a prefix, as those of the pipelines, then belong to the host's toolbox."""
-    policy = Policy.random(4).to_dict()
-    place = (
-        'data_preprocessor = dict(policy={})' if 'tiny' in base else 'model = dict(data_preprocessor=dict(policy={}))'
-    )
-    (tmp_path / 'mine.py').write_text(f'_base_ = [{base!r}]\n{place.format(policy)}\n')
+    Policy.random(4).save(tmp_path / 'policy.json')
+    (tmp_path / 'mine.py').write_text(f'_base_ = [{base!r}]\n')
     cfg = load_config(tmp_path / 'mine.py')
+    (cfg.model.get('data_preprocessor') or cfg.data_preprocessor).policy = str(tmp_path / 'policy.json')
     adapt_to_device(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
