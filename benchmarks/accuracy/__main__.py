@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is loaded: seconds of several threads do not compare
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument('task', choices=sorted(TASKS))
     parser.add_argument('--rows', nargs='+', help='names of rows (default: all of the task)')
     parser.add_argument('--seeds', type=int, help='at most so many seeds of a row')
+    parser.add_argument('--budget', type=float, help='at most so many times the iterations of the task a training')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'accuracy', help='searches and logs')
     parser.add_argument('--results', type=Path, help='JSON lines (default: benchmarks/results/accuracy-TASK.jsonl)')
     args = parser.parse_args()
@@ -48,6 +50,7 @@ def main() -> None:
         if any((record['row'], record['seed']) == (row.name, seed) for record in read(path)):
             continue
         start = time.perf_counter()
+        row = replace(row, budget=min(row.budget, args.budget or row.budget))
         record = train(task, row, seed, out)
         with path.open('a') as stream:
             stream.write(json.dumps(record) + '\n')

@@ -15,6 +15,20 @@ from .rows import ROWS, Row  # noqa: E402
 from .tasks import ROOT, TASKS  # noqa: E402
 
 PAGE = ROOT / 'benchmarks' / 'accuracy.md'
+HEADER = (
+    'row',
+    'T',
+    'score',
+    'at {iterations} iterations',
+    'seeds',
+    'plain with the same compute',
+    'train frames, k',
+    'train s',
+    'test ms',
+    'search s',
+    'frame T//2 alone',
+    'mean gate',
+)
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
 
@@ -49,25 +63,26 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
     """Markdown table of a task."""
     plain = [record for record in records if record['row'] == 'plain']
     lines = [
-        '| row | T | score | at equal iterations | seeds | plain with the same compute | train frames, k | train s '
-        '| test ms | search s | frame T//2 alone | mean gate |',
-        '| --- ' * 12 + '|',
+        f'| {" | ".join(HEADER).format(iterations=iterations)} |',
+        '| --- ' * len(HEADER) + '|',
     ]
     for row in rows:
         found = [record for record in records if record['row'] == row.name]
         if not found:
             continue
-        seconds = mean([record['train_seconds'] for record in found])
+        last = max(set.intersection(*({point['iterations'] for point in record['curve']} for record in found)))
+        points = [point for record in found for point in record['curve'] if point['iterations'] == last]
+        seconds = mean([point['train_seconds'] for point in points])
         equal = [p['score'] for record in found for p in record['curve'] if p['iterations'] == iterations]
         same = front(plain, 1.02 * seconds) if row.frames > 1 else None
         cells = [
             row.title,
             row.frames,
-            spread([record['score'] for record in found]),
+            spread([point['score'] for point in points]),
             spread(equal),
             len(found),
             '' if same is None else f'{same:.2f}',
-            f'{mean([record["train_frames"] for record in found]) / 1000:.0f}',
+            f'{mean([point["frames"] for point in points]) / 1000:.0f}',
             f'{seconds:.0f}',
             f'{mean([record["test_milliseconds"] for record in found]):.2f}',
             number(mean([record['search_seconds'] for record in found]), 0),

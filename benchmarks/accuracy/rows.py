@@ -52,6 +52,7 @@ def table() -> Iterator[Row]:
     yield replace(searched, budget=1.5)
     yield Row('random-4f-gsf', '10 random policies, GSF', clip='random', seeds=tuple(range(10)))
     yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
+    yield replace(searched, name='das-4f-gsf-warped', title='searched policy, GSF, warped images', warped=True)
     yield replace(searched, name='chain-4f-gsf', title='searched chain of single warps, GSF', selection_options=CHAIN)
     yield Row('scale-4f-gsf', 'scale by 6 % a step, GSF', clip='scale', cell={'strength': 0.06})
     for fusion in ('none', 'tsm', 'gsm'):
@@ -72,5 +73,6 @@ FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
 SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-none', 'random-4f-gsf')
 ROWS = {
     'cifar10': list(table()),
-    'camvid': [replace(row, seeds=row.seeds[:4]) for row in table() if row.name in SEGMENTATION],
+    'camvid': [row for row in table() if row.name in SEGMENTATION],
+    'voc2012': [row for row in table() if row.name in SEGMENTATION],
 }

@@ -61,4 +61,17 @@ TASKS = {
         momentum=2e-3,
         points=3,
     ),
+    'voc2012': Task(
+        host='voc2012',
+        metric='mIoU',
+        iterations=1000,
+        search_iterations=300,
+        search_warmup=100,
+        what=(
+            'mIoU on the 216 validation images of the VOC 2012 subset at their full size; its 330 training images, '
+            'scaled to a shorter side of 128, crops of 128 x 128, batch 8; the network of CamVid, from scratch'
+        ),
+        momentum=2e-3,
+        points=3,
+    ),
 }
