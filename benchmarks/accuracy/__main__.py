@@ -17,8 +17,9 @@ RESULTS = ROOT / 'benchmarks' / 'results'
 
 
 def read(path: Path) -> list[dict]:
-    """Records of a file, one JSON object a line."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    """Records of a file, one JSON object a line; the last one of a row and seed counts."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return list({(record['row'], record['seed']): record for record in map(json.loads, lines)}.values())
 
 
 def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
@@ -29,6 +30,12 @@ def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
         for position, seed in enumerate(row.seeds[:seeds])
     ]
     return [(row, seed) for _, row, seed in sorted(jobs, key=lambda job: job[0])]
+
+
+def is_done(records: list[dict], row: Row, seed: int, iterations: int) -> bool:
+    """Whether a run of at least the row's length is recorded."""
+    found = [record for record in records if (record['row'], record['seed']) == (row.name, seed)]
+    return any(record['curve'][-1]['iterations'] >= round(row.budget * iterations) for record in found)
 
 
 def main() -> None:
@@ -47,10 +54,10 @@ def main() -> None:
     rows = [row for row in ROWS[args.task] if args.rows is None or row.name in args.rows]
     out = (args.out / args.task).resolve()
     for row, seed in plan(rows, args.seeds):
-        if any((record['row'], record['seed']) == (row.name, seed) for record in read(path)):
+        row = replace(row, budget=min(row.budget, args.budget or row.budget))
+        if is_done(read(path), row, seed, task.iterations):
             continue
         start = time.perf_counter()
-        row = replace(row, budget=min(row.budget, args.budget or row.budget))
         record = train(task, row, seed, out)
         with path.open('a') as stream:
             stream.write(json.dumps(record) + '\n')

@@ -1,5 +1,6 @@
 """What is measured of a trained model beside its score: views at test time, one frame alone, what the gates do."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -18,6 +19,26 @@ def predict(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
     if hasattr(model, 'encode_decode'):
         return model.encode_decode(inputs, [sample.metainfo for sample in samples])
     return model(inputs, mode='tensor')
+
+
+class Timed:
+    """A predictor that counts the CPU seconds and images it has had."""
+
+    def __init__(self, predictor: Predict) -> None:
+        self.predictor = predictor
+        self.seconds, self.images = 0.0, 0
+
+    def __call__(self, model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+        start = time.process_time()
+        result = self.predictor(model, inputs, samples)
+        self.seconds += time.process_time() - start
+        self.images += len(inputs)
+        return result
+
+    @property
+    def milliseconds(self) -> float:
+        """CPU milliseconds an image."""
+        return round(1e3 * self.seconds / self.images, 3)
 
 
 @torch.no_grad()

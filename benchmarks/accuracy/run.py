@@ -20,7 +20,7 @@ from mmdas.apis.runner import build_runner
 from mmdas.cell import Policy, PolicyEdge
 from mmdas.cell.search_space import OPERATIONS
 
-from .probes import mean_gate, reference_alone, score, with_views
+from .probes import Timed, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder
 from .rows import Row
 from .tasks import Task
@@ -180,5 +180,10 @@ def policy_content(path: Path) -> dict:
 def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
     if frames == 1:
-        return {f'tta{count}': round(score(model, loader, with_views(count)), 3) for count in (2, 4, 8)}
+        result = {}
+        for count in (2, 4, 8):
+            predictor = Timed(with_views(count))
+            result[f'tta{count}'] = round(score(model, loader, predictor), 3)
+            result[f'tta{count}_milliseconds'] = predictor.milliseconds
+        return result
     return {'reference': round(score(model, loader, reference_alone), 3), 'mean_gate': mean_gate(model, loader)}

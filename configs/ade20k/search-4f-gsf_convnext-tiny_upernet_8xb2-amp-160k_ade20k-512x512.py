@@ -27,7 +27,7 @@ train_cfg = dict(
     type='mmdas.IterBasedSearchLoop',
     max_iters=max_iters,
     warmup_iters=4000,
-    val_interval=max_iters,
+    val_interval=10 * max_iters,
     selection=dict(type='mmdas.PerturbationSelection', num_batches=8, tune=20),
     criterion='loss',
 )
@@ -35,7 +35,11 @@ optim_wrapper = dict(
     _delete_=True,
     constructor='mmdas.SearchOptimWrapperConstructor',
     weights={{_base_.optim_wrapper}},
-    policy=dict(optimizer={{_base_.policy_optimizer}}),
+    policy=dict(
+        type='AmpOptimWrapper',
+        optimizer={{_base_.policy_optimizer}},
+        loss_scale={{_base_.optim_wrapper.loss_scale}},
+    ),
 )
 param_scheduler = dict(
     _delete_=True,
@@ -44,7 +48,7 @@ param_scheduler = dict(
             type='CosineAnnealingLR',
             T_max=max_iters,
             end=max_iters,
-            eta_min_ratio=0.01,
+            eta_min_ratio=0.1,
             by_epoch=False,
         ),
     ],

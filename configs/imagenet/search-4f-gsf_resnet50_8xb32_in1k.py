@@ -25,7 +25,7 @@ train_cfg = dict(
     type='mmdas.EpochBasedSearchLoop',
     max_epochs=max_epochs,
     warmup_epochs=2,
-    val_interval=max_epochs,
+    val_interval=10 * max_epochs,
     selection=dict(type='mmdas.PerturbationSelection', num_batches=8),
     criterion='loss',
 )
@@ -42,7 +42,7 @@ param_scheduler = dict(
             type='CosineAnnealingLR',
             T_max=max_epochs,
             end=max_epochs,
-            eta_min_ratio=0.01,
+            eta_min_ratio=0.1,
             convert_to_iter_based=True,
         ),
     ],

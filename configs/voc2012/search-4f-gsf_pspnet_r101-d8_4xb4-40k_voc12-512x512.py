@@ -27,7 +27,7 @@ train_cfg = dict(
     type='mmdas.IterBasedSearchLoop',
     max_iters=max_iters,
     warmup_iters=1000,
-    val_interval=max_iters,
+    val_interval=10 * max_iters,
     selection=dict(type='mmdas.PerturbationSelection', num_batches=8, tune=20),
     criterion='loss',
 )
@@ -44,7 +44,7 @@ param_scheduler = dict(
             type='CosineAnnealingLR',
             T_max=max_iters,
             end=max_iters,
-            eta_min_ratio=0.01,
+            eta_min_ratio=0.1,
             by_epoch=False,
         ),
     ],

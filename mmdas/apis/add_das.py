@@ -1,5 +1,6 @@
 """Write the DAS configs of any config of MMSegmentation or MMPretrain."""
 
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ from torch.overrides import TorchFunctionMode
 from mmdas.models import build_frame_fusion_backbone, build_temporal_pooling_cls_head, build_temporal_pooling_head
 from mmdas.registry import MODELS
 
-from .das_config import FUSIONS, ConversionError, DASOptions, Host, das_configs
+from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
 from .runner import load_config
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
+PACKAGES = (*TOOLBOXES, 'mmdas')  # whose configs are found by their names
 
 
 def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASOptions | None = None) -> list[Path]:
@@ -51,21 +53,27 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
     """Path of a config and, where it is an installed one, what stands for it in ``_base_``.
 
     Raises:
-        FileNotFoundError: if there is no such file and no installed config of the name.
+        FileNotFoundError: if there is no such file and no installed config of the name, or several.
     """
     if Path(config).is_file():
         return Path(config), None
-    toolbox, _, name = str(config).rpartition('::')
+    package, _, name = str(config).rpartition('::')
     name = name.removesuffix('.py')
-    for package in [toolbox] if toolbox else TOOLBOXES:
-        folder = Path(get_installed_path(package), '.mim', 'configs')
-        found = sorted(path for path in folder.rglob('*.py') if path.relative_to(folder).as_posix()[:-3].endswith(name))
-        found = [path for path in found if path.stem == Path(name).name]
-        if found:
-            return found[0], f'{package}::{found[0].relative_to(folder).as_posix()}'
+    found = {
+        f'{scope}::{path.relative_to(folder).as_posix()}': path
+        for scope in PACKAGES
+        if package in ('', scope)
+        for folder in [Path(get_installed_path(scope), '.mim', 'configs')]
+        for path in sorted(folder.rglob(f'{glob.escape(Path(name).name)}.py'))
+        if f'/{path.relative_to(folder).with_suffix("").as_posix()}'.endswith(f'/{name}')
+    }
+    if len(found) == 1:
+        reference, path = found.popitem()
+        return path, reference
+    several = f'more than one installed config of that name: {", ".join(found)}'
     raise FileNotFoundError(
-        f'there is no file {config} and no installed config of that name; '
-        'give a path, mmseg::FOLDER/NAME.py or mmpretrain::FOLDER/NAME.py'
+        f'there is no file {config} and {several if found else "no installed config of that name"}; '
+        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
     )
 
 
@@ -88,23 +96,29 @@ def check_builds(host: Host, fusion: str) -> None:
     Raises:
         ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks.
     """
-    model, classifier = host.cfg.model, host.toolbox == 'mmpretrain'
-    build_head = build_temporal_pooling_cls_head if classifier else build_temporal_pooling_head
-    heads = [model[place] for place in ('decode_head', 'auxiliary_head', 'head') if model.get(place) is not None]
-    with DefaultScope.overwrite_default_scope(host.toolbox), WithoutWeights():
+    with DefaultScope.overwrite_default_scope(host.toolbox):
         try:
-            backbone = MODELS.build(model.backbone)
-            build_frame_fusion_backbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
-            for head in heads:
-                for index in range(len(head)) if isinstance(head, (list, tuple)) else [None]:
-                    build_head(head, num_frames=2, index=index)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            NotImplementedError,
-            RuntimeError,
-            ImportError,
-            AssertionError,
-        ) as error:
-            raise ConversionError(' '.join(str(error).split())) from error
+            with WithoutWeights():
+                build_parts(host, fusion)
+        except Exception as error:  # whatever a third party's constructor raises
+            if 'meta' not in str(error):
+                raise ConversionError(' '.join(str(error).split()) or type(error).__name__) from error
+        else:
+            return
+        try:  # a constructor that reads the weights it has just made
+            build_parts(host, fusion)
+        except Exception as error:
+            raise ConversionError(' '.join(str(error).split()) or type(error).__name__) from error
+
+
+def build_parts(host: Host, fusion: str) -> None:
+    """Build the wrapped backbone and heads of a host."""
+    model = host.cfg.model
+    build_head = build_temporal_pooling_head if host.toolbox == 'mmseg' else build_temporal_pooling_cls_head
+    backbone = MODELS.build(model.backbone)
+    build_frame_fusion_backbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
+    for place in HEADS[host.toolbox]:
+        head = model.get(place)
+        if head is not None:
+            for index in range(len(head)) if isinstance(head, (list, tuple)) else [None]:
+                build_head(head, num_frames=2, index=index)

@@ -18,6 +18,8 @@ PREPROCESSORS = {
 }
 # A search takes this part of the host's training, and the weights alone this part of the search.
 SEARCH_PART, WARMUP_PART = 0.1, 0.25
+# A search of fewer iterations takes larger steps of the policy.
+QUICK = 2000
 HEADS = {'mmseg': ('decode_head', 'auxiliary_head'), 'mmpretrain': ('head',)}
 
 
@@ -235,7 +237,7 @@ def search_config(host: Host, repeat: str) -> str:
         'type': f"'mmdas.{'Epoch' if by_epoch else 'Iter'}BasedSearchLoop'",
         f'max_{unit}': f'max_{unit}',
         f'warmup_{unit}': str(warmup),
-        'val_interval': f'max_{unit}',
+        'val_interval': f'10 * max_{unit}',  # once, at the end of all phases
         'selection': f'{selection})' if by_epoch else f'{selection}, tune=20)',
         'criterion': "'loss'",
     }
@@ -243,13 +245,13 @@ def search_config(host: Host, repeat: str) -> str:
         '_delete_': 'True',
         'constructor': "'mmdas.SearchOptimWrapperConstructor'",
         'weights': weights_text(cfg.optim_wrapper),
-        'policy': 'dict(optimizer={{_base_.policy_optimizer}})',
+        'policy': policy_text(cfg.optim_wrapper, quick=unit == 'iters' and length < QUICK),
     }
     cosine = {
         'type': "'CosineAnnealingLR'",
         'T_max': f'max_{unit}',
         'end': f'max_{unit}',
-        'eta_min_ratio': '0.01',
+        'eta_min_ratio': '0.1',  # the rate of the tuning between the decisions
         **({'convert_to_iter_based': 'True'} if by_epoch else {'by_epoch': 'False'}),
     }
     scheduler = {'weights': list_text([dict_text(cosine)]), 'policy': '[]'}
@@ -287,3 +289,12 @@ def weights_text(wrapper: dict) -> str:
         return '{{_base_.optim_wrapper}}'
     kept = [key for key in wrapper if key not in ('accumulative_counts', '_scope_')]
     return dict_text({key: f'{{{{_base_.optim_wrapper.{key}}}}}' for key in kept})
+
+
+def policy_text(wrapper: dict, quick: bool) -> str:
+    """The optimiser of the policy, in mixed precision where the host's is."""
+    optimizer = f'{{{{_base_.{"quick_" if quick else ""}policy_optimizer}}}}'
+    if wrapper.get('type') != 'AmpOptimWrapper':
+        return f'dict(optimizer={optimizer})'
+    kept = {key: f'{{{{_base_.optim_wrapper.{key}}}}}' for key in ('loss_scale', 'dtype') if key in wrapper}
+    return dict_text({'type': "'AmpOptimWrapper'", 'optimizer': optimizer, **kept})

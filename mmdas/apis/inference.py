@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmcv import imread
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
@@ -46,11 +45,12 @@ class Inferencer:
         check_num_frames(cfg)
         adapt_to_device(cfg)
         self.scope = cfg.default_scope
-        self.takes_rgb = self.scope == 'mmpretrain' and not loads_files(cfg)
         device = device or get_device()
         with DefaultScope.overwrite_default_scope(self.scope):
             if self.scope == 'mmpretrain':
                 self.host = ImageClassificationInferencer(cfg, pretrained=str(checkpoint), device=device)
+                if not loads_files(cfg):
+                    self.host.pipeline.transforms.insert(0, swap_channels)
             else:
                 self.host = MMSegInferencer(cfg, weights=str(checkpoint), device=device)
 
@@ -70,11 +70,8 @@ class Inferencer:
         Raises:
             FileNotFoundError: if a path leads nowhere or a folder holds no image.
         """
-        images = expand(images)
-        if self.takes_rgb:
-            images = [read_rgb(image) for image in (images if isinstance(images, list) else [images])]
         with DefaultScope.overwrite_default_scope(self.scope):
-            return self.host(images, **options)
+            return self.host(expand(images), **options)
 
 
 def loads_files(cfg: Config) -> bool:
@@ -83,9 +80,9 @@ def loads_files(cfg: Config) -> bool:
     return any('LoadImage' in str(step['type']) for step in pipeline)
 
 
-def read_rgb(image: str | np.ndarray) -> np.ndarray:
-    """Pixels of a file, or of an array in BGR order, in the order RGB."""
-    return np.ascontiguousarray((imread(image) if isinstance(image, str) else image)[..., ::-1])
+def swap_channels(sample: dict) -> dict:
+    """BGR to RGB, the step that such a pipeline lacks."""
+    return {**sample, 'img': np.ascontiguousarray(sample['img'][..., ::-1])}
 
 
 def expand(images: Images) -> Any:

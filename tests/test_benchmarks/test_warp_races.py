@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from benchmarks.accuracy import ROOT
+from benchmarks.accuracy.tasks import ROOT
 from benchmarks.harness import forward_and_backward
 from benchmarks.races import a1_warp_bank, a3_policy
 from benchmarks.warps import RANGES, kornia_warp, pixel_matrices
