@@ -178,6 +178,36 @@ def test_installed_config_is_found_with_and_without_its_toolbox_and_ending():
     assert found.pop()[1] == names[2]
 
 
+def test_installed_config_of_this_package_is_found_by_its_name():
+    path, reference = find_config('fcn_r18-d4_digits-48x48')
+    assert reference == 'mmdas::digit_scenes/fcn_r18-d4_digits-48x48.py'
+    assert path.is_file()
+
+
+def test_name_of_several_installed_configs_is_refused_with_all_of_them():
+    with pytest.raises(FileNotFoundError, match='more than one .*mmseg::_base_/default_runtime.py, mmpretrain::_base_'):
+        find_config('default_runtime')
+
+
+@pytest.mark.parametrize('name', ['absent', 'mmdet::faster_rcnn', 'mmseg::absent.py'])
+def test_unknown_name_is_refused_with_the_ways_to_say_it(name: str):
+    with pytest.raises(FileNotFoundError, match=f'no file {name} and no installed config .* PACKAGE::FOLDER/NAME.py'):
+        find_config(name)
+
+
+def test_policy_of_a_host_in_mixed_precision_is_in_mixed_precision_too(tmp_path: Path):
+    wrapper = load_config(add_das(HOSTS['layer-wise rates'], tmp_path)[1]).optim_wrapper
+    assert (wrapper.weights.type, wrapper.policy.type) == ('AmpOptimWrapper', 'AmpOptimWrapper')
+    assert wrapper.policy.optimizer.type == 'Adam'
+
+
+@pytest.mark.parametrize(('iterations', 'rate'), [(10_000, 5e-3), (80_000, 3e-4)])
+def test_short_search_takes_larger_steps_of_the_policy(iterations: int, rate: float, tmp_path: Path):
+    (tmp_path / 'mine.py').write_text(f"_base_ = ['{HOSTS['two heads']}']\ntrain_cfg = dict(max_iters={iterations})\n")
+    search = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1])
+    assert search.optim_wrapper.policy.optimizer.lr == rate
+
+
 def test_command_writes_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
     load_script('misc/add_das.py').main(['resnet18_8xb16_cifar10', '--frames', '2', '--fusion', 'tsm'])
