@@ -50,7 +50,7 @@ def table() -> Iterator[Row]:
     yield Row('plain', 'plain', frames=1, budget=4)
     yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
     yield replace(searched, budget=1.5)
-    yield Row('random-4f-gsf', '10 random policies, GSF', clip='random', seeds=tuple(range(10)))
+    yield Row('random-4f-gsf', 'random policies, GSF', clip='random', seeds=tuple(range(10)))
     yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
     yield replace(searched, name='das-4f-gsf-warped', title='searched policy, GSF, warped images', warped=True)
     yield replace(searched, name='chain-4f-gsf', title='searched chain of single warps, GSF', selection_options=CHAIN)
