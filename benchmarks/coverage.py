@@ -67,7 +67,12 @@ def attempt(name: str, folder: Path, known: dict[str, dict]) -> dict:
         if not isinstance(error, ConversionError) and stage != 'read':
             where = traceback.extract_tb(error.__traceback__)[-1]
             message = f'{type(error).__name__}: {message} ({Path(where.filename).name}:{where.lineno})'
-        return {'stage': stage, 'reason': message[:300]}
+        return {'stage': stage, 'reason': without_folders(message)[:300]}
+
+
+def without_folders(message: str) -> str:
+    """A message that names no folder of this machine."""
+    return re.sub(r'(?<![\w.])/[\w.-]+/[\w./-]*', '...', message)
 
 
 def model_key(cfg: Config) -> str:
