@@ -47,13 +47,18 @@ def mean(values: Sequence[float | None]) -> float | None:
     return statistics.mean(present) if present else None
 
 
+def shared_iterations(records: Sequence[dict]) -> list[int]:
+    """Where the curves of all seeds have a point, in order."""
+    curves = [{point['iterations'] for point in record['curve']} for record in records]
+    return sorted(set.intersection(*curves)) if curves else []
+
+
 def front(records: Sequence[dict], seconds: float) -> float | None:
     """Best mean score that a row reaches within so many seconds of training, over the points that all seeds have."""
     curves = [{point['iterations']: point for point in record['curve']} for record in records]
-    shared = set.intersection(*map(set, curves)) if curves else set()
     scores = [
         mean([curve[key]['score'] for curve in curves])
-        for key in shared
+        for key in shared_iterations(records)
         if mean([curve[key]['train_seconds'] for curve in curves]) <= seconds
     ]
     return max(scores, default=None)
@@ -69,7 +74,7 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
         found = [record for record in records if record['row'] == row.name]
         if not found:
             continue
-        last = max(set.intersection(*({point['iterations'] for point in record['curve']} for record in found)))
+        last = shared_iterations(found)[-1]
         points = [point for record in found for point in record['curve'] if point['iterations'] == last]
         seconds = mean([point['train_seconds'] for point in points])
         equal = [p['score'] for record in found for p in record['curve'] if p['iterations'] == iterations]
@@ -120,10 +125,9 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
         found = [record for record in records if record['row'] == row.name]
         if not found:
             continue
-        shared = set.intersection(*({point['iterations'] for point in record['curve']} for record in found))
         points = [
             [point for record in found for point in record['curve'] if point['iterations'] == key]
-            for key in sorted(shared)
+            for key in shared_iterations(found)
         ]
         seconds = [mean([point['train_seconds'] for point in group]) for group in points]
         scores = [mean([point['score'] for point in group]) for group in points]

@@ -23,16 +23,16 @@ from mmdas.cell.search_space import OPERATIONS
 from .probes import Timed, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder
 from .rows import Row
-from .tasks import Task
+from .tasks import ROOT, Task
 
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 MULTIPLES = (1.5, 2, 3, 4)
-# The ranges of all cells and random policies, half the authors' per step: see configs/_base_/search.py.
+# The ranges of all cells and random policies are those of the search configs.
 CELL = dict(
     space='paper',
     share_strength=True,
-    ranges=dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-10.0, 10.0), scale=(-0.15, 0.15)),
+    ranges=load_config(ROOT / 'configs' / '_base_' / 'search.py').half_ranges.to_dict(),
 )
 
 # Random warps of the ranges that two steps of those operations span, uniformly, one an image.
@@ -120,7 +120,6 @@ def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
 
 def run(cfg: Config, *hooks: object) -> Runner:
     """Run a config in a scope of its own."""
-    cfg.work_dir = str(Path(cfg.get('work_dir', 'work_dirs/accuracy')))
     cfg.experiment_name = f'accuracy-{time.time_ns()}'
     cfg.log_level = 'WARNING'
     torch.set_num_threads(1)
