@@ -1,13 +1,12 @@
 """A short search on DigitScenes with the config of the demo: what it finds is better than what chance finds."""
 
-import importlib.util
 import statistics
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.runner import Runner
+from tool_scripts import load_script
 from torch.utils.data import DataLoader
 
 from mmdas.apis import build_runner, load_config
@@ -38,12 +37,9 @@ OPTIONS = {
 
 
 def make_scenes(out_dir: Path) -> None:
-    path = ROOT / 'tools' / 'dataset_converters' / 'digit_scenes.py'
-    spec = importlib.util.spec_from_file_location('digit_scenes_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    module.make_digit_scenes(out_dir, num_train=128, num_val=1, size=SIZE, max_digits=1)
+    load_script('dataset_converters/digit_scenes.py').make_digit_scenes(
+        out_dir, num_train=128, num_val=1, size=SIZE, max_digits=1
+    )
 
 
 @pytest.fixture(scope='module')

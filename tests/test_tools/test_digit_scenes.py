@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -7,6 +6,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 from sklearn.datasets import load_digits
+from tool_scripts import load_script
 
 from mmdas.datasets import DigitScenesDataset
 
@@ -15,11 +15,7 @@ TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'digit_scene
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('digit_scenes_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script('dataset_converters/digit_scenes.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
-import importlib.util
 from pathlib import Path
 
 import pytest
+from tool_scripts import load_script
 
 from mmdas.cell import OPERATIONS, Policy
 
@@ -20,10 +20,7 @@ model = dict(data_preprocessor=dict(num_frames=5, cell=dict(
 @pytest.fixture
 def tool():
     """The module tools/misc/random_policy.py."""
-    spec = importlib.util.spec_from_file_location('random_policy', ROOT / 'tools/misc/random_policy.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script('misc/random_policy.py')
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from tool_scripts import load_script
 
 from mmdas.cell import Policy
 
@@ -33,10 +33,7 @@ train_dataloader = dict(dataset=dict(type='CustomDataset', data_root={root!r}, d
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('browse_clip', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script('visualization/browse_clip.py')
 
 
 @pytest.fixture(autouse=True)
