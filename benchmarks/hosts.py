@@ -13,6 +13,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 import mmdas  # noqa: F401  makes the installed configs known
+from mmdas.apis import preprocessor_of
 from mmdas.cell import Policy
 from mmdas.ops.clip import repeat_image
 
@@ -73,9 +74,7 @@ def build_model(
     base = f"_base_ = ['{(SEGMENTORS | CLASSIFIERS)[name]}']\n"
     cfg = Config.fromstring(base if frames is None else f'{base}num_frames = {frames}\n{wrapping}', '.py')
     cfg.merge_from_dict(dict(options or {}))
-    config = _single_process(
-        {**cfg.model, 'data_preprocessor': cfg.model.get('data_preprocessor') or cfg.data_preprocessor}
-    )
+    config = _single_process({**cfg.model, 'data_preprocessor': preprocessor_of(cfg)})
     if name in SEGMENTORS:
         config['pretrained'] = None
         config['data_preprocessor']['size'] = (size, size)

@@ -14,7 +14,7 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmdas.apis.runner import load_config
+from mmdas.apis.runner import load_config, preprocessor_of
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 FRAMES = 8
@@ -84,7 +84,7 @@ def build_model(cfg: Config, device: torch.device, side: int | None = None) -> n
         side: of the crops of a segmentor; None leaves the config's. Default: None.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every parameter
-    model = {**cfg.model, 'data_preprocessor': copy.copy(cfg.model.get('data_preprocessor') or cfg.data_preprocessor)}
+    model = {**cfg.model, 'data_preprocessor': copy.copy(preprocessor_of(cfg))}
     if side is not None and 'decode_head' in model:
         model['data_preprocessor']['size'] = (side, side)
     torch.manual_seed(0)

@@ -21,7 +21,7 @@ from PIL import Image
 from tool_scripts import load_script
 
 from benchmarks.coverage import random_batch, run_search_step, without_pretrained_weights
-from mmdas.apis import adapt_to_device, build_runner, find_config, iterate_dicts, load_config
+from mmdas.apis import adapt_to_device, build_runner, find_config, iterate_dicts, load_config, preprocessor_of
 from mmdas.cell import Policy
 from mmdas.datasets import ReducedCIFAR10
 from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
@@ -44,10 +44,6 @@ each_folder = pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: fold
 @functools.cache  # a config that inherits from an installed one takes a second to read
 def read(path: Path) -> Config:
     return load_config(path)
-
-
-def preprocessor_of(cfg: Config) -> dict:
-    return cfg.model.get('data_preprocessor') or cfg.data_preprocessor  # the host's bases have it in one or both places
 
 
 # names and pages

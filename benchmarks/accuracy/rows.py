@@ -65,6 +65,8 @@ def table() -> Iterator[Row]:
     argmax = 'searched, selection by argmax, GSF'
     yield replace(searched, name='argmax-4f-gsf', title=argmax, selection='ArgmaxSelection')
     yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
+    drawn = 'searched, strengths drawn for every edge, GSF'
+    yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})
 
 
 # One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
@@ -74,5 +76,6 @@ SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-none', 'random-4
 ROWS = {
     'cifar10': list(table()),
     'camvid': [row for row in table() if row.name in SEGMENTATION],
+    'camvid_narrow': [row for row in table() if row.name in (*SEGMENTATION, 'scale-4f-gsf')],
     'voc2012': [row for row in table() if row.name in SEGMENTATION],
 }

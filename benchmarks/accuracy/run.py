@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import load_config
+from mmdas.apis import load_config, preprocessor_of
 from mmdas.apis.das_config import DASOptions, Host, das_configs
 from mmdas.apis.runner import build_runner
 from mmdas.cell import Policy, PolicyEdge
@@ -98,11 +98,6 @@ def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
     for name, text in texts.items():
         (folder / name).write_text(text)
     return load_config(folder / next(name for name in texts if name.startswith(method)))
-
-
-def preprocessor_of(cfg: Config) -> dict:
-    """The data preprocessor that counts."""
-    return cfg.model.get('data_preprocessor') or cfg.data_preprocessor
 
 
 def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:

@@ -51,13 +51,23 @@ TASKS = {
     'camvid': Task(
         host='camvid',
         metric='mIoU',
-        iterations=1000,
+        iterations=2000,
         search_iterations=300,
         search_warmup=100,
         what=(
             'mIoU on the 133 test images at their full size; 123 training images (every third), scaled to 128 x 96, '
             'crops of 96 x 96, batch 8; FCN on ResNet-18 at quarter width with three stages and stride 8, from scratch'
         ),
+        momentum=2e-3,
+        points=3,
+    ),
+    'camvid_narrow': Task(
+        host='camvid_narrow',
+        metric='mIoU',
+        iterations=2000,
+        search_iterations=300,
+        search_warmup=100,
+        what='as CamVid, but the first stage of the network alone, whose receptive field is 51 x 51 pixels',
         momentum=2e-3,
         points=3,
     ),

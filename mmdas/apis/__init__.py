@@ -11,6 +11,7 @@ from .runner import (
     enable_amp,
     iterate_dicts,
     load_config,
+    preprocessor_of,
     require_checkpoint,
     set_resume,
 )
@@ -31,6 +32,7 @@ __all__ = [
     'find_config',
     'iterate_dicts',
     'load_config',
+    'preprocessor_of',
     'require_checkpoint',
     'set_resume',
 ]

@@ -48,6 +48,15 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
+def preprocessor_of(cfg: Config) -> dict:
+    """The data preprocessor that counts, to read or change; empty if the config has none.
+
+    It stands at the top of a config or in its model; the runner fills in the one at the top only where the model has
+    none.
+    """
+    return cfg.get('model', {}).get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+
+
 def load_config(
     path: str | Path,
     work_dir: str | None = None,

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from tool_scripts import load_script
 
-from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, find_config, load_config
+from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, find_config, load_config, preprocessor_of
 from mmdas.cell import Policy
 
 HOSTS = {
@@ -53,7 +53,7 @@ def test_everything_but_the_wrappers_is_the_hosts(host: str, tmp_path: Path):
 @each_host
 def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
     original, made = load_config(find_config(host)[0]), load_config(add_das(host, tmp_path)[0])
-    before, after = (cfg.model.get('data_preprocessor') or cfg.data_preprocessor for cfg in (original, made))
+    before, after = map(preprocessor_of, (original, made))
     assert str(after.type).startswith('mmdas.DAS')
     assert after.num_frames == 4
     assert {key: after[key] for key in before if key != 'type'} == {key: before[key] for key in before if key != 'type'}
@@ -107,7 +107,7 @@ def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path
     Policy.random(4).save(tmp_path / 'policy.json')
     (tmp_path / 'mine.py').write_text(f'_base_ = [{base!r}]\n')
     cfg = load_config(tmp_path / 'mine.py')
-    (cfg.model.get('data_preprocessor') or cfg.data_preprocessor).policy = str(tmp_path / 'policy.json')
+    preprocessor_of(cfg).policy = str(tmp_path / 'policy.json')
     adapt_to_device(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})

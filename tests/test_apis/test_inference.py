@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer
 
-from mmdas.apis import Inferencer, load_config
+from mmdas.apis import Inferencer, load_config, preprocessor_of
 from mmdas.cell import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def save_model(toolbox: str, folder: Path) -> tuple[str, str]:
     """A config with a policy, and the checkpoint of its model with random weights."""
     cfg = load_config(ROOT / CONFIGS[toolbox])
     Policy.random(4).save(folder / 'policy.json')
-    (cfg.model.get('data_preprocessor') or cfg.data_preprocessor).policy = str(folder / 'policy.json')
+    preprocessor_of(cfg).policy = str(folder / 'policy.json')
     cfg.dump(folder / f'{toolbox}.py')
     with DefaultScope.overwrite_default_scope(toolbox):
         model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})

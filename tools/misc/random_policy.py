@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdas.apis import load_config
+from mmdas.apis import load_config, preprocessor_of
 from mmdas.cell import SPACES, Policy
 
 # What a cell and a policy both have a word for.
@@ -37,7 +37,7 @@ def read_cell(config: str) -> dict[str, Any]:
         ValueError: if the config has no cell.
     """
     cfg = load_config(config)
-    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    preprocessor = preprocessor_of(cfg)
     cell = preprocessor.get('cell')
     if cell is None:
         raise ValueError(f'{config} has no data_preprocessor.cell; give the config of a search')

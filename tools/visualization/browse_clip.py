@@ -16,7 +16,7 @@ from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 
-from mmdas.apis import load_config
+from mmdas.apis import load_config, preprocessor_of
 from mmdas.cell import Policy
 from mmdas.visualization import clip_to_images, draw_clips
 
@@ -50,7 +50,7 @@ def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
     if scope not in PREPROCESSORS:
         raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(PREPROCESSORS)}')
     plain, das = PREPROCESSORS[scope]
-    options = dict(cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {})
+    options = dict(preprocessor_of(cfg))
     if options.setdefault('type', plain) == plain:
         options['type'] = das
     if policy is not None:

@@ -1,4 +1,5 @@
-# The small FCN on every third training image (neighbouring ones are frames of one video) at 128 x 96.
+# The small FCN on every third training image (neighbouring ones are frames of one video) at 128 x 96. Without
+# photometric distortion, with which so small a network still improves after 4,000 iterations and ends lower.
 _base_ = [
     './small_fcn.py',
     '../../../configs/_base_/datasets/camvid.py',
@@ -12,7 +13,6 @@ train_pipeline = [
     dict(type='RandomResize', scale=scale, ratio_range=(0.75, 1.5), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
