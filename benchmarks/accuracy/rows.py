@@ -22,6 +22,8 @@ class Row:
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
         warped: the training images of a classification are rotated or moved at random.
+        pooling: of the predictions of the frames, in training, test and search.
+        options: settings that replace the host's, with dotted keys.
     """
 
     name: str
@@ -35,11 +37,15 @@ class Row:
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
     warped: bool = False
+    pooling: str = 'mean'
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def search_key(self) -> str:
         """Name of the search that the row needs; rows with the same clip share it."""
         options = {**self.cell, **self.selection_options}
+        if self.pooling != 'mean':
+            options['pooling'] = self.pooling
         cell = '-'.join(f'{key}={value}' for key, value in sorted(options.items()))
         return '_'.join(filter(None, [f'{self.frames}f', cell, self.selection.removesuffix('Selection').lower()]))
 
@@ -50,6 +56,15 @@ def table() -> Iterator[Row]:
     yield Row('plain', 'plain', frames=1, budget=4)
     yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
     yield replace(searched, budget=1.5)
+    yield replace(
+        searched, name='das-4f-gsf-reference', title='searched policy, GSF, reference frame predicts', **REFERENCE
+    )
+    for operation, strength, what in (
+        ('scale', 0.06, 'scale by 6 % a step'),
+        ('translate_x', 0.1, 'shift by 10 % a step'),
+    ):
+        title = f'{what}, GSF, reference frame predicts'
+        yield Row(f'{operation}-4f-gsf-reference', title, clip=operation, cell={'strength': strength}, **REFERENCE)
     yield Row('random-4f-gsf', 'random policies, GSF', clip='random', seeds=tuple(range(10)))
     yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
     yield replace(searched, name='das-4f-gsf-warped', title='searched policy, GSF, warped images', warped=True)
@@ -69,13 +84,19 @@ def table() -> Iterator[Row]:
     yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})
 
 
+REFERENCE = {'pooling': 'reference'}
 # One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
 CHAIN = {'edges_per_node': 1}
 FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
-SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-none', 'random-4f-gsf')
+SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-gsf-reference', 'das-4f-none', 'random-4f-gsf')
+# The receptive field grows from 51 to 99 pixels, the parameters stay.
+DILATED = Row(
+    'plain-dilated', 'plain, dilated: 99 x 99 pixels', 1, budget=4, options={'model.backbone.dilations': (4,)}
+)
+NARROW = (*SEGMENTATION, 'scale-4f-gsf', 'scale-4f-gsf-reference', 'translate_x-4f-gsf-reference')
 ROWS = {
     'cifar10': list(table()),
     'camvid': [row for row in table() if row.name in SEGMENTATION],
-    'camvid_narrow': [row for row in table() if row.name in (*SEGMENTATION, 'scale-4f-gsf')],
+    'camvid_narrow': [DILATED, *(row for row in table() if row.name in NARROW)],
     'voc2012': [row for row in table() if row.name in SEGMENTATION],
 }

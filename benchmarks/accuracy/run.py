@@ -89,15 +89,18 @@ def curve_points(task: Task, iterations: int) -> list[int]:
 
 def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
     """The host's config, or one of those that ``add_das`` makes of it."""
+    plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
-        return load_config(task.path)
-    host = Host(load_config(task.path), str(task.path), task.host)
+        return plain
+    host = Host(plain, str(task.path), task.host)
     folder = out / 'configs'
     folder.mkdir(parents=True, exist_ok=True)
     texts = das_configs(host, DASOptions(row.frames, row.fusion))
     for name, text in texts.items():
         (folder / name).write_text(text)
-    return load_config(folder / next(name for name in texts if name.startswith(method)))
+    cfg = load_config(folder / next(name for name in texts if name.startswith(method)))
+    cfg.model['decode_head' if host.toolbox == 'mmseg' else 'head'].pooling = row.pooling
+    return cfg
 
 
 def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
