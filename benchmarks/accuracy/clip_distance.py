@@ -1,35 +1,58 @@
 """How far a policy moves its frames from the image, beside the score it leads to: ``python -m
-benchmarks.accuracy.clip_distance``."""
+benchmarks.accuracy.clip_distance camvid``."""
+
+import argparse
+import itertools
+import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
 
+from mmdas.apis import load_config, preprocessor_of
 from mmdas.cell import Policy, PolicyClip
 from mmdas.ops.clip import clip_to_frames
 
 from .__main__ import RESULTS, read
-from .jpeg_cifar10 import JPEGCIFAR10
-from .tasks import ROOT
+from .tasks import ROOT, TASKS, Task
+
+BATCHES = 20  # enough for two digits
 
 
-def distance(policy: Policy, images: torch.Tensor) -> float:
-    """Mean over the frames of the distance |frame - image| / |image|, images having mean zero."""
-    frames = clip_to_frames(PolicyClip(policy)(images), policy.num_frames)
-    frames = frames.unflatten(0, (len(images), policy.num_frames))
-    return float((frames - images[:, None]).flatten(2).norm(dim=2).mean() / images.flatten(1).norm(dim=1).mean())
+def distance(policy: Policy, batches: Sequence[torch.Tensor]) -> float:
+    """Mean over the frames of the distance |frame - image| / |image| of normalised images (B, C, H, W)."""
+    found = []
+    for images in batches:
+        frames = clip_to_frames(PolicyClip(policy)(images), policy.num_frames)
+        moved = (frames.unflatten(0, (len(images), policy.num_frames)) - images[:, None]).flatten(2).norm(dim=2)
+        found.extend((moved.mean(1) / images.flatten(1).norm(dim=1)).tolist())
+    return float(np.mean(found))
+
+
+def first_batches(task: Task) -> list[torch.Tensor]:
+    """Normalised images of the validation set, as the plain model sees them."""
+    cfg = load_config(task.path)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        loader = Runner.build_dataloader(cfg.val_dataloader)
+        preprocessor = MODELS.build({'type': 'ClsDataPreprocessor', **preprocessor_of(cfg)})  # MMPretrain's default
+        return [preprocessor(batch)['inputs'] for batch in itertools.islice(loader, BATCHES)]
 
 
 def main() -> None:
-    """Print a line a record with four frames and GSF, and the correlation."""
-    data = JPEGCIFAR10(str(ROOT / 'data/cifar10-jpeg'), 'test', per_class=10)
-    images = torch.stack([torch.from_numpy(data.get_data_info(i)['img'].copy()) for i in range(len(data))])
-    images = images.permute(0, 3, 1, 2).float()
-    images = images - images.mean()
-    records = [r for r in read(RESULTS / 'accuracy-cifar10.jsonl') if r['frames'] == 4 and r['fusion'] == 'gsf']
+    """Print a line a record with four frames, GSF and the mean of the predictions, and the correlation."""
+    parser = argparse.ArgumentParser(description=__doc__.split(':')[0])
+    parser.add_argument('task', choices=sorted(TASKS))
+    task = TASKS[parser.parse_args().task]
+    os.chdir(ROOT)
+    batches = first_batches(task)
     pairs = []
-    for record in records:
-        at = next(point['score'] for point in record['curve'] if point['iterations'] == 2400)
-        far = distance(Policy.from_dict(record['policy']), images) if record['policy'] else 0.0
+    for record in read(RESULTS / f'accuracy-{task.host}.jsonl'):
+        if record['frames'] != 4 or record['fusion'] != 'gsf' or 'reference' in record['row']:
+            continue
+        at = next(point['score'] for point in record['curve'] if point['iterations'] == task.iterations)
+        far = distance(Policy.from_dict(record['policy']), batches) if record['policy'] else 0.0
         pairs.append((far, at))
         print(f'{record["row"]:20} seed {record["seed"]}: distance {far:.3f}, score {at:.2f}')
     print(f'correlation {np.corrcoef(np.array(pairs).T)[0, 1]:.2f} over {len(pairs)} runs')

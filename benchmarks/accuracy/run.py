@@ -92,9 +92,13 @@ def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
-    host = Host(plain, str(task.path), task.host)
     folder = out / 'configs'
     folder.mkdir(parents=True, exist_ok=True)
+    path = task.path
+    if row.options:
+        path = folder / f'{row.name}.py'
+        plain.dump(path)
+    host = Host(plain, str(path), task.host)
     texts = das_configs(host, DASOptions(row.frames, row.fusion))
     for name, text in texts.items():
         (folder / name).write_text(text)

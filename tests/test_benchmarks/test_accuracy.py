@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from benchmarks.accuracy.__main__ import RESULTS, plan, read
+from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.report import front, replace_between, spread
 from benchmarks.accuracy.rows import ROWS, Row
 from benchmarks.accuracy.run import curve_points, run_config, train
 from benchmarks.accuracy.tasks import TASKS
-from mmdas.cell import Policy
+from mmdas.cell import Policy, PolicyEdge
 
 # the rows
 
@@ -28,12 +29,22 @@ def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
     for row in ROWS[task]:
         cfg = run_config(TASKS[task], row, 'repeat', tmp_path)
         assert cfg.get('num_frames', 1) == row.frames
+        if row.frames > 1:
+            assert cfg.model['head' if task == 'cifar10' else 'decode_head'].pooling == row.pooling
+
+
+@pytest.mark.parametrize('frames', [1, 4])
+def test_options_of_a_row_reach_the_hosts_model(frames: int, tmp_path: Path):
+    row = Row('x', 'x', frames=frames, options={'model.backbone.dilations': (4,)})
+    backbone = run_config(TASKS['camvid_narrow'], row, 'repeat', tmp_path).model.backbone
+    assert backbone.get('backbone', backbone).dilations == (4,)
 
 
 def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     keys = {row.name: row.search_key for row in ROWS['cifar10'] if row.clip == 'search'}
     assert keys['das-4f-gsf'] == keys['das-4f-tsm'] == keys['das-4f-none']
-    others = ('das-4f-gsf', 'das-2f-gsf', 'chain-4f-gsf', 'mirrored-4f-gsf', 'argmax-4f-gsf', 'large-4f-gsf')
+    others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn')]
+    others += ['das-2f-gsf', 'das-4f-gsf-reference']
     assert len({keys[name] for name in others}) == len(others)
 
 
@@ -86,6 +97,11 @@ def test_record_of_a_row_has_its_curve_its_cost_and_its_policy(workplace: Path, 
         assert str(workplace) not in json.dumps(record)
 
 
+def test_row_whose_reference_frame_predicts_has_its_score(workplace: Path):
+    record = train(SMALL, Row('x', 'x', frames=2, clip='random', pooling='reference'), 0, workplace)
+    assert record['reference'] == record['score']
+
+
 def test_plain_row_is_tested_with_views(workplace: Path):
     record = train(SMALL, Row('plain', 'plain', frames=1), 0, workplace)
     assert {'tta2', 'tta4', 'tta8'} <= record.keys()
@@ -93,6 +109,14 @@ def test_plain_row_is_tested_with_views(workplace: Path):
 
 
 # what is measured
+
+
+def test_distance_of_a_clip_is_zero_only_where_every_frame_is_the_image():
+    batches = [torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    edges = [PolicyEdge(0, 2, 'identity', 0.0)], [PolicyEdge(0, 2, 'translate_x', 0.5)]
+    still, shifted = (distance(Policy(2, 1, tuple(edge)), batches) for edge in edges)
+    assert still == 0
+    assert shifted > 0.5  # half of one of the two frames is empty, the rest is another half of the noise
 
 
 class Oracle(nn.Module):
