@@ -99,12 +99,10 @@ def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
         path = folder / f'{row.name}.py'
         plain.dump(path)
     host = Host(plain, str(path), task.host)
-    texts = das_configs(host, DASOptions(row.frames, row.fusion))
+    texts = das_configs(host, DASOptions(row.frames, row.fusion, pooling=row.pooling))
     for name, text in texts.items():
         (folder / name).write_text(text)
-    cfg = load_config(folder / next(name for name in texts if name.startswith(method)))
-    cfg.model['decode_head' if host.toolbox == 'mmseg' else 'head'].pooling = row.pooling
-    return cfg
+    return load_config(folder / next(name for name in texts if name.startswith(method)))
 
 
 def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:

@@ -74,7 +74,7 @@ TASKS = {
     'voc2012': Task(
         host='voc2012',
         metric='mIoU',
-        iterations=1000,
+        iterations=2000,
         search_iterations=300,
         search_warmup=100,
         what=(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmdas.models.heads.temporal_pooling import POOLINGS
+
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
 PREPROCESSORS = {
     'SegDataPreProcessor': 'mmdas.DASSegDataPreProcessor',
@@ -55,20 +57,24 @@ class DASOptions:
         frames: T >= 2. Default: 4.
         fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. Default: ``'gsf'``.
         policy: file that the train config names; None takes what the search config leaves in its work directory.
+        pooling: mode of :class:`mmdas.models.TemporalPooling` that all heads get. Default: ``'mean'``.
 
     Raises:
-        ValueError: for fewer than two frames or an unknown fusion.
+        ValueError: for fewer than two frames, an unknown fusion or an unknown pooling.
     """
 
     frames: int = 4
     fusion: str = 'gsf'
     policy: str | None = None
+    pooling: str = 'mean'
 
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ValueError(f'frames must be at least 2, got {self.frames}: one frame is the plain model')
         if self.fusion not in FUSIONS:
             raise ValueError(f'fusion must be one of {sorted(FUSIONS)}, got {self.fusion!r}')
+        if self.pooling not in POOLINGS:
+            raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
 
 
 def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]:
@@ -118,7 +124,7 @@ def repeat_config(host: Host, options: DASOptions) -> str:
     parts.append(f'backbone={dict_text(backbone)},')
     for place in HEADS[host.toolbox]:
         if model.get(place) is not None:
-            parts.append(f'{place}={head_text(place, model[place], host.toolbox)},')
+            parts.append(f'{place}={head_text(place, model[place], host.toolbox, options.pooling)},')
     if top:
         lines.append(f'data_preprocessor = {preprocessor_text}')
     return '\n'.join([*lines, 'model = dict(', *map(indent, parts), ')']) + '\n'
@@ -182,10 +188,12 @@ def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
     return PREPROCESSORS[kind]
 
 
-def head_text(place: str, head: dict | Sequence, toolbox: str) -> str:
+def head_text(place: str, head: dict | Sequence, toolbox: str, pooling: str) -> str:
     """The wrapped head, or the list of them; MMEngine's ``_base_`` variables cannot point into a list."""
     kind = 'TemporalPoolingHead' if toolbox == 'mmseg' else 'TemporalPoolingClsHead'
     items = {'type': f"'mmdas.{kind}'", 'num_frames': 'num_frames', 'head': f'{{{{_base_.model.{place}}}}}'}
+    if pooling != 'mean':
+        items['pooling'] = repr(pooling)
     if isinstance(head, dict):
         return dict_text({'_delete_': 'True', **items})
     return list_text([dict_text({**items, 'index': str(index)}) for index in range(len(head))])

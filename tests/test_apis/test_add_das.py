@@ -77,8 +77,8 @@ def test_configs_move_together_with_their_host(tmp_path: Path):
 
 
 @pytest.mark.parametrize('fusion', ['tsm', 'gsm', 'gsf', 'none'])
-def test_frames_fusion_and_policy_are_those_asked_for(fusion: str, tmp_path: Path):
-    options = DASOptions(frames=8, fusion=fusion, policy='mine.json')
+def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_path: Path):
+    options = DASOptions(frames=8, fusion=fusion, policy='mine.json', pooling='reference')
     paths = add_das('resnet18_8xb16_cifar10', tmp_path, options)
     assert [path.name for path in paths] == [
         f'{method}-8f-{fusion}_resnet18_8xb16_cifar10.py' for method in ('repeat', 'search', 'das')
@@ -88,6 +88,12 @@ def test_frames_fusion_and_policy_are_those_asked_for(fusion: str, tmp_path: Pat
     assert (cfg.model.backbone.fusion or {}).get('type') == (kind and f'mmdas.{kind}')
     assert (cfg.data_preprocessor.num_frames, cfg.model.backbone.num_frames, cfg.model.head.num_frames) == (8, 8, 8)
     assert cfg.data_preprocessor.policy == 'mine.json'
+    assert cfg.model.head.pooling == 'reference'
+
+
+def test_all_heads_get_the_pooling(tmp_path: Path):
+    path = add_das('ocrnet_hr18_4xb2-40k_cityscapes-512x1024', tmp_path, DASOptions(pooling='max'))[0]
+    assert [head.pooling for head in load_config(path).model.decode_head] == ['max', 'max']
 
 
 def test_train_config_names_what_the_search_leaves(tmp_path: Path):
@@ -164,7 +170,8 @@ def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ('options', 'message'), [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'x')]
+    ('options', 'message'),
+    [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'fusion.*x'), (dict(pooling='x'), 'pooling.*x')],
 )
 def test_bad_options_are_refused(options: dict, message: str):
     with pytest.raises(ValueError, match=message):

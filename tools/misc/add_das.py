@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmdas.apis import FUSIONS, ConversionError, DASOptions, add_das
+from mmdas.models.heads.temporal_pooling import POOLINGS
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> Namespace:
@@ -19,6 +20,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument('--frames', type=int, default=4, help='frames T of a clip (default: %(default)s)')
     parser.add_argument('--fusion', choices=sorted(FUSIONS), default='gsf', help='default: %(default)s')
     parser.add_argument('--policy', help="policy that the train config names (default: the search config's)")
+    parser.add_argument('--pooling', choices=POOLINGS, default='mean', help='of the frames (default: %(default)s)')
     return parser.parse_args(arguments)
 
 
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the configs and print their paths."""
     args = parse_args(arguments)
     try:
-        options = DASOptions(args.frames, args.fusion, args.policy)
+        options = DASOptions(args.frames, args.fusion, args.policy, args.pooling)
         paths = add_das(args.config, args.out_dir, options)
     except (ConversionError, FileNotFoundError, ValueError) as error:
         raise SystemExit(f'{args.config}: {error}') from error
