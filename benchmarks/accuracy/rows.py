@@ -56,9 +56,9 @@ def table() -> Iterator[Row]:
     yield Row('plain', 'plain', frames=1, budget=4)
     yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
     yield replace(searched, budget=1.5)
-    yield replace(
-        searched, name='das-4f-gsf-reference', title='searched policy, GSF, reference frame predicts', **REFERENCE
-    )
+    for fusion in ('gsf', 'none'):
+        title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
+        yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
     yield Row('random-4f-gsf', 'random policies, GSF', clip='random', seeds=tuple(range(10)))
     yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
     yield replace(searched, name='das-4f-gsf-warped', title='searched policy, GSF, warped images', warped=True)
@@ -82,7 +82,15 @@ REFERENCE = {'pooling': 'reference'}
 # One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
 CHAIN = {'edges_per_node': 1}
 FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
-SEGMENTATION = ('plain', 'repeat-4f-gsf', 'das-4f-gsf', 'das-4f-gsf-reference', 'das-4f-none', 'random-4f-gsf')
+SEGMENTATION = (
+    'plain',
+    'repeat-4f-gsf',
+    'das-4f-gsf',
+    'das-4f-none',
+    'das-4f-gsf-reference',
+    'das-4f-none-reference',
+    'random-4f-gsf',
+)
 
 
 def narrow_table() -> Iterator[Row]:
