@@ -16,6 +16,7 @@ from mmdas.cell import Policy, PolicyClip
 from mmdas.ops.clip import clip_to_frames
 
 from .__main__ import RESULTS, read
+from .rows import ROWS
 from .tasks import ROOT, TASKS, Task
 
 BATCHES = 20  # enough for two digits
@@ -47,9 +48,10 @@ def main() -> None:
     task = TASKS[parser.parse_args().task]
     os.chdir(ROOT)
     batches = first_batches(task)
+    pooled = {row.name for row in ROWS[task.host] if row.pooling == 'mean'}
     pairs = []
     for record in read(RESULTS / f'accuracy-{task.host}.jsonl'):
-        if record['frames'] != 4 or record['fusion'] != 'gsf' or 'reference' in record['row']:
+        if record['frames'] != 4 or record['fusion'] != 'gsf' or record['row'] not in pooled:
             continue
         at = next(point['score'] for point in record['curve'] if point['iterations'] == task.iterations)
         far = distance(Policy.from_dict(record['policy']), batches) if record['policy'] else 0.0

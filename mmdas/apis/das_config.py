@@ -13,6 +13,8 @@ from mmengine.config import Config
 
 from mmdas.models.heads.temporal_pooling import POOLINGS
 
+from .runner import preprocessor_of
+
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
 PREPROCESSORS = {
     'SegDataPreProcessor': 'mmdas.DASSegDataPreProcessor',
@@ -105,7 +107,7 @@ def repeat_config(host: Host, options: DASOptions) -> str:
     """The host's model on T equal frames: what the other two inherit from."""
     model = host.cfg.get('model') or {}
     check_model(host.toolbox, model)
-    top, preprocessor = preprocessor_place(host)
+    top, preprocessor = preprocessor_at_top(host), preprocessor_of(host.cfg)
     fusion = FUSIONS[options.fusion]
     lines = [
         f'# {options.frames} equal copies of the image: what frame fusion brings without any transformation.',
@@ -167,12 +169,10 @@ def check_model(toolbox: str, model: dict) -> None:
             raise ConversionError(f'the model has no {place}')
 
 
-def preprocessor_place(host: Host) -> tuple[bool, dict]:
-    """Whether the data preprocessor that counts stands at the top of the config, and what it is."""
+def preprocessor_at_top(host: Host) -> bool:
+    """Whether the data preprocessor that counts stands at the top of the config, and not in the model."""
     inner = (host.cfg.get('model') or {}).get('data_preprocessor')
-    if inner is not None:  # the runner fills in the one at the top only where the model has none
-        return False, inner
-    return host.cfg.get('data_preprocessor') is not None, host.cfg.get('data_preprocessor') or {}
+    return inner is None and host.cfg.get('data_preprocessor') is not None
 
 
 def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
@@ -212,9 +212,8 @@ def train_config(host: Host, repeat: str, policy: str) -> str:
 
 def in_preprocessor(host: Host, items: dict[str, str]) -> str:
     """Settings of the data preprocessor, in its place."""
-    top, _ = preprocessor_place(host)
     text = dict_text(items)
-    if top:
+    if preprocessor_at_top(host):
         return f'data_preprocessor = {text}\n'
     return f'model = {dict_text({"data_preprocessor": text})}\n'
 

@@ -54,7 +54,8 @@ def preprocessor_of(cfg: Config) -> dict:
     It stands at the top of a config or in its model; the runner fills in the one at the top only where the model has
     none.
     """
-    return cfg.get('model', {}).get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    inner = (cfg.get('model') or {}).get('data_preprocessor')
+    return inner if inner is not None else cfg.get('data_preprocessor') or {}
 
 
 def load_config(
