@@ -93,12 +93,20 @@ SEGMENTATION = (
 )
 
 
+# The receptive field of the narrow network grows from 51 to 99 pixels, the parameters stay.
+DILATED = Row(
+    'plain-dilated',
+    'plain, dilated: 99 x 99 pixels',
+    frames=1,
+    budget=4,
+    options={'model.backbone.dilations': (4,)},
+)
+
+
 def narrow_table() -> Iterator[Row]:
     """The rows of the network with a narrow receptive field."""
     yield from (row for row in table() if row.name in (*SEGMENTATION, 'scale-4f-gsf'))
-    # The receptive field grows from 51 to 99 pixels, the parameters stay.
-    dilations = {'model.backbone.dilations': (4,)}
-    yield Row('plain-dilated', 'plain, dilated: 99 x 99 pixels', frames=1, budget=4, options=dilations)
+    yield DILATED
     for operation, strength, what in (
         ('scale', 0.06, 'scale by 6 % a step'),
         ('translate_x', 0.1, 'shift by 10 % a step'),
@@ -107,9 +115,22 @@ def narrow_table() -> Iterator[Row]:
         yield Row(f'{operation}-4f-gsf-reference', title, clip=operation, cell={'strength': strength}, **REFERENCE)
 
 
+def distant_table() -> Iterator[Row]:
+    """The rows of the scenes that need more context than the network sees."""
+    yield from (row for row in table() if row.name in (*SEGMENTATION, 'das-4f-tsm', 'das-4f-gsm'))
+    yield DILATED
+    what = 'shift by 6 % of the height a step'
+    shift = Row('translate_y-4f-gsf', f'{what}, GSF', clip='translate_y', cell={'strength': 0.06})
+    yield shift
+    yield replace(shift, name='translate_y-4f-none', title=f'{what}, no fusion', fusion='none')
+    title = f'{shift.title}, reference frame predicts'
+    yield replace(shift, name='translate_y-4f-gsf-reference', title=title, **REFERENCE)
+
+
 ROWS = {
     'cifar10': list(table()),
     'camvid': [row for row in table() if row.name in SEGMENTATION],
     'camvid_narrow': list(narrow_table()),
+    'distant_cues': list(distant_table()),
     'voc2012': [row for row in table() if row.name in SEGMENTATION],
 }

@@ -80,3 +80,15 @@ TASKS['camvid_narrow'] = replace(
     host='camvid_narrow',
     what='as CamVid, but the first stage of the network alone, whose receptive field is 51 x 51 pixels',
 )
+TASKS['distant_cues'] = replace(
+    TASKS['camvid'],
+    host='distant_cues',
+    iterations=1000,
+    search_iterations=1000,
+    search_warmup=300,
+    points=4,
+    what=(
+        'mIoU on 200 scenes in which the class of a pixel is a colour 28 to 40 pixels above it; 1,000 training scenes '
+        'of 64 x 144 pixels, batch 8; the network of the narrow CamVid'
+    ),
+)
