@@ -6,7 +6,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 HEIGHT, WIDTH = 144, 64
-DISTANCE = 34  # of the middle lines of the two bands, in pixels
+DISTANCE = 37  # of the middle lines of the two bands, in pixels
 HALF_BAND = 3  # pixels at either side of the middle line
 COLOURS = ((200, 90, 60), (60, 90, 200))
 
@@ -15,7 +15,7 @@ def make_scene(seed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """A gray band on a texture, and a band with pieces of two colours above it.
 
     The class of a pixel of the gray band is the colour of its column in the other band; no other pixel has a label.
-    Pixels of the two bands are 28 to 40 rows apart.
+    Pixels of the two bands are 31 to 43 rows apart.
 
     Args:
         seed: of all that is random in the scene.

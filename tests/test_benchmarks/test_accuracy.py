@@ -8,15 +8,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
 from torch import nn
 
 from benchmarks.accuracy.__main__ import RESULTS, plan, read
 from benchmarks.accuracy.clip_distance import distance
+from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.report import front, replace_between, spread
-from benchmarks.accuracy.rows import ROWS, Row
-from benchmarks.accuracy.run import curve_points, run_config, train
+from benchmarks.accuracy.rows import DILATED, ROWS, Row
+from benchmarks.accuracy.run import curve_points, find_policy, run_config, train
 from benchmarks.accuracy.tasks import TASKS
+from mmdas.apis import preprocessor_of
 from mmdas.cell import Policy, PolicyEdge
 
 # the rows
@@ -106,6 +110,52 @@ def test_plain_row_is_tested_with_views(workplace: Path):
     record = train(SMALL, Row('plain', 'plain', frames=1), 0, workplace)
     assert {'tta2', 'tta4', 'tta8'} <= record.keys()
     assert record['fusion'] is None
+
+
+# the scenes that need context
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_class_of_a_pixel_is_the_colour_above_it(seed: int):
+    image, label = make_scene((seed,))
+    rows, columns = np.nonzero(label != 255)
+    assert len(set(columns)) == image.shape[1]
+    distances = np.abs(image[:, None].astype(int) - np.array(COLOURS)[:, None]).sum(-1)  # (height, colour, width)
+    kinds = distances[rows - DISTANCE, :, columns].argmin(1)
+    assert np.array_equal(label[rows, columns], kinds)
+    assert set(kinds) == {0, 1}
+
+
+SHIFT = Row('x', 'x', fusion='tsm', clip='translate_y', cell={'strength': -0.06}, pooling='reference')
+
+
+@pytest.mark.parametrize(
+    ('row', 'visible'),
+    [
+        (replace(SHIFT, frames=1, clip='repeat'), False),
+        (replace(SHIFT, clip='repeat'), False),
+        (replace(SHIFT, fusion='none'), False),
+        (SHIFT, True),
+        (DILATED, True),
+    ],
+    ids=['plain', 'repeat', 'no fusion', 'shift', 'dilated'],
+)
+def test_cue_is_seen_through_a_shifted_frame_and_by_a_dilated_network_alone(tmp_path: Path, row: Row, visible: bool):
+    """The receptive field of the reference frame, from the gradient of its prediction."""
+    task = TASKS['distant_cues']
+    cfg = run_config(task, row, 'repeat', tmp_path)
+    policy, _ = find_policy(task, row, 0, tmp_path)
+    preprocessor_of(cfg).update({} if policy is None else {'policy': str(policy)})
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model).eval()
+    image = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    for label in range(80, 84):  # rows of a gray band; the network has a stride of four
+        clip = image if row.frames == 1 else model.data_preprocessor.to_clip(image)
+        logits = model.encode_decode(clip, [{'img_shape': (HEIGHT, WIDTH)}])
+        (gradient,) = torch.autograd.grad(logits[0, 0, label].sum(), image)
+        cue = slice(label - DISTANCE - HALF_BAND, label - DISTANCE + 2 * HALF_BAND + 1)
+        assert (gradient[..., cue, :].abs().max() > 0) == visible
+        assert gradient[..., label, :].abs().max() > 0
 
 
 # what is measured

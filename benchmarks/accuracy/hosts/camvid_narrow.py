@@ -1,5 +1,5 @@
-# CamVid with the first stage alone: a pixel of the prediction sees 51 x 51 pixels of an image of 128 x 96 (96 x 96 in
-# training), where the three stages see all of it. If a wider receptive field helps anywhere, then here.
+# CamVid with the first stage alone: a pixel of the prediction sees at most 55 x 55 pixels of an image of 128 x 96
+# (96 x 96 in training), where the three stages see all of it. If a wider receptive field helps anywhere, then here.
 _base_ = './camvid.py'
 model = dict(
     backbone=dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,)),
