@@ -76,6 +76,8 @@ def table() -> Iterator[Row]:
     yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
     drawn = 'searched, strengths drawn for every edge, GSF'
     yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})
+    learned = 'searched, learned strengths, GSF'
+    yield replace(searched, name='learned-4f-gsf', title=learned, cell={'strength': 'learned'})
 
 
 REFERENCE = {'pooling': 'reference'}
@@ -117,7 +119,11 @@ def narrow_table() -> Iterator[Row]:
 
 def distant_table() -> Iterator[Row]:
     """The rows of the scenes that need more context than the network sees."""
-    yield from (row for row in table() if row.name in (*SEGMENTATION, 'das-4f-tsm', 'das-4f-gsm'))
+    yield from (
+        row
+        for row in table()
+        if row.name in (*SEGMENTATION, 'das-4f-tsm', 'das-4f-gsm', 'drawn-4f-gsf', 'learned-4f-gsf')
+    )
     yield DILATED
     what = 'shift by 6 % of the height a step'
     shift = Row('translate_y-4f-gsf', f'{what}, GSF', clip='translate_y', cell={'strength': -0.06})

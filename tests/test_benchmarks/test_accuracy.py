@@ -47,7 +47,7 @@ def test_options_of_a_row_reach_the_hosts_model(frames: int, tmp_path: Path):
 def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     keys = {row.name: row.search_key for row in ROWS['cifar10'] if row.clip == 'search'}
     assert keys['das-4f-gsf'] == keys['das-4f-tsm'] == keys['das-4f-none']
-    others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn')]
+    others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn', 'learned')]
     others += ['das-2f-gsf', 'das-4f-gsf-reference']
     assert len({keys[name] for name in others}) == len(others)
 
