@@ -19,6 +19,7 @@ class Row:
         clip: ``'repeat'``, ``'search'``, ``'random'``, or the name of an operation that makes the clip alone.
         cell: options of the searched cell, or of the random policy, beside those of all rows.
         selection, selection_options: type of the selection, and options of it.
+        logits: options of the logits' optimiser in the search.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
         warped: the training images of a classification are rotated or moved at random.
@@ -34,6 +35,7 @@ class Row:
     cell: Mapping[str, Any] = field(default_factory=dict)
     selection: str = 'PerturbationSelection'
     selection_options: Mapping[str, Any] = field(default_factory=dict)
+    logits: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
     warped: bool = False
@@ -43,7 +45,7 @@ class Row:
     @property
     def search_key(self) -> str:
         """Name of the search that the row needs; rows with the same clip share it."""
-        options = {**self.cell, **self.selection_options}
+        options = {**self.cell, **self.selection_options, **self.logits}
         if self.pooling != 'mean':
             options['pooling'] = self.pooling
         cell = '-'.join(f'{key}={value}' for key, value in sorted(options.items()))
@@ -73,6 +75,9 @@ def table() -> Iterator[Row]:
     yield replace(searched, name='mirrored-4f-gsf', title='searched, mirrored ramp, GSF', cell={'ramp': 'mirrored'})
     argmax = 'searched, selection by argmax, GSF'
     yield replace(searched, name='argmax-4f-gsf', title=argmax, selection='ArgmaxSelection')
+    for name, row in (('das', searched), ('argmax', replace(searched, selection='ArgmaxSelection', title=argmax))):
+        title = f'{row.title}, no decay of the logits'
+        yield replace(row, name=f'{name}-4f-gsf-undecayed', title=title, logits=UNDECAYED)
     yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
     drawn = 'searched, strengths drawn for every edge, GSF'
     yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})
@@ -83,6 +88,8 @@ def table() -> Iterator[Row]:
 REFERENCE = {'pooling': 'reference'}
 # One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
 CHAIN = {'edges_per_node': 1}
+# DARTS's decay of 1e-3 is as large as the gradient of the logits and holds them at zero.
+UNDECAYED = {'weight_decay': 0.0, 'lr': 1e-2}
 FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
 SEGMENTATION = (
     'plain',
@@ -91,6 +98,7 @@ SEGMENTATION = (
     'das-4f-none',
     'das-4f-gsf-reference',
     'das-4f-none-reference',
+    'das-4f-gsf-undecayed',
     'random-4f-gsf',
 )
 

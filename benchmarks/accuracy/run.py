@@ -162,7 +162,7 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     options = {} if row.selection == 'ArgmaxSelection' else {'num_batches': 4, 'tune': 10}
     cfg.train_cfg.selection = {'type': f'mmdas.{row.selection}', **options, **row.selection_options}
     cfg.param_scheduler.weights[0].update(end=task.search_iterations, T_max=task.search_iterations)
-    cfg.optim_wrapper.policy.optimizer.lr = 5e-3  # a short search needs larger steps
+    cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, **row.logits})  # a short search needs larger steps
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.update(checkpoint=None)
     run(cfg)
