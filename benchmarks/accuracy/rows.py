@@ -78,6 +78,9 @@ def table() -> Iterator[Row]:
     for name, row in (('das', searched), ('argmax', replace(searched, selection='ArgmaxSelection', title=argmax))):
         title = f'{row.title}, no decay of the logits'
         yield replace(row, name=f'{name}-4f-gsf-undecayed', title=title, logits=UNDECAYED)
+    title = 'searched, no decay of the logits, trials renormalised, GSF'
+    renormalized = replace(searched, selection_options={'renormalize': True}, logits=UNDECAYED)
+    yield replace(renormalized, name='das-4f-gsf-renormalized', title=title)
     yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
     drawn = 'searched, strengths drawn for every edge, GSF'
     yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})
@@ -99,6 +102,8 @@ SEGMENTATION = (
     'das-4f-gsf-reference',
     'das-4f-none-reference',
     'das-4f-gsf-undecayed',
+    'argmax-4f-gsf-undecayed',
+    'das-4f-gsf-renormalized',
     'random-4f-gsf',
 )
 

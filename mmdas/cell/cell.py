@@ -90,6 +90,7 @@ class DASCell(nn.Module):
         self.register_buffer('chosen', torch.full((num_edges,), -1, dtype=torch.long))
         self.register_buffer('kept', torch.ones(num_edges, dtype=torch.bool))
         self._removed_operation: tuple[int, int] | None = None
+        self._renormalize = False
         self._removed_edge: int | None = None
         self._operators: SizeCache[list[WarpOperator]] = SizeCache()
         self._chosen, self._kept = HostCopy(), HostCopy()
@@ -117,12 +118,12 @@ class DASCell(nn.Module):
     def weights(self) -> Tensor:
         """Mixture weights of all edges, (edges, operations): the softmax, or one-hot where an operation is chosen."""
         one_hot = nn.functional.one_hot(self.chosen.clamp(min=0), len(self.operations)).to(self.logits.dtype)
-        weights = torch.where(self.chosen[:, None] < 0, self.logits.softmax(dim=1), one_hot)
-        if self._removed_operation is not None:
-            remaining = torch.ones_like(weights)
-            remaining[self._removed_operation] = 0
-            weights = weights * remaining
-        return weights
+        if self._removed_operation is None:
+            return torch.where(self.chosen[:, None] < 0, self.logits.softmax(dim=1), one_hot)
+        removed = torch.zeros_like(self.logits, dtype=torch.bool)
+        removed[self._removed_operation] = True
+        logits = self.logits.masked_fill(removed, float('-inf')) if self._renormalize else self.logits
+        return torch.where(self.chosen[:, None] < 0, logits.softmax(dim=1), one_hot).masked_fill(removed, 0)
 
     def train(self, mode: bool = True) -> 'DASCell':
         """Set the mode, and read the decisions again: averaged weights are swapped where the mode changes."""
@@ -199,14 +200,19 @@ class DASCell(nn.Module):
         return self.transform(frames, operation, strength, draw_index(source, operation.name))
 
     @contextmanager
-    def without_operation(self, edge: int, operation: int) -> Iterator[None]:
-        """Take one operation out of an edge's mixture, without renormalising the others, for a trial.
+    def without_operation(self, edge: int, operation: int, renormalize: bool = False) -> Iterator[None]:
+        """Take one operation out of an edge's mixture for a trial.
+
+        Args:
+            edge: position of the edge.
+            operation: position of the operation.
+            renormalize: the weights of the others sum to one again. Without it the edge's image is dimmed.
 
         Raises:
             IndexError: if there is no such edge or operation.
         """
         self._check_position(edge, operation)
-        self._removed_operation = (edge, operation)
+        self._removed_operation, self._renormalize = (edge, operation), renormalize
         try:
             yield
         finally:

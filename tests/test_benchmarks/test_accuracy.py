@@ -48,7 +48,8 @@ def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     keys = {row.name: row.search_key for row in ROWS['cifar10'] if row.clip == 'search'}
     assert keys['das-4f-gsf'] == keys['das-4f-tsm'] == keys['das-4f-none']
     others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn', 'learned')]
-    others += ['das-2f-gsf', 'das-4f-gsf-reference', 'das-4f-gsf-undecayed', 'argmax-4f-gsf-undecayed']
+    others += ['das-2f-gsf'] + [f'das-4f-gsf-{kind}' for kind in ('reference', 'undecayed', 'renormalized')]
+    others += ['argmax-4f-gsf-undecayed']
     assert len({keys[name] for name in others}) == len(others)
 
 

@@ -15,6 +15,18 @@ def test_removed_operation_leaves_a_gap_in_the_mixture(edge: int, operation: int
         assert_equal(cell(images), clip_by_loops(cell, images, weights))
 
 
+@pytest.mark.parametrize('edge', [0, 4])
+@pytest.mark.parametrize('operation', [0, 3])
+def test_others_fill_the_gap_where_a_trial_is_renormalised(edge: int, operation: int) -> None:
+    cell, images = build_cell(), random_images()
+    weights = softmax_by_hand(cell)
+    weights[edge] /= 1 - weights[edge, operation]
+    weights[edge, operation] = 0
+    with cell.without_operation(edge, operation, renormalize=True):
+        assert_equal(cell(images), clip_by_loops(cell, images, weights))
+    assert_equal(cell.weights(), softmax_by_hand(cell))
+
+
 def test_edge_without_its_chosen_operation_adds_nothing() -> None:
     cell, images = build_cell(), random_images()
     cell.choose(2, 1)

@@ -48,6 +48,21 @@ def test_an_operation_that_hurts_by_being_there_is_not_kept():
     assert cell.chosen.tolist() == [4] * 5
 
 
+@pytest.mark.parametrize('renormalize', [True, False])
+def test_a_dimmer_image_does_not_decide_where_trials_are_renormalised(renormalize):
+    """The score wants an image as dim as possible, and little more the operation that the logits prefer."""
+    cell = small_cell()
+    with torch.no_grad():
+        cell.logits[range(5), USEFUL] = 2.0
+
+    def evaluate() -> Score:
+        return Score(0.1 * reward_useful(cell) - cell.weights().sum().item(), 0.0)
+
+    decide_all(PerturbationSelection(renormalize=renormalize), cell, evaluate)
+    useful = [chosen == wanted for chosen, wanted in zip(cell.chosen.tolist(), USEFUL, strict=True)]
+    assert all(useful) if renormalize else not any(useful)
+
+
 def test_ties_of_the_quality_are_broken_by_the_loss():
     cell = small_cell()
     decide_all(PerturbationSelection(), cell, lambda: Score(1.0, reward_useful(cell)))
