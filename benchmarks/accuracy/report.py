@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use('Agg')
+matplotlib.rcParams['svg.hashsalt'] = 'mmdas'  # the same records give the same file
 
 import matplotlib.pyplot as plt  # noqa: E402
 
@@ -131,7 +132,8 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
         ]
         seconds = [mean([point['train_seconds'] for point in group]) for group in points]
         scores = [mean([point['score'] for point in group]) for group in points]
-        style = {'color': colours[position % 20], 'linestyle': '-' if row.frames > 1 else '--'}
+        line = '--' if row.frames == 1 else '-' if position < 20 else ':'
+        style = {'color': colours[position % 20], 'linestyle': line}
         left.plot(seconds, scores, marker='.', label=f'{row.title}, T = {row.frames} ({len(found)})', **style)
         test = mean([record['test_milliseconds'] for record in found])
         views = [(test, scores[-1])] + [
@@ -150,7 +152,7 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
     figure.legend(loc='outside right center', fontsize=7, title='row (seeds)')
     for axis in (left, right):
         axis.grid(alpha=0.3)
-    figure.savefig(path)
+    figure.savefig(path, metadata={'Date': None})
     plt.close(figure)
 
 

@@ -58,6 +58,14 @@ def table() -> Iterator[Row]:
     yield Row('plain', 'plain', frames=1, budget=4)
     yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
     yield replace(searched, budget=1.5)
+    title = 'searched policy, GSF, no decay of the logits, trials renormalised'
+    renormalized = replace(searched, selection_options={'renormalize': True}, logits=UNDECAYED)
+    yield replace(renormalized, name='das-4f-gsf-renormalized', title=title)
+    argmax = replace(searched, name='argmax-4f-gsf', title='searched, argmax, GSF', selection='ArgmaxSelection')
+    yield argmax
+    for row in (searched, argmax):
+        title = f'{row.title}, no decay of the logits'
+        yield replace(row, name=f'{row.name}-undecayed', title=title, logits=UNDECAYED)
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
@@ -73,14 +81,6 @@ def table() -> Iterator[Row]:
     yield replace(searched, name='das-2f-gsf', frames=2)
     yield replace(searched, name='das-8f-gsf', frames=8)
     yield replace(searched, name='mirrored-4f-gsf', title='searched, mirrored ramp, GSF', cell={'ramp': 'mirrored'})
-    argmax = 'searched, selection by argmax, GSF'
-    yield replace(searched, name='argmax-4f-gsf', title=argmax, selection='ArgmaxSelection')
-    for name, row in (('das', searched), ('argmax', replace(searched, selection='ArgmaxSelection', title=argmax))):
-        title = f'{row.title}, no decay of the logits'
-        yield replace(row, name=f'{name}-4f-gsf-undecayed', title=title, logits=UNDECAYED)
-    title = 'searched, no decay of the logits, trials renormalised, GSF'
-    renormalized = replace(searched, selection_options={'renormalize': True}, logits=UNDECAYED)
-    yield replace(renormalized, name='das-4f-gsf-renormalized', title=title)
     yield replace(searched, name='large-4f-gsf', title='searched in the large space, GSF', cell={'space': 'large'})
     drawn = 'searched, strengths drawn for every edge, GSF'
     yield replace(searched, name='drawn-4f-gsf', title=drawn, cell={'share_strength': False})

@@ -16,12 +16,14 @@ from benchmarks.accuracy.__main__ import RESULTS, plan, read
 from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
+from benchmarks.accuracy.removals import removals
 from benchmarks.accuracy.report import front, replace_between, spread
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, train
 from benchmarks.accuracy.tasks import TASKS
 from mmdas.apis import preprocessor_of
-from mmdas.cell import Policy, PolicyEdge
+from mmdas.cell import DASCell, Policy, PolicyEdge
+from mmdas.engine.selection import Score
 
 # the rows
 
@@ -168,6 +170,16 @@ def test_distance_of_a_clip_is_zero_only_where_every_frame_is_the_image():
     still, shifted = (distance(Policy(2, 1, tuple(edge)), batches) for edge in edges)
     assert still == 0
     assert shifted > 0.5  # half of one of the two frames is empty, the rest is another half of the noise
+
+
+def test_removals_tell_which_operation_the_loss_wants():
+    cell = DASCell(num_frames=3, num_nodes=2)
+    nn.init.zeros_(cell.logits)
+    table = removals(cell, lambda: Score(0.0, cell.weights()[:, 2].sum().item()))
+    rows = {cells[0]: cells[1:] for cells in ([*map(str.strip, line.split('|')[1:-1])] for line in table.splitlines())}
+    assert rows['translate_y'] == ['0.20', '+0.2000', '5', '+0.2000', '5']
+    # Without renormalisation the wanted operation keeps its weight; else it takes a quarter of what becomes free.
+    assert rows['rotate'] == ['0.20', '+0.0000', '0', '-0.0500', '0']
 
 
 class Oracle(nn.Module):
