@@ -26,7 +26,7 @@ train_cfg = dict(
     max_epochs=max_epochs,
     warmup_epochs=5,
     val_interval=10 * max_epochs,
-    selection=dict(type='mmdas.PerturbationSelection', num_batches=8),
+    selection=dict(type='mmdas.ArgmaxSelection'),
     criterion='loss',
 )
 optim_wrapper = dict(

@@ -28,7 +28,7 @@ train_cfg = dict(
     max_iters=max_iters,
     warmup_iters=2000,
     val_interval=10 * max_iters,
-    selection=dict(type='mmdas.PerturbationSelection', num_batches=8, tune=20),
+    selection=dict(type='mmdas.ArgmaxSelection'),
     criterion='loss',
 )
 optim_wrapper = dict(

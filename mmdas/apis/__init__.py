@@ -1,7 +1,7 @@
 """What the tools share: from a config file to a runner."""
 
 from .add_das import add_das, find_config
-from .das_config import FUSIONS, ConversionError, DASOptions, Host, das_configs
+from .das_config import FUSIONS, SELECTIONS, ConversionError, DASOptions, Host, das_configs
 from .inference import Inferencer
 from .runner import (
     adapt_to_device,
@@ -18,6 +18,7 @@ from .runner import (
 
 __all__ = [
     'FUSIONS',
+    'SELECTIONS',
     'ConversionError',
     'DASOptions',
     'Host',

@@ -15,6 +15,7 @@ from mmdas.models.heads.temporal_pooling import POOLINGS
 
 from .runner import preprocessor_of
 
+SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
 PREPROCESSORS = {
     'SegDataPreProcessor': 'mmdas.DASSegDataPreProcessor',
@@ -60,15 +61,18 @@ class DASOptions:
         fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. Default: ``'gsf'``.
         policy: file that the train config names; None takes what the search config leaves in its work directory.
         pooling: mode of :class:`mmdas.models.TemporalPooling` that all heads get. Default: ``'mean'``.
+        selection: how the search decides: ``'argmax'`` of the mixtures, or by ``'perturbation'`` as in the paper, which
+            takes longer and scored no better (``benchmarks/accuracy.md``). Default: ``'argmax'``.
 
     Raises:
-        ValueError: for fewer than two frames, an unknown fusion or an unknown pooling.
+        ValueError: for fewer than two frames, or an unknown fusion, pooling or selection.
     """
 
     frames: int = 4
     fusion: str = 'gsf'
     policy: str | None = None
     pooling: str = 'mean'
+    selection: str = 'argmax'
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -77,6 +81,8 @@ class DASOptions:
             raise ValueError(f'fusion must be one of {sorted(FUSIONS)}, got {self.fusion!r}')
         if self.pooling not in POOLINGS:
             raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
+        if self.selection not in SELECTIONS:
+            raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
 
 
 def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]:
@@ -98,7 +104,7 @@ def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]
     policy = options.policy or f'work_dirs/{Path(search).stem}/policy.json'
     return {
         repeat: repeat_config(host, options),
-        search: search_config(host, f'./{repeat}'),
+        search: search_config(host, f'./{repeat}', options.selection),
         train: train_config(host, f'./{repeat}', policy),
     }
 
@@ -218,7 +224,7 @@ def in_preprocessor(host: Host, items: dict[str, str]) -> str:
     return f'model = {dict_text({"data_preprocessor": text})}\n'
 
 
-def search_config(host: Host, repeat: str) -> str:
+def search_config(host: Host, repeat: str, selection: str) -> str:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
     cfg = host.cfg
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
@@ -238,14 +244,13 @@ def search_config(host: Host, repeat: str) -> str:
         'part': "'weights'",
         'dataset': '{{_base_.train_dataloader.dataset}}',
     }
-    selection = "dict(type='mmdas.PerturbationSelection', num_batches=8"
     loop = {
         '_delete_': 'True',
         'type': f"'mmdas.{'Epoch' if by_epoch else 'Iter'}BasedSearchLoop'",
         f'max_{unit}': f'max_{unit}',
         f'warmup_{unit}': str(warmup),
         'val_interval': f'10 * max_{unit}',  # once, at the end of all phases
-        'selection': f'{selection})' if by_epoch else f'{selection}, tune=20)',
+        'selection': selection_text(selection, by_epoch),
         'criterion': "'loss'",
     }
     wrapper = {
@@ -278,6 +283,14 @@ def search_config(host: Host, repeat: str) -> str:
             'randomness = dict(seed=0)\n',
         ]
     )
+
+
+def selection_text(selection: str, by_epoch: bool) -> str:
+    """The selection, with the numbers that suit a search of the host's unit."""
+    items = {'type': repr(SELECTIONS[selection])}
+    if selection == 'perturbation':
+        items.update({'num_batches': '8'} if by_epoch else {'num_batches': '8', 'tune': '20'})
+    return f'dict({", ".join(f"{key}={value}" for key, value in items.items())})'
 
 
 def search_length(cfg: Config) -> tuple[str, int, int]:

@@ -7,8 +7,18 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from tool_scripts import load_script
 
-from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, find_config, load_config, preprocessor_of
+from mmdas.apis import (
+    SELECTIONS,
+    ConversionError,
+    DASOptions,
+    adapt_to_device,
+    add_das,
+    find_config,
+    load_config,
+    preprocessor_of,
+)
 from mmdas.cell import Policy
+from mmdas.registry import TASK_UTILS
 
 HOSTS = {
     'two heads': 'mmseg::pspnet/pspnet_r50-d8_4xb4-80k_ade20k-512x512.py',
@@ -91,6 +101,15 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
     assert cfg.model.head.pooling == 'reference'
 
 
+@pytest.mark.parametrize('config', ['fcn_r50-d8_4xb2-40k_cityscapes-512x1024', 'resnet18_8xb16_cifar10'])
+@pytest.mark.parametrize('selection', SELECTIONS)
+def test_search_has_the_selection_asked_for(config: str, selection: str, tmp_path: Path):
+    path = add_das(config, tmp_path, DASOptions(selection=selection))[1]
+    built = TASK_UTILS.build(load_config(path).train_cfg.selection)
+    assert type(built).__name__ == SELECTIONS[selection].removeprefix('mmdas.')
+    assert bool(built.num_batches) == (selection == 'perturbation')
+
+
 def test_all_heads_get_the_pooling(tmp_path: Path):
     path = add_das('ocrnet_hr18_4xb2-40k_cityscapes-512x1024', tmp_path, DASOptions(pooling='max'))[0]
     assert [head.pooling for head in load_config(path).model.decode_head] == ['max', 'max']
@@ -171,7 +190,12 @@ def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ('options', 'message'),
-    [(dict(frames=1), 'frames must be at least 2'), (dict(fusion='x'), 'fusion.*x'), (dict(pooling='x'), 'pooling.*x')],
+    [
+        (dict(frames=1), 'frames must be at least 2'),
+        (dict(fusion='x'), 'fusion.*x'),
+        (dict(pooling='x'), 'pooling.*x'),
+        (dict(selection='x'), 'selection.*x'),
+    ],
 )
 def test_bad_options_are_refused(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
@@ -208,7 +232,7 @@ def test_policy_of_a_host_in_mixed_precision_is_in_mixed_precision_too(tmp_path:
     assert wrapper.policy.optimizer.type == 'Adam'
 
 
-@pytest.mark.parametrize(('iterations', 'rate'), [(10_000, 5e-3), (80_000, 3e-4)])
+@pytest.mark.parametrize(('iterations', 'rate'), [(10_000, 1e-2), (80_000, 3e-4)])
 def test_short_search_takes_larger_steps_of_the_policy(iterations: int, rate: float, tmp_path: Path):
     (tmp_path / 'mine.py').write_text(f"_base_ = ['{HOSTS['two heads']}']\ntrain_cfg = dict(max_iters={iterations})\n")
     search = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1])

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmdas.apis import FUSIONS, ConversionError, DASOptions, add_das
+from mmdas.apis import FUSIONS, SELECTIONS, ConversionError, DASOptions, add_das
 from mmdas.models.heads.temporal_pooling import POOLINGS
 
 
@@ -21,6 +21,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument('--fusion', choices=sorted(FUSIONS), default='gsf', help='default: %(default)s')
     parser.add_argument('--policy', help="policy that the train config names (default: the search config's)")
     parser.add_argument('--pooling', choices=POOLINGS, default='mean', help='of the frames (default: %(default)s)')
+    parser.add_argument(
+        '--selection', choices=sorted(SELECTIONS), default='argmax', help='of the search (default: %(default)s)'
+    )
     return parser.parse_args(arguments)
 
 
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the configs and print their paths."""
     args = parse_args(arguments)
     try:
-        options = DASOptions(args.frames, args.fusion, args.policy, args.pooling)
+        options = DASOptions(args.frames, args.fusion, args.policy, args.pooling, args.selection)
         paths = add_das(args.config, args.out_dir, options)
     except (ConversionError, FileNotFoundError, ValueError) as error:
         raise SystemExit(f'{args.config}: {error}') from error
