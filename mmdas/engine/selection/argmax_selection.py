@@ -1,4 +1,4 @@
-"""Selection by the largest mixture weight, the ablation against perturbation (DARTS, Liu et al., ICLR 2019)."""
+"""Selection by the largest mixture weight, as in DARTS (Liu et al., ICLR 2019)."""
 
 from collections.abc import Callable
 
