@@ -9,12 +9,11 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 from mmdas.cell import DASCell  # noqa: E402
-from mmdas.engine.selection import ArgmaxSelection, Decision, PerturbationSelection, Score  # noqa: E402
+from mmdas.engine.selection import ArgmaxSelection, BaseSelection, Decision, Score  # noqa: E402
 from mmdas.registry import TASK_UTILS  # noqa: E402
 
 from .rows import UNDECAYED, Row  # noqa: E402
@@ -25,7 +24,7 @@ HEADER = ('operation', 'mean weight', 'loss without it', 'kept by', 'renormalise
 
 
 @TASK_UTILS.register_module(force=True)
-class RemovalReport(PerturbationSelection):
+class RemovalReport(BaseSelection):
     """Prints the trials of all edges as they are before any decision, then takes the largest weights."""
 
     def decisions(self, cell: DASCell) -> list[Decision]:
@@ -48,12 +47,12 @@ def removals(cell: DASCell, evaluate: Callable[[], Score]) -> str:
     edges, operations = range(len(cell.edges)), range(len(cell.operations))
     columns = []
     for renormalize in (False, True):
-        # Change of the loss, [edge][operation].
-        change = [[0.0 for _ in operations] for _ in edges]
+        change = []  # of the loss, [edge][operation]
         for edge in edges:
+            change.append([])
             for operation in operations:
                 with cell.without_operation(edge, operation, renormalize):
-                    change[edge][operation] = base - evaluate().negative_loss
+                    change[-1].append(base - evaluate().negative_loss)
         kept = Counter(max(operations, key=row.__getitem__) for row in change)
         columns.append(
             [(statistics.mean(row[operation] for row in change), kept[operation]) for operation in operations]
@@ -76,10 +75,14 @@ def main() -> None:
     parser.add_argument('--decay', action='store_true', help="with the paper's weight decay of the logits")
     args = parser.parse_args()
     os.chdir(ROOT)
-    row = Row('removals', '', clip='search', selection='RemovalReport', logits=UNDECAYED)
-    row = replace(row, selection_options={'num_batches': args.batches, 'tune': 0})
-    if args.decay:
-        row = replace(row, logits={})
+    row = Row(
+        'removals',
+        '',
+        clip='search',
+        selection='RemovalReport',
+        selection_options={'num_batches': args.batches},
+        logits={} if args.decay else UNDECAYED,
+    )
     search(TASKS[args.task], row, args.seed, ROOT / 'work_dirs' / 'removals' / args.task)
 
 

@@ -91,7 +91,7 @@ def table() -> Iterator[Row]:
 REFERENCE = {'pooling': 'reference'}
 # One incoming edge a node: every frame is a single warp of the image instead of a mean of several.
 CHAIN = {'edges_per_node': 1}
-# DARTS's decay of 1e-3 is as large as the gradient of the logits and holds them at zero.
+# DARTS's decay of 1e-3 holds the logits close to zero.
 UNDECAYED = {'weight_decay': 0.0, 'lr': 1e-2}
 FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
 SEGMENTATION = (
@@ -118,9 +118,14 @@ DILATED = Row(
 )
 
 
+def segmentation_table(*more: str) -> Iterator[Row]:
+    """The rows of a segmentation, and those of the names ``more``."""
+    return (row for row in table() if row.name in (*SEGMENTATION, *more))
+
+
 def narrow_table() -> Iterator[Row]:
     """The rows of the network with a narrow receptive field."""
-    yield from (row for row in table() if row.name in (*SEGMENTATION, 'scale-4f-gsf'))
+    yield from segmentation_table('scale-4f-gsf')
     yield DILATED
     for operation, strength, what in (
         ('scale', 0.06, 'scale by 6 % a step'),
@@ -132,11 +137,7 @@ def narrow_table() -> Iterator[Row]:
 
 def distant_table() -> Iterator[Row]:
     """The rows of the scenes that need more context than the network sees."""
-    yield from (
-        row
-        for row in table()
-        if row.name in (*SEGMENTATION, 'das-4f-tsm', 'das-4f-gsm', 'drawn-4f-gsf', 'learned-4f-gsf')
-    )
+    yield from segmentation_table('das-4f-tsm', 'das-4f-gsm', 'drawn-4f-gsf', 'learned-4f-gsf')
     yield DILATED
     what = 'shift by 6 % of the height a step'
     shift = Row('translate_y-4f-gsf', f'{what}, GSF', clip='translate_y', cell={'strength': -0.06})
@@ -148,8 +149,8 @@ def distant_table() -> Iterator[Row]:
 
 ROWS = {
     'cifar10': list(table()),
-    'camvid': [row for row in table() if row.name in SEGMENTATION],
+    'camvid': list(segmentation_table()),
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': [row for row in table() if row.name in SEGMENTATION],
+    'voc2012': list(segmentation_table()),
 }

@@ -52,8 +52,7 @@ WARPS = dict(
 def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
     """Train a row with one seed; its record."""
     policy, search_cost = find_policy(task, row, seed, out)
-    cfg = run_config(task, row, 'repeat', out)
-    preprocessor_of(cfg).update({} if policy is None else {'policy': str(policy)})
+    cfg = run_config(task, row, 'repeat', out, policy)
     iterations = round(task.iterations * row.budget)
     points = curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
@@ -87,8 +86,8 @@ def curve_points(task: Task, iterations: int) -> list[int]:
     return sorted({point for point in points if point <= iterations} | {iterations})
 
 
-def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
-    """The host's config, or one of those that ``add_das`` makes of it."""
+def run_config(task: Task, row: Row, method: str, out: Path, policy: Path | None = None) -> Config:
+    """The host's config, or one of those that ``add_das`` makes of it, with a policy file if there is one."""
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
@@ -102,7 +101,10 @@ def run_config(task: Task, row: Row, method: str, out: Path) -> Config:
     texts = das_configs(host, DASOptions(row.frames, row.fusion, pooling=row.pooling))
     for name, text in texts.items():
         (folder / name).write_text(text)
-    return load_config(folder / next(name for name in texts if name.startswith(method)))
+    cfg = load_config(folder / next(name for name in texts if name.startswith(method)))
+    if policy is not None:
+        preprocessor_of(cfg).policy = str(policy)
+    return cfg
 
 
 def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
@@ -159,7 +161,8 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     cfg.randomness = dict(seed=seed)
     preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
     cfg.train_cfg.update(max_iters=task.search_iterations, warmup_iters=task.search_warmup)
-    options = {} if row.selection == 'ArgmaxSelection' else {'num_batches': 4, 'tune': 10, 'renormalize': False}
+    by_trials = {'num_batches': 4, 'tune': 10, 'renormalize': False}
+    options = by_trials if row.selection == 'PerturbationSelection' else {}
     cfg.train_cfg.selection = {'type': f'mmdas.{row.selection}', **options, **row.selection_options}
     cfg.param_scheduler.weights[0].update(end=task.search_iterations, T_max=task.search_iterations)
     # A short search needs larger steps than the paper's.

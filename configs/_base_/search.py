@@ -1,7 +1,7 @@
 # What the search configs share; they take it with {{_base_.NAME}}. The segmentation searches train the weights with
 # their host's own optimiser instead, as the training with the policy does.
-# The paper's optimisers (first-order DARTS), without Adam's decay of 1e-3 for the logits: it is as large as their
-# gradient and keeps every mixture almost uniform. A search of a few hundred iterations needs larger steps.
+# The paper's optimisers (first-order DARTS), without Adam's decay of 1e-3 for the logits, which keeps every
+# mixture almost uniform. A search of a few hundred iterations needs larger steps.
 weights_optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.025, momentum=0.9, weight_decay=3e-4),

@@ -287,10 +287,10 @@ def search_config(host: Host, repeat: str, selection: str) -> str:
 
 def selection_text(selection: str, by_epoch: bool) -> str:
     """The selection, with the numbers that suit a search of the host's unit."""
-    items = {'type': repr(SELECTIONS[selection])}
+    options = ''
     if selection == 'perturbation':
-        items.update({'num_batches': '8'} if by_epoch else {'num_batches': '8', 'tune': '20'})
-    return f'dict({", ".join(f"{key}={value}" for key, value in items.items())})'
+        options = ', num_batches=8' if by_epoch else ', num_batches=8, tune=20'
+    return f"dict(type='{SELECTIONS[selection]}'{options})"
 
 
 def search_length(cfg: Config) -> tuple[str, int, int]:

@@ -21,7 +21,6 @@ from benchmarks.accuracy.report import front, replace_between, spread
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, train
 from benchmarks.accuracy.tasks import TASKS
-from mmdas.apis import preprocessor_of
 from mmdas.cell import DASCell, Policy, PolicyEdge
 from mmdas.engine.selection import Score
 
@@ -146,9 +145,8 @@ SHIFT = Row('x', 'x', fusion='tsm', clip='translate_y', cell={'strength': -0.06}
 def test_cue_is_seen_through_a_shifted_frame_and_by_a_dilated_network_alone(tmp_path: Path, row: Row, visible: bool):
     """The receptive field of the reference frame, from the gradient of its prediction."""
     task = TASKS['distant_cues']
-    cfg = run_config(task, row, 'repeat', tmp_path)
     policy, _ = find_policy(task, row, 0, tmp_path)
-    preprocessor_of(cfg).update({} if policy is None else {'policy': str(policy)})
+    cfg = run_config(task, row, 'repeat', tmp_path, policy)
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(cfg.model).eval()
     image = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).requires_grad_()
