@@ -58,11 +58,11 @@ def removals(cell: DASCell, evaluate: Callable[[], Score]) -> str:
             [(statistics.mean(row[operation] for row in change), kept[operation]) for operation in operations]
         )
     lines = [f'| {" | ".join(HEADER)} |', '| --- ' * len(HEADER) + '|']
-    for number, operation in enumerate(cell.operations):
+    for number, name in enumerate(cell.operation_names):
         (plain, plain_kept), (renormalized, renormalized_kept) = (column[number] for column in columns)
         weight = weights[:, number].mean()
         cells = f'{weight:.2f} | {plain:+.4f} | {plain_kept} | {renormalized:+.4f} | {renormalized_kept}'
-        lines.append(f'| {operation.name} | {cells} |')
+        lines.append(f'| {name} | {cells} |')
     return '\n'.join(lines)
 
 

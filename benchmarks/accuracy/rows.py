@@ -66,6 +66,15 @@ def table() -> Iterator[Row]:
     for row in (searched, argmax):
         title = f'{row.title}, no decay of the logits'
         yield replace(row, name=f'{row.name}-undecayed', title=title, logits=UNDECAYED)
+    default = replace(argmax, title='searched, argmax', logits=UNDECAYED)
+    for fusion in ('none', 'tsm', 'gsm'):
+        title = f'{default.title}, {FUSION_TITLES[fusion]}, no decay of the logits'
+        yield replace(default, name=f'argmax-4f-{fusion}-undecayed', title=title, fusion=fusion)
+    for frames in (2, 8):
+        title = f'{argmax.title}, no decay of the logits'
+        yield replace(default, name=f'argmax-{frames}f-gsf-undecayed', title=title, frames=frames)
+    title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
+    yield replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
@@ -104,6 +113,7 @@ SEGMENTATION = (
     'das-4f-gsf-undecayed',
     'argmax-4f-gsf-undecayed',
     'das-4f-gsf-renormalized',
+    'strengths-4f-gsf',
     'random-4f-gsf',
 )
 

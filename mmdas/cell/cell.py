@@ -1,5 +1,6 @@
 """The relaxed cell of the search (DAS, Casarin et al., CVPR 2024, Sec. 3)."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from .host_copy import HostCopy
 from .linear_clip import build_operator, fits, is_linear, linear_clip
 from .operation import draw_strength
 from .policy import Policy, PolicyEdge
-from .search_space import build_space, draw_index
+from .search_space import build_space, draw_index, split_ranges
 from .size_cache import PATIENCE, SizeCache
 from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
 
@@ -40,6 +41,8 @@ class DASCell(nn.Module):
             stay within the ranges).
         share_strength: one strength per operation for all edges, which lets all edges that leave a node share the
             transformed frames; otherwise one per edge.
+        num_strengths: strengths of an operation that an edge chooses from, one out of each of so many equal parts of
+            its range. With 1 (the authors') the one draw decides which way and how far an operation goes.
         ranges: name of operation -> (low, high), in place of the table's range.
         padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
         node_reduction: ``'mean'`` or ``'sum'``.
@@ -61,6 +64,7 @@ class DASCell(nn.Module):
         ramp: str = 'signed',
         strength: str = 'fixed',
         share_strength: bool = False,
+        num_strengths: int = 1,
         ranges: Mapping[str, Sequence[float]] | None = None,
         padding: str = 'zeros',
         node_reduction: str = 'mean',
@@ -75,7 +79,8 @@ class DASCell(nn.Module):
             raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {node_reduction!r}')
         if seed < 0:
             raise ValueError(f'seed must be at least 0, got {seed}')
-        self.operations = build_space(space, ranges)
+        self.operations = split_ranges(build_space(space, ranges), num_strengths)
+        self.operation_names = list(_numbered([operation.name for operation in self.operations]))
         self.edges = all_edges(num_nodes)
         self.num_frames = num_frames
         self.num_nodes = num_nodes
@@ -289,11 +294,18 @@ class DASCell(nn.Module):
             ramp=self.transform.ramp,
             padding=self.transform.padding,
             node_reduction=self.node_reduction,
-            operations=tuple(operation.name for operation in self.operations),
+            operations=tuple(dict.fromkeys(operation.name for operation in self.operations)),
             seed=self.seed,
             origin=dict(origin or {}),
         )
 
     def extra_repr(self) -> str:
-        names = [operation.name for operation in self.operations]
-        return f'operations={names}, edges={len(self.edges)}, share_strength={self.share_strength}'
+        return f'operations={self.operation_names}, edges={len(self.edges)}, share_strength={self.share_strength}'
+
+
+def _numbered(names: Sequence[str]) -> Iterator[str]:
+    """The names, those that occur several times with a number from 1 on."""
+    totals, seen = Counter(names), Counter()
+    for name in names:
+        seen[name] += 1
+        yield name if totals[name] == 1 else f'{name}_{seen[name]}'

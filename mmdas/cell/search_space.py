@@ -1,8 +1,9 @@
 """The search spaces: the table of operations and the named selections of its rows."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from mmdas.ops import affine, photometric
 
@@ -73,6 +74,27 @@ def build_space(
     if unknown:
         raise ValueError(f'ranges name {sorted(unknown)}, which the space {list(space)} does not have')
     return tuple(_with_range(get_operation(name), ranges.get(name)) for name in space)
+
+
+def split_ranges(operations: Iterable[Operation], num_strengths: int) -> tuple[Operation, ...]:
+    """The operations of a space, each once for every equal part of its range; the identity stays one.
+
+    Args:
+        operations: of :func:`build_space`.
+        num_strengths: parts of a range, >= 1.
+
+    Raises:
+        ValueError: if there is to be no part.
+    """
+    if num_strengths < 1:
+        raise ValueError(f'num_strengths must be at least 1, got {num_strengths}')
+    parts = []
+    for operation in operations:
+        count = 1 if operation.is_identity else num_strengths
+        step = (operation.high - operation.low) / count
+        bounds = [operation.low + step * part for part in range(count)] + [operation.high]
+        parts += [replace(operation, low=low, high=high) for low, high in pairwise(bounds)]
+    return tuple(parts)
 
 
 def _with_range(operation: Operation, bounds: Sequence[float] | None) -> Operation:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from cell_reference import assert_equal, build_cell, clip_by_loops, one_hot, random_images, softmax_by_hand
 
-from mmdas.cell import DASCell
+from mmdas.cell import SPACES, DASCell
 
 
 @pytest.mark.parametrize('edge', [0, 4])
@@ -107,6 +107,19 @@ def test_policy_lists_what_was_decided() -> None:
     assert (policy.num_frames, policy.num_nodes, policy.seed) == (5, 2, 7)
     assert (policy.ramp, policy.padding, policy.node_reduction) == ('mirrored', 'border', 'sum')
     assert policy.origin == {'config': 'search.py'}
+
+
+def test_policy_has_the_strength_of_the_chosen_part_and_each_operation_once_in_its_space() -> None:
+    cell = build_cell(num_strengths=2)
+    for edge, operation in enumerate([2, 5, 0, 7, 8]):
+        cell.choose(edge, operation)
+    policy, strengths = cell.to_policy(), cell.strengths()
+    assert policy.operations == SPACES['paper']
+    assert [edge.operation for edge in policy.edges] == ['translate_x', 'rotate', 'identity', 'scale', 'scale']
+    assert [edge.strength for edge in policy.edges] == [
+        strengths[edge, operation].item() for edge, operation in enumerate([2, 5, 0, 7, 8])
+    ]
+    assert policy.edges[3].strength < 0 < policy.edges[4].strength
 
 
 def test_no_policy_while_a_kept_edge_is_undecided() -> None:

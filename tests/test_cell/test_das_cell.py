@@ -6,7 +6,7 @@ import torch
 from cell_reference import assert_equal, build_cell, clip_by_loops, one_hot, random_images
 from torch import Tensor
 
-from mmdas.cell import OPERATIONS, DASCell
+from mmdas.cell import OPERATIONS, SPACES, DASCell
 from mmdas.cell.search_space import draw_index
 from mmdas.ops import affine
 
@@ -40,6 +40,30 @@ def test_clip_of_four_nodes_equals_loops(share_strength: bool) -> None:
     cell = build_cell(num_nodes=4, share_strength=share_strength)
     assert cell.logits.shape == (14, 5)
     assert_equal(cell(random_images()), clip_by_loops(cell, random_images()))
+
+
+@pytest.mark.parametrize('share_strength', [False, True])
+@pytest.mark.parametrize('strength', ['fixed', 'learned'])
+def test_clip_of_several_strengths_an_operation_equals_loops(strength: str, share_strength: bool) -> None:
+    cell = build_cell(strength=strength, share_strength=share_strength, num_strengths=3)
+    assert cell.logits.shape == (5, 13)
+    assert_equal(cell(random_images()), clip_by_loops(cell, random_images()))
+
+
+@pytest.mark.parametrize('strength', ['fixed', 'learned'])
+def test_strengths_of_an_operation_come_from_the_parts_of_its_range(strength: str) -> None:
+    cell = build_cell(strength=strength, num_strengths=4, ranges={'rotate': (0.0, 8.0)})
+    rotations = [column for column, name in enumerate(cell.operation_names) if name.startswith('rotate')]
+    assert [cell.operation_names[column] for column in rotations] == [f'rotate_{part}' for part in (1, 2, 3, 4)]
+    drawn = cell.strengths()[:, rotations]
+    assert torch.equal((drawn / 2).floor(), torch.arange(4).expand_as(drawn))
+    assert len(drawn.unique()) == drawn.numel()  # every edge has its own
+
+
+def test_one_strength_an_operation_is_drawn_as_ever() -> None:
+    cell = build_cell(num_strengths=1)
+    assert torch.equal(cell.strengths(), build_cell().strengths())
+    assert cell.operation_names == list(SPACES['paper'])
 
 
 @pytest.mark.parametrize('padding', ['border', 'reflection'])

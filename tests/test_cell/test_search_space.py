@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 from mmdas.cell import OPERATIONS, SPACES, build_space, get_operation
-from mmdas.cell.search_space import draw_index
+from mmdas.cell.search_space import draw_index, split_ranges
 
 
 def test_paper_space_has_the_ranges_of_the_authors() -> None:
@@ -81,3 +83,22 @@ def test_draws_of_different_sources_and_operations_are_told_apart() -> None:
 
 def test_draws_stay_the_same_between_releases() -> None:
     assert draw_index(0, 'noise') == 153624110  # a policy file written today predicts the same tomorrow
+
+
+@pytest.mark.parametrize('num_strengths', [1, 2, 3, 7])
+def test_parts_of_a_range_follow_each_other_and_fill_it(num_strengths: int) -> None:
+    space = build_space('paper', {'rotate': (-5, 11)})
+    parts = split_ranges(space, num_strengths)
+    assert parts[0] == space[0]  # there is one identity
+    for operation in space[1:]:
+        bounds = [(part.low, part.high) for part in parts if part.name == operation.name]
+        assert len(bounds) == num_strengths
+        assert (bounds[0][0], bounds[-1][1]) == (operation.low, operation.high)
+        assert all(high == low for (_, high), (low, _) in pairwise(bounds))
+        widths = [high - low for low, high in bounds]
+        assert widths == pytest.approx([(operation.high - operation.low) / num_strengths] * num_strengths)
+
+
+def test_range_is_not_split_into_nothing() -> None:
+    with pytest.raises(ValueError, match='num_strengths must be at least 1, got 0'):
+        split_ranges(build_space('paper'), 0)

@@ -174,6 +174,14 @@ def test_the_curves_hold_every_mixture_and_its_entropy():
     assert curves['policy/mean_entropy'] == pytest.approx((np.log(2) + entropy) / 2)
 
 
+def test_curves_of_several_strengths_an_operation_are_told_apart():
+    cell = DASCell(num_frames=2, num_nodes=1, space=['identity', 'rotate'], num_strengths=2)
+    with torch.no_grad():
+        cell.logits[0].copy_(torch.tensor([0.5, 0.3, 0.2]).log())
+    names = [f'policy/edge_0_2/{name}' for name in ('identity', 'rotate_1', 'rotate_2')]
+    assert [mixture_curves(cell)[name] for name in names] == pytest.approx([0.5, 0.3, 0.2])
+
+
 def test_policy_and_picture_have_the_name_of_the_config(tmp_path):
     config = iter_search(
         tmp_path, train_cfg=dict(max_iters=1, warmup_iters=0, selection=dict(type='mmdas.ArgmaxSelection'))

@@ -59,7 +59,7 @@ class PolicyHook(Hook):
 def save_mixtures_figure(cell: DASCell, path: Path) -> None:
     """Write a picture of the softmax of the logits of all edges."""
     weights = cell.logits.detach().softmax(dim=1).cpu().numpy()
-    draw_mixtures(weights, cell.edges, [operation.name for operation in cell.operations]).savefig(path)
+    draw_mixtures(weights, cell.edges, cell.operation_names).savefig(path)
 
 
 def mixture_curves(cell: DASCell) -> dict[str, float]:
@@ -69,7 +69,7 @@ def mixture_curves(cell: DASCell) -> dict[str, float]:
     for edge, row, value in zip(cell.edges, weights, entropy.tolist(), strict=True):
         name = f'policy/edge_{edge[0]}_{edge[1]}'
         curves[f'{name}/entropy'] = value
-        curves.update({f'{name}/{op.name}': weight for op, weight in zip(cell.operations, row, strict=True)})
+        curves.update({f'{name}/{part}': weight for part, weight in zip(cell.operation_names, row, strict=True)})
     return curves
 
 
