@@ -74,7 +74,14 @@ def table() -> Iterator[Row]:
         title = f'{argmax.title}, no decay of the logits'
         yield replace(default, name=f'argmax-{frames}f-gsf-undecayed', title=title, frames=frames)
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
-    yield replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
+    strengths = replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
+    yield strengths
+    title = 'searched with one drawn operation an edge, argmax, GSF'
+    sampled = replace(default, name='gumbel-4f-gsf', title=title, cell={'relaxation': 'gumbel'})
+    yield sampled
+    title = f'{title}, four strengths an operation'
+    cell = {**sampled.cell, **strengths.cell}
+    yield replace(sampled, name='gumbel-strengths-4f-gsf', title=title, cell=cell)
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
@@ -114,6 +121,8 @@ SEGMENTATION = (
     'argmax-4f-gsf-undecayed',
     'das-4f-gsf-renormalized',
     'strengths-4f-gsf',
+    'gumbel-4f-gsf',
+    'gumbel-strengths-4f-gsf',
     'random-4f-gsf',
 )
 

@@ -20,6 +20,7 @@ from .size_cache import PATIENCE, SizeCache
 from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
 
 STRENGTHS = ('fixed', 'learned')
+RELAXATIONS = ('softmax', 'gumbel')
 
 
 class DASCell(nn.Module):
@@ -43,6 +44,11 @@ class DASCell(nn.Module):
             transformed frames; otherwise one per edge.
         num_strengths: strengths of an operation that an edge chooses from, one out of each of so many equal parts of
             its range. With 1 (the authors') the one draw decides which way and how far an operation goes.
+        relaxation: what an edge that is not decided computes in training. ``'softmax'`` (the paper's): the mixture of
+            all its operations. ``'gumbel'``: one operation, drawn anew in every pass with the probabilities of the
+            mixture, its gradient that of a Gumbel softmax of temperature 1 (straight through; Jang et al., ICLR 2017;
+            GDAS, Dong and Yang, CVPR 2019). The model is then trained on clips like those of policies, and not on sums
+            of faint copies of the image. In evaluation it is the mixture.
         ranges: name of operation -> (low, high), in place of the table's range.
         padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
         node_reduction: ``'mean'`` or ``'sum'``.
@@ -65,6 +71,7 @@ class DASCell(nn.Module):
         strength: str = 'fixed',
         share_strength: bool = False,
         num_strengths: int = 1,
+        relaxation: str = 'softmax',
         ranges: Mapping[str, Sequence[float]] | None = None,
         padding: str = 'zeros',
         node_reduction: str = 'mean',
@@ -75,6 +82,8 @@ class DASCell(nn.Module):
         super().__init__()
         if strength not in STRENGTHS:
             raise ValueError(f'strength must be one of {STRENGTHS}, got {strength!r}')
+        if relaxation not in RELAXATIONS:
+            raise ValueError(f'relaxation must be one of {RELAXATIONS}, got {relaxation!r}')
         if node_reduction not in REDUCTIONS:
             raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {node_reduction!r}')
         if seed < 0:
@@ -86,6 +95,7 @@ class DASCell(nn.Module):
         self.num_nodes = num_nodes
         self.node_reduction = node_reduction
         self.share_strength = share_strength
+        self.relaxation = relaxation
         self.seed = seed
         self.transform = FrameTransform(num_frames, ramp, padding, mean, std, seed)
         generator = torch.Generator().manual_seed(seed)
@@ -130,6 +140,16 @@ class DASCell(nn.Module):
         logits = self.logits.masked_fill(removed, float('-inf')) if self._renormalize else self.logits
         return torch.where(self.chosen[:, None] < 0, logits.softmax(dim=1), one_hot).masked_fill(removed, 0)
 
+    def _pass_weights(self) -> Tensor:
+        """The weights of one pass: those of the mixture, or of one drawn operation an edge."""
+        if self.relaxation == 'softmax' or not self.training or self._in_trial():
+            return self.weights()
+        drawn = nn.functional.gumbel_softmax(self.logits, hard=True)
+        return torch.where(self.chosen[:, None] < 0, drawn, self.weights())
+
+    def _in_trial(self) -> bool:
+        return self._removed_operation is not None or self._removed_edge is not None
+
     def train(self, mode: bool = True) -> 'DASCell':
         """Set the mode, and read the decisions again: averaged weights are swapped where the mode changes."""
         if mode != self.training:
@@ -155,13 +175,12 @@ class DASCell(nn.Module):
             return [build_operator(self.transform, self.operations, row, images) for row in strengths]
 
         # Crops of a search have one size, a trial of its selection included; images of a validation may all differ.
-        in_trial = self._removed_operation is not None or self._removed_edge is not None
-        patience = 0 if self.training or in_trial else PATIENCE
+        patience = 0 if self.training or self._in_trial() else PATIENCE
         return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build, patience)
 
     def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
         positions = self._present_edges()
-        edges, weights = [self.edges[position] for position in positions], self.weights()[positions]
+        edges, weights = [self.edges[position] for position in positions], self._pass_weights()[positions]
         operators = operators if self.share_strength else [operators[position] for position in positions]
         return linear_clip(
             images, operators, edges, weights, self.num_nodes, self.num_frames, reduction=self.node_reduction
@@ -170,7 +189,7 @@ class DASCell(nn.Module):
     def _loop(self, images: Tensor) -> Tensor:
         """The plain loop over edges and operations, which every other path equals."""
         frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
-        weights, strengths, transformed = self.weights(), self.strengths(), {}
+        weights, strengths, transformed = self._pass_weights(), self.strengths(), {}
         positions = self._present_edges()
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
