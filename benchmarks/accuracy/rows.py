@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 SEEDS = (0, 1, 2)
@@ -70,9 +71,9 @@ def table() -> Iterator[Row]:
     for fusion in ('none', 'tsm', 'gsm'):
         title = f'{default.title}, {FUSION_TITLES[fusion]}, no decay of the logits'
         yield replace(default, name=f'argmax-4f-{fusion}-undecayed', title=title, fusion=fusion)
-    for frames in (2, 8):
-        title = f'{argmax.title}, no decay of the logits'
-        yield replace(default, name=f'argmax-{frames}f-gsf-undecayed', title=title, frames=frames)
+    for frames, fusion in product((2, 8), ('gsf', 'none')):
+        title = f'{default.title}, {FUSION_TITLES[fusion]}, no decay of the logits'
+        yield replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', title=title, frames=frames, fusion=fusion)
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
     strengths = replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
     yield strengths
@@ -85,7 +86,9 @@ def table() -> Iterator[Row]:
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
-    yield Row('random-4f-gsf', 'random policies, GSF', clip='random', seeds=tuple(range(10)))
+    for fusion in ('gsf', 'none'):
+        title = f'random policies, {FUSION_TITLES[fusion]}'
+        yield Row(f'random-4f-{fusion}', title, fusion=fusion, clip='random', seeds=tuple(range(10)))
     yield Row('plain-warped', 'plain, training images warped at random', frames=1, budget=4, warped=True)
     yield replace(searched, name='das-4f-gsf-warped', title='searched policy, GSF, warped images', warped=True)
     yield replace(searched, name='chain-4f-gsf', title='searched chain of single warps, GSF', selection_options=CHAIN)
@@ -119,6 +122,8 @@ SEGMENTATION = (
     'das-4f-none-reference',
     'das-4f-gsf-undecayed',
     'argmax-4f-gsf-undecayed',
+    'argmax-4f-none-undecayed',
+    'argmax-4f-tsm-undecayed',
     'das-4f-gsf-renormalized',
     'strengths-4f-gsf',
     'gumbel-4f-gsf',
