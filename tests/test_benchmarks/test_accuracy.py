@@ -35,6 +35,7 @@ def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
         cfg = run_config(TASKS[task], row, 'repeat', tmp_path)
         assert cfg.get('num_frames', 1) == row.frames
         if row.frames > 1:
+            assert f'-{row.frames}f-{row.fusion}' in row.name
             assert cfg.model['head' if task == 'cifar10' else 'decode_head'].get('pooling', 'mean') == row.pooling
 
 
