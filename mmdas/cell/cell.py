@@ -42,6 +42,11 @@ class DASCell(nn.Module):
             stay within the ranges).
         share_strength: one strength per operation for all edges, which lets all edges that leave a node share the
             transformed frames; otherwise one per edge.
+        ranges: name of operation -> (low, high), in place of the table's range.
+        padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
+        node_reduction: ``'mean'`` or ``'sum'``.
+        mean, std: normalisation of the images, see :class:`FrameTransform`.
+        seed: >= 0, of the strengths, the first logits and the random operations in evaluation mode.
         num_strengths: strengths of an operation that an edge chooses from, one out of each of so many equal parts of
             its range. With 1 (the authors') the one draw decides which way and how far an operation goes.
         relaxation: what an edge that is not decided computes in training. ``'softmax'`` (the paper's): the mixture of
@@ -49,11 +54,6 @@ class DASCell(nn.Module):
             mixture, its gradient that of a Gumbel softmax of temperature 1 (straight through; Jang et al., ICLR 2017;
             GDAS, Dong and Yang, CVPR 2019). The model is then trained on clips like those of policies, and not on sums
             of faint copies of the image. In evaluation it is the mixture.
-        ranges: name of operation -> (low, high), in place of the table's range.
-        padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
-        node_reduction: ``'mean'`` or ``'sum'``.
-        mean, std: normalisation of the images, see :class:`FrameTransform`.
-        seed: >= 0, of the strengths, the first logits and the random operations in evaluation mode.
 
     Shape:
         images (B, C, H, W) -> clip (B, T*C, H, W). Only the plain loop has second derivatives.
@@ -70,14 +70,14 @@ class DASCell(nn.Module):
         ramp: str = 'signed',
         strength: str = 'fixed',
         share_strength: bool = False,
-        num_strengths: int = 1,
-        relaxation: str = 'softmax',
         ranges: Mapping[str, Sequence[float]] | None = None,
         padding: str = 'zeros',
         node_reduction: str = 'mean',
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         seed: int = 0,
+        num_strengths: int = 1,
+        relaxation: str = 'softmax',
     ) -> None:
         super().__init__()
         if strength not in STRENGTHS:
