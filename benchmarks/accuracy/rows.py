@@ -67,17 +67,14 @@ def table() -> Iterator[Row]:
     yield replace(renormalized, name='das-4f-gsf-renormalized', title=title)
     argmax = replace(searched, name='argmax-4f-gsf', title='searched, argmax, GSF', selection='ArgmaxSelection')
     yield argmax
-    for row in (searched, argmax):
-        title = f'{row.title}, no decay of the logits'
-        yield replace(row, name=f'{row.name}-undecayed', title=title, logits=UNDECAYED)
-    default = replace(argmax, title='searched, argmax', logits=UNDECAYED)
-    for fusion in ('none', 'tsm', 'gsm'):
-        title = f'{default.title}, {FUSION_TITLES[fusion]}, no decay of the logits'
-        seeds = MORE_SEEDS if fusion == 'tsm' else SEEDS
-        yield replace(default, name=f'argmax-4f-{fusion}-undecayed', title=title, fusion=fusion, seeds=seeds)
-    for frames, fusion in product((2, 8), ('gsf', 'none')):
-        title = f'{default.title}, {FUSION_TITLES[fusion]}, no decay of the logits'
-        yield replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', title=title, frames=frames, fusion=fusion)
+    title = 'searched policy, GSF, no decay of the logits'
+    yield replace(searched, name='das-4f-gsf-undecayed', title=title, logits=UNDECAYED)
+    default = replace(argmax, logits=UNDECAYED)
+    four, others = product((4,), ('gsf', 'none', 'tsm', 'gsm')), product((2, 8), ('gsf', 'none'))
+    for frames, fusion in (*four, *others):
+        row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
+        title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
+        yield replace(row, title=title, seeds=MORE_SEEDS if fusion == 'tsm' else SEEDS)
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
     strengths = replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
     yield strengths
