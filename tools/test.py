@@ -7,7 +7,14 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import master_only
 
-from mmdas.apis import add_run_arguments, build_runner, iterate_dicts, load_config, require_checkpoint
+from mmdas.apis import (
+    add_run_arguments,
+    build_runner,
+    end_processes,
+    iterate_dicts,
+    load_config,
+    require_checkpoint,
+)
 
 
 def parse_args() -> Namespace:
@@ -107,6 +114,7 @@ def main() -> None:
     if args.tta:
         enable_tta(cfg)
     print_metrics(build_runner(cfg).test())
+    end_processes()
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from mmdas.apis import add_run_arguments, build_runner, enable_amp, load_config, set_resume
+from mmdas.apis import add_run_arguments, build_runner, enable_amp, end_processes, load_config, set_resume
 
 
 def parse_args() -> Namespace:
@@ -26,6 +26,7 @@ def main() -> None:
     if args.amp:
         enable_amp(cfg)
     build_runner(cfg).train()
+    end_processes()
 
 
 if __name__ == '__main__':

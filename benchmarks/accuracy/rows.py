@@ -74,7 +74,10 @@ def table() -> Iterator[Row]:
     for frames, fusion in (*four, *others):
         row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
-        yield replace(row, title=title, seeds=MORE_SEEDS if fusion == 'tsm' else SEEDS)
+        budget = 3 if frames == 4 and fusion in ('gsf', 'tsm') else 1
+        yield replace(row, title=title, seeds=MORE_SEEDS if fusion == 'tsm' else SEEDS, budget=budget)
+    title = 'searched, argmax, mirrored ramp, GSF, no decay of the logits'
+    yield replace(default, name='argmax-mirrored-4f-gsf-undecayed', title=title, cell={'ramp': 'mirrored'})
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
     strengths = replace(default, name='strengths-4f-gsf', title=title, cell={'num_strengths': 4})
     yield strengths

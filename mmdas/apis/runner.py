@@ -4,6 +4,7 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 ``build_runner``, which checks the config and fits it to the machine before anything is built.
 """
 
+import gc
 import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -268,6 +269,20 @@ def init_cpu_processes(cfg: Config) -> None:
     timeout = cfg.env_cfg.dist_cfg.get('timeout')
     options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
     torch.distributed.init_process_group('gloo', **options)
+
+
+def end_processes() -> None:
+    """Leave the distributed run that ``build_runner`` joined: after its last step, on every process.
+
+    Does nothing where the run is not distributed. Let go of the runner and the model before.
+    """
+    if not is_distributed():
+        return
+    # Gloo's threads end with their process group, which lives as long as the wrapped model: runner and model refer to
+    # each other and wait for the garbage collector. A thread that still runs when Python ends can abort the process,
+    # and the launcher then stops the others, maybe in the middle of their last checkpoint.
+    gc.collect()
+    torch.distributed.destroy_process_group()
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -326,3 +326,33 @@ def test_two_cpu_processes_train_by_the_shell_script(toy_config):
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert 'Epoch(train) [1][2/2]' in finished.stdout + finished.stderr  # 8 images, 2 a process and step
     assert (folder / 'run/epoch_1.pth').is_file()
+
+
+@pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='lists the threads of a process in /proc')
+def test_threads_of_the_process_group_end_with_the_run(toy_config):
+    script = """
+import sys
+from pathlib import Path
+from mmdas.apis import build_runner, end_processes, load_config
+
+def names():
+    return [file.read_text().strip() for file in Path('/proc/self/task').glob('*/comm')]
+
+config, work_dir = sys.argv[1:]
+build_runner(load_config(config, work_dir, launcher='pytorch')).train()
+assert any('gloo' in name for name in names()), names()
+end_processes()
+assert not any('gloo' in name for name in names()), names()
+"""
+    environment = {
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join([str(toy_config.parent), str(ROOT)]),
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'RANK': '0',
+        'WORLD_SIZE': '1',
+        'MASTER_ADDR': '127.0.0.1',
+        'MASTER_PORT': str(30000 + os.getpid() % 10000),
+    }
+    command = [sys.executable, '-c', script, str(toy_config), str(toy_config.parent / 'run')]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-3000:]
