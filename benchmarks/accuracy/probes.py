@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.models import GateShift, GateShiftFuse
 from mmdas.ops.affine import translate_x, translate_y
+from mmdas.ops.clip import reference_frame
 
 Predict = Callable[[nn.Module, Tensor, list], Tensor]
 
@@ -81,19 +82,32 @@ def classification_views(images: Tensor, count: int) -> list[Tensor]:
     return views[:count]
 
 
+def image_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """The image that a clip was made of, which is its reference frame, or the input of a plain model."""
+    num_frames = getattr(model.data_preprocessor, 'num_frames', 1)
+    return inputs.unflatten(1, (num_frames, -1))[:, reference_frame(num_frames)]
+
+
+def predict_view(model: nn.Module, view: Tensor, samples: list) -> Tensor:
+    """As ``predict``, of an image, whose clip is made here where the model wants one."""
+    to_clip = getattr(model.data_preprocessor, 'to_clip', None)
+    return predict(model, view if to_clip is None else to_clip(view), samples)
+
+
 def with_views(count: int) -> Predict:
-    """Test-time augmentation with so many views: the mean of their scores."""
+    """Test-time augmentation with so many views of the image: the mean of their scores."""
 
     def predictor(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+        image = image_of(model, inputs)
         if not hasattr(model, 'encode_decode'):
-            scores = [predict(model, view, samples).softmax(1) for view in classification_views(inputs, count)]
+            scores = [predict_view(model, view, samples).softmax(1) for view in classification_views(image, count)]
             return torch.stack(scores).mean(0)
         total = 0
         for scale in (1.0, 1.25, 0.75, 1.5)[: count // 2]:  # as MMSegmentation's: scales, each with its mirror image
-            view = F.interpolate(inputs, scale_factor=scale, mode='bilinear', align_corners=False)
+            view = F.interpolate(image, scale_factor=scale, mode='bilinear', align_corners=False)
             for turn in (lambda x: x, flip):
-                logits = turn(predict(model, turn(view), samples))
-                total = total + F.interpolate(logits, inputs.shape[-2:], mode='bilinear').softmax(1)
+                logits = turn(predict_view(model, turn(view), samples))
+                total = total + F.interpolate(logits, image.shape[-2:], mode='bilinear').softmax(1)
         return total
 
     return predictor

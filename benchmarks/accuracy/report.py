@@ -99,7 +99,7 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
             scores = [record[f'tta{views}'] for record in found if f'tta{views}' in record]
             if scores:
                 test = mean([record.get(f'tta{views}_milliseconds') for record in found])
-                more = [f'{row.title} + {views} views', 1, spread(scores), '', len(scores), '', *cells[6:8]]
+                more = [f'{row.title} + {views} views', row.frames, spread(scores), '', len(scores), '', *cells[6:8]]
                 lines.append(f'| {" | ".join(map(str, more))} | {number(test, 2)} |  |  |  |')
     return '\n'.join(lines)
 
@@ -139,15 +139,15 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
         views = [(test, scores[-1])] + [
             (
                 mean([record.get(f'tta{count}_milliseconds') for record in found]),
-                mean([r[f'tta{count}'] for r in found]),
+                mean([record.get(f'tta{count}') for record in found]),
             )
             for count in (2, 4, 8)
-            if f'tta{count}' in found[0]
+            if any(f'tta{count}' in record for record in found)
         ]
         views = [(milliseconds, value) for milliseconds, value in views if milliseconds is not None]
         right.plot(*zip(*views, strict=True), marker='o', **style)
     left.set(xscale='log', xlabel='CPU seconds of training', ylabel=metric)
-    right.set(xscale='log', xlabel='CPU milliseconds a test image (plain: with 1, 2, 4, 8 views)')
+    right.set(xscale='log', xlabel='CPU milliseconds a test image (with 1, 2, 4, 8 views)')
     left.set_ylim(bottom=min(45 if metric.startswith('acc') else 20, left.get_ylim()[1] - 5))
     figure.legend(loc='outside right center', fontsize=7, title='row (seeds)')
     for axis in (left, right):

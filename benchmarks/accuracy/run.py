@@ -182,11 +182,12 @@ def policy_content(path: Path) -> dict:
 
 def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
-    if frames == 1:
-        result = {}
-        for count in (2, 4, 8):
-            predictor = Timed(with_views(count))
-            result[f'tta{count}'] = round(score(model, loader, predictor), 3)
-            result[f'tta{count}_milliseconds'] = predictor.milliseconds
-        return result
-    return {'reference': round(score(model, loader, reference_alone), 3), 'mean_gate': mean_gate(model, loader)}
+    result: dict[str, float | None] = {}
+    for count in (2, 4, 8):
+        predictor = Timed(with_views(count))
+        result[f'tta{count}'] = round(score(model, loader, predictor), 3)
+        result[f'tta{count}_milliseconds'] = predictor.milliseconds
+    if frames > 1:
+        result['reference'] = round(score(model, loader, reference_alone), 3)
+        result['mean_gate'] = mean_gate(model, loader)
+    return result

@@ -109,10 +109,11 @@ def test_row_whose_reference_frame_predicts_has_its_score(workplace: Path):
     assert record['reference'] == record['score']
 
 
-def test_plain_row_is_tested_with_views(workplace: Path):
-    record = train(SMALL, Row('plain', 'plain', frames=1), 0, workplace)
+@pytest.mark.parametrize('frames', [1, 2])
+def test_rows_are_tested_with_views(workplace: Path, frames: int):
+    record = train(SMALL, Row('x', 'x', frames=frames), 0, workplace)
     assert {'tta2', 'tta4', 'tta8'} <= record.keys()
-    assert record['fusion'] is None
+    assert (record['fusion'] is None) == (frames == 1)
 
 
 # the scenes that need context
@@ -215,6 +216,28 @@ def test_one_view_is_the_image_itself():
     batch = labelled([1], [1])[0]
     expected = predict(Oracle(), batch['inputs'], []).softmax(1)
     assert torch.equal(with_views(1)(Oracle(), batch['inputs'], []), expected)
+
+
+def test_views_of_a_clip_are_clips_of_the_views():
+    class Preprocessor:
+        num_frames = 2
+
+        @staticmethod
+        def to_clip(images: torch.Tensor) -> torch.Tensor:
+            return torch.cat([images.cumsum(-1), images], 1)  # not the mirror image of what the mirror image gives
+
+    class Listener(nn.Module):
+        data_preprocessor = Preprocessor
+
+        def forward(self, clips: torch.Tensor, mode: str) -> torch.Tensor:
+            seen.append(clips)
+            return torch.zeros(len(clips), 10)
+
+    seen: list[torch.Tensor] = []
+    images = torch.rand(2, 3, 16, 16)
+    with_views(4)(Listener(), Preprocessor.to_clip(images), [])
+    expected = [Preprocessor.to_clip(view) for view in classification_views(images, 4)]
+    assert all(torch.equal(clips, wanted) for clips, wanted in zip(seen, expected, strict=True))
 
 
 def test_reference_frame_alone_leaves_the_pooling_as_it_was():
