@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.models import GateShift, GateShiftFuse
 from mmdas.ops.affine import translate_x, translate_y
-from mmdas.ops.clip import reference_frame
+from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 
 Predict = Callable[[nn.Module, Tensor, list], Tensor]
 
@@ -85,7 +85,8 @@ def classification_views(images: Tensor, count: int) -> list[Tensor]:
 def image_of(model: nn.Module, inputs: Tensor) -> Tensor:
     """The image that a clip was made of, which is its reference frame, or the input of a plain model."""
     num_frames = getattr(model.data_preprocessor, 'num_frames', 1)
-    return inputs.unflatten(1, (num_frames, -1))[:, reference_frame(num_frames)]
+    frames = split_frames(clip_to_frames(inputs, num_frames), num_frames)
+    return frames[:, reference_frame(num_frames)]
 
 
 def predict_view(model: nn.Module, view: Tensor, samples: list) -> Tensor:

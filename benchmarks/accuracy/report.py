@@ -142,7 +142,6 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
                 mean([record.get(f'tta{count}') for record in found]),
             )
             for count in (2, 4, 8)
-            if any(f'tta{count}' in record for record in found)
         ]
         views = [(milliseconds, value) for milliseconds, value in views if milliseconds is not None]
         right.plot(*zip(*views, strict=True), marker='o', **style)

@@ -70,8 +70,7 @@ def table() -> Iterator[Row]:
     title = 'searched policy, GSF, no decay of the logits'
     yield replace(searched, name='das-4f-gsf-undecayed', title=title, logits=UNDECAYED)
     default = replace(argmax, logits=UNDECAYED)
-    four, others = product((4,), ('gsf', 'none', 'tsm', 'gsm')), product((2, 8), ('gsf', 'none'))
-    for frames, fusion in (*four, *others):
+    for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):
         row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
         budget = 3 if frames == 4 and fusion in ('gsf', 'tsm') else 1

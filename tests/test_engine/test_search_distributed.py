@@ -21,6 +21,7 @@ from toy_search import (
     selection_config,
 )
 
+from mmdas.apis import end_processes
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.utils import unwrap
 
@@ -79,7 +80,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
     )
     run_equal(folder)
     run_resumed(folder)
-    torch.distributed.destroy_process_group()
+    end_processes()
 
 
 @pytest.fixture(scope='module')
