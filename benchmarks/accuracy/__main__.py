@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import time
 from dataclasses import replace
@@ -44,7 +45,9 @@ def main() -> None:
     parser.add_argument('task', choices=sorted(TASKS))
     parser.add_argument('--rows', nargs='+', help='names of rows (default: all of the task)')
     parser.add_argument('--seeds', type=int, help='at most so many seeds of a row')
+    parser.add_argument('--seed', type=int, help='this seed alone')
     parser.add_argument('--budget', type=float, help='at most so many times the iterations of the task a training')
+    parser.add_argument('--limit', type=float, default=math.inf, help='at most so many seconds a run, search included')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'accuracy', help='searches and logs')
     parser.add_argument('--results', type=Path, help='JSON lines (default: benchmarks/results/accuracy-TASK.jsonl)')
     args = parser.parse_args()
@@ -55,10 +58,10 @@ def main() -> None:
     out = (args.out / args.task).resolve()
     for row, seed in plan(rows, args.seeds):
         row = replace(row, budget=min(row.budget, args.budget or row.budget))
-        if is_done(read(path), row, seed, task.iterations):
+        if args.seed not in (None, seed) or is_done(read(path), row, seed, task.iterations):
             continue
         start = time.perf_counter()
-        record = train(task, row, seed, out)
+        record = train(task, row, seed, out, args.limit)
         with path.open('a') as stream:
             stream.write(json.dumps(record) + '\n')
         print(f'{row.name} seed {seed}: {record["score"]:.2f} in {time.perf_counter() - start:.0f} s', flush=True)

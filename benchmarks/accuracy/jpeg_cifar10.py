@@ -1,5 +1,6 @@
 """CIFAR-10 as one JPEG file an image, decoded once into memory: the epochs of small experiments are then cheap."""
 
+from functools import cache
 from pathlib import Path
 
 from mmcv import imread
@@ -28,14 +29,21 @@ class JPEGCIFAR10(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the images of the split."""
-        root = Path(self.data_prefix['root'])
-        folders = sorted(path for path in root.glob('*') if path.is_dir())
-        self._metainfo['classes'] = tuple(folder.name for folder in folders)
-        files = [
-            (label, file)
-            for label, folder in enumerate(folders)
-            for file in sorted(folder.glob('*.jpg'))[: self.per_class]
-        ]
-        if not files:
-            raise FileNotFoundError(f'no images at {join_path(root, "<class>", "*.jpg")}; unpack cifar10-jpeg to data/')
-        return [{'img': imread(str(file), channel_order='rgb'), 'gt_label': label} for label, file in files]
+        classes, samples = read_images(Path(self.data_prefix['root']), self.per_class)
+        self._metainfo['classes'] = classes
+        return [dict(sample) for sample in samples]
+
+
+@cache
+def read_images(root: Path, per_class: int | None) -> tuple[tuple[str, ...], list[dict]]:
+    """Names of the class folders, and the images with their labels; kept, since several data sets of a run share them.
+
+    Raises:
+        FileNotFoundError: if there are no images.
+    """
+    folders = sorted(path for path in root.glob('*') if path.is_dir())
+    files = [(label, file) for label, folder in enumerate(folders) for file in sorted(folder.glob('*.jpg'))[:per_class]]
+    if not files:
+        raise FileNotFoundError(f'no images at {join_path(root, "<class>", "*.jpg")}; unpack cifar10-jpeg to data/')
+    samples = [{'img': imread(str(file), channel_order='rgb'), 'gt_label': label} for label, file in files]
+    return tuple(folder.name for folder in folders), samples

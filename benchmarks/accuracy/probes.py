@@ -1,6 +1,5 @@
 """What is measured of a trained model beside its score: views at test time, one frame alone, what the gates do."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 from mmdas.models import GateShift, GateShiftFuse
 from mmdas.ops.affine import translate_x, translate_y
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
+
+from .recorder import seconds
 
 Predict = Callable[[nn.Module, Tensor, list], Tensor]
 
@@ -23,22 +24,22 @@ def predict(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
 
 
 class Timed:
-    """A predictor that counts the CPU seconds and images it has had."""
+    """A predictor that counts the seconds and images it has had."""
 
     def __init__(self, predictor: Predict) -> None:
         self.predictor = predictor
         self.seconds, self.images = 0.0, 0
 
     def __call__(self, model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
-        start = time.process_time()
+        start = seconds()
         result = self.predictor(model, inputs, samples)
-        self.seconds += time.process_time() - start
+        self.seconds += seconds() - start
         self.images += len(inputs)
         return result
 
     @property
     def milliseconds(self) -> float:
-        """CPU milliseconds an image."""
+        """Milliseconds an image."""
         return round(1e3 * self.seconds / self.images, 3)
 
 

@@ -1,5 +1,6 @@
 """The page of the tables: ``python -m benchmarks.accuracy.report`` writes benchmarks/accuracy.md and its curves."""
 
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from .__main__ import RESULTS, read  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
-from .tasks import ROOT, TASKS  # noqa: E402
+from .tasks import ROOT, TASKS, Task  # noqa: E402
 
 PAGE = ROOT / 'benchmarks' / 'accuracy.md'
 HEADER = (
@@ -31,6 +32,22 @@ HEADER = (
     'mean gate',
 )
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
+
+
+def priced(records: Sequence[dict], path: Path) -> list[dict]:
+    """Records whose times are those that ``cost.py`` measured, where it did."""
+    costs = json.loads(path.read_text()) if path.is_file() else {}
+    result = []
+    for record in records:
+        cost = costs.get(record['row'], {})
+        times = {key: value for key, value in cost.items() if key.endswith('milliseconds') or key in record}
+        step = cost.get('iteration_seconds')
+        curve = [
+            point if step is None else {**point, 'train_seconds': step * point['iterations']}
+            for point in record['curve']
+        ]
+        result.append({**record, **times, 'curve': curve})
+    return result
 
 
 def spread(values: Sequence[float]) -> str:
@@ -118,7 +135,7 @@ def number(value: float | None, digits: int) -> str:
     return '' if value is None else f'{value:.{digits}f}'
 
 
-def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) -> None:
+def draw(rows: Sequence[Row], records: Sequence[dict], task: Task, path: Path) -> None:
     """Score against seconds of training, and against milliseconds of a test image."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True, layout='constrained')
     colours = plt.get_cmap('tab20').colors
@@ -145,9 +162,9 @@ def draw(rows: Sequence[Row], records: Sequence[dict], metric: str, path: Path) 
         ]
         views = [(milliseconds, value) for milliseconds, value in views if milliseconds is not None]
         right.plot(*zip(*views, strict=True), marker='o', **style)
-    left.set(xscale='log', xlabel='CPU seconds of training', ylabel=metric)
-    right.set(xscale='log', xlabel='CPU milliseconds a test image (with 1, 2, 4, 8 views)')
-    left.set_ylim(bottom=min(45 if metric.startswith('acc') else 20, left.get_ylim()[1] - 5))
+    left.set(xscale='log', xlabel=f'{task.device} seconds of training', ylabel=task.metric)
+    right.set(xscale='log', xlabel=f'{task.device} milliseconds a test image (with 1, 2, 4, 8 views)')
+    left.set_ylim(bottom=min(45 if task.metric.startswith('acc') else 20, left.get_ylim()[1] - 5))
     figure.legend(loc='outside right center', fontsize=7, title='row (seeds)')
     for axis in (left, right):
         axis.grid(alpha=0.3)
@@ -171,11 +188,11 @@ def main() -> None:
     """Write the tables into the page, and the curves beside the results."""
     text = PAGE.read_text()
     for name, task in TASKS.items():
-        records = read(RESULTS / f'accuracy-{name}.jsonl')
+        records = priced(read(RESULTS / f'accuracy-{name}.jsonl'), RESULTS / f'accuracy-{name}-cost.json')
         if not records:
             continue
         picture = RESULTS / f'accuracy-{name}.svg'
-        draw(ROWS[name], records, task.metric, picture)
+        draw(ROWS[name], records, task, picture)
         content = f'Score: {task.what}.\n\n{table(ROWS[name], records, task.iterations)}'
         text = replace_between(text, name, f'{content}\n\n![curves](results/{picture.name})')
     PAGE.write_text(text)

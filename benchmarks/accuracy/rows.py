@@ -171,10 +171,18 @@ def distant_table() -> Iterator[Row]:
     yield replace(shift, name='translate_y-4f-gsf-reference', title=title, **REFERENCE)
 
 
+def full_size_table() -> Iterator[Row]:
+    """The rows of networks of full width on a GPU."""
+    names = ('plain', 'repeat-4f-gsf', 'repeat-4f-tsm', *(f'argmax-{frames}f-gsf-undecayed' for frames in (4, 8)))
+    return (row for row in table() if row.name in (*names, 'argmax-4f-tsm-undecayed'))
+
+
 ROWS = {
     'cifar10': list(table()),
     'camvid': list(segmentation_table()),
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
     'voc2012': list(segmentation_table()),
+    'cifar10_r18': list(full_size_table()),
+    'camvid_r18': list(full_size_table()),
 }

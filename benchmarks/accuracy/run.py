@@ -1,6 +1,7 @@
 """One search or one training of a row, in this process."""
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -49,8 +50,9 @@ WARPS = dict(
 )
 
 
-def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
-    """Train a row with one seed; its record."""
+def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -> dict[str, Any]:
+    """Train a row with one seed, for ``limit`` seconds at most, search included; its record."""
+    deadline = time.monotonic() + limit
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', out, policy)
     iterations = round(task.iterations * row.budget)
@@ -59,7 +61,7 @@ def train(task: Task, row: Row, seed: int, out: Path) -> dict[str, Any]:
     if row.warped:
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     recorder = CurveRecorder(
-        points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames)
+        points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames), deadline
     )
     run(cfg, recorder)
     last = recorder.points[-1]
@@ -127,10 +129,19 @@ def run(cfg: Config, *hooks: object) -> Runner:
     torch.set_num_threads(1)
     with DefaultScope.overwrite_default_scope('mmengine'):
         runner = build_runner(cfg)
+        use_channels_last(runner.model)
         for hook in hooks:
             runner.register_hook(hook)
         runner.train()
     return runner
+
+
+def use_channels_last(model: nn.Module) -> None:
+    """The memory format in which GPUs compute convolutions in half precision without a copy."""
+    if torch.cuda.is_available():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)
 
 
 def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None, float | None]:

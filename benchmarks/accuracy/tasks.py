@@ -19,6 +19,7 @@ class Task:
         what: one sentence for the page.
         momentum: smallest weight of a new iterate in the average of the weights.
         points: on a curve up to ``iterations``.
+        device: the seconds' device.
     """
 
     host: str
@@ -29,6 +30,7 @@ class Task:
     what: str
     momentum: float = 1e-3
     points: int = 6
+    device: str = 'CPU'
 
     @property
     def path(self) -> Path:
@@ -90,5 +92,31 @@ TASKS['distant_cues'] = replace(
     what=(
         'mIoU on 200 scenes in which the class of a pixel is a colour 31 to 43 pixels above it; 1,000 training scenes '
         'of 64 x 144 pixels, batch 8; the network of the narrow CamVid'
+    ),
+)
+TASKS['cifar10_r18'] = Task(
+    host='cifar10_r18',
+    metric='accuracy/top1',
+    iterations=3920,  # 20 epochs
+    search_iterations=400,
+    search_warmup=100,
+    device='GPU',
+    what=(
+        'top-1 accuracy on all 5,000 test images of cifar10-jpeg; all 50,000 training images; ResNet-18 for CIFAR-10 '
+        'at full width, 32 x 32 pixels, batch 256, bfloat16, from scratch'
+    ),
+)
+TASKS['camvid_r18'] = Task(
+    host='camvid_r18',
+    metric='mIoU',
+    iterations=4000,
+    search_iterations=400,
+    search_warmup=150,
+    momentum=2e-3,
+    points=4,
+    device='GPU',
+    what=(
+        'mIoU on the 133 test images at their full size; all 367 training images, scaled to 240 x 180, crops of 160 x '
+        '160, batch 8; PSPNet on ResNet-18 at full width and stride 8, bfloat16, from scratch'
     ),
 )
