@@ -59,8 +59,8 @@ def table() -> Iterator[Row]:
     """The rows of a task, those that matter most first."""
     searched = Row('das-4f-gsf', 'searched policy, GSF', clip='search')
     yield Row('plain', 'plain', frames=1, budget=4, seeds=MORE_SEEDS)
-    yield Row('repeat-4f-gsf', 'repeat, GSF', budget=1.5)
-    yield Row('repeat-4f-tsm', 'repeat, TSM', fusion='tsm')
+    yield Row('repeat-4f-gsf', 'repeat, GSF', budget=3)
+    yield Row('repeat-4f-tsm', 'repeat, TSM', fusion='tsm', budget=3)
     yield replace(searched, budget=1.5)
     title = 'searched policy, GSF, no decay of the logits, trials renormalised'
     renormalized = replace(searched, selection_options={'renormalize': True}, logits=UNDECAYED)

@@ -116,19 +116,13 @@ class PolicyClip(nn.Module):
             size = images.shape[-2:]
             theta, weights = zip(*self.warps(size), strict=True)
             operator = WarpOperator(
-                theta,
-                self.num_frames - 1,
-                size,
-                self.transform.padding,
-                images.dtype,
-                one_image=True,
-                device=images.device,
+                theta, self.num_frames - 1, size, self.transform.padding, images.dtype, one_image=True
             )
             return operator.fold(weights)
 
         # Crops of a training have one size, and a resumed training goes on exactly; images of a test may all differ.
         patience = 0 if self.training else PATIENCE
-        return self._operators.get((images.shape[-2:], images.dtype, images.device), build, patience)
+        return self._operators.get((images.shape[-2:], images.dtype), build, patience)
 
     def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W), by the operator."""

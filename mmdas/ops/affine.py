@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PADDINGS = ('zeros', 'border', 'reflection')
-# Channels that one thread of a GPU samples, at least.
-MIN_CHANNELS = 3
 
 
 def warp_affine(images: Tensor, theta: Tensor, padding: str = 'zeros') -> Tensor:
@@ -39,26 +37,10 @@ def warp_affine(images: Tensor, theta: Tensor, padding: str = 'zeros') -> Tensor
         raise ValueError(
             f'theta must be ({len(images)}, 2, 3), one matrix (or magnitude) per image, got {tuple(theta.shape)}'
         )
-    parts = _channel_parts(images)
-    if parts > 1:
-        narrow = images.unflatten(1, (parts, -1)).flatten(0, 1)
-        return warp_affine(narrow, theta.repeat_interleave(parts, dim=0), padding).view_as(images)
     dtype = torch.promote_types(images.dtype, theta.dtype)
     grid = sampling_grid(theta.to(dtype), images.shape[-2:])
     warped = F.grid_sample(images.to(dtype), grid, mode='bilinear', padding_mode=padding, align_corners=False)
     return warped.to(images.dtype)
-
-
-def _channel_parts(images: Tensor) -> int:
-    """In how many images of fewer channels an image is taken apart for the sampling.
-
-    A thread of a GPU samples one pixel in all channels, one after the other: where the channels of a whole batch are
-    those of one image, few threads have work. A processor is faster with many channels for a coordinate.
-    """
-    channels = images.shape[1]
-    if images.device.type == 'cpu':
-        return 1
-    return next((channels // width for width in range(MIN_CHANNELS, channels) if channels % width == 0), 1)
 
 
 def compose(first: Tensor, second: Tensor) -> Tensor:
