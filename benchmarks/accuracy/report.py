@@ -50,6 +50,23 @@ def priced(records: Sequence[dict], path: Path) -> list[dict]:
     return result
 
 
+def with_common_end(records: Sequence[dict]) -> list[dict]:
+    """Records of a row; where the clock ended them less than 2 % apart, all ends count as the first one's iteration."""
+    ends = [record['curve'][-1]['iterations'] for record in records]
+    if max(ends) > 1.02 * min(ends):
+        return list(records)
+    return [
+        {**record, 'curve': [*record['curve'][:-1], {**record['curve'][-1], 'iterations': min(ends)}]}
+        for record in records
+    ]
+
+
+def of_row(records: Sequence[dict], name: str) -> list[dict]:
+    """Records of one row."""
+    found = [record for record in records if record['row'] == name]
+    return with_common_end(found) if found else []
+
+
 def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation, or the one value."""
     if not values:
@@ -89,14 +106,14 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
         '| --- ' * len(HEADER) + '|',
     ]
     for row in rows:
-        found = [record for record in records if record['row'] == row.name]
+        found = of_row(records, row.name)
         if not found:
             continue
         last = shared_iterations(found)[-1]
         points = [point for record in found for point in record['curve'] if point['iterations'] == last]
         seconds = mean([point['train_seconds'] for point in points])
         equal = [p['score'] for record in found for p in record['curve'] if p['iterations'] == iterations]
-        rival = [record for record in records if record['row'] == ('plain-warped' if row.warped else 'plain')]
+        rival = of_row(records, 'plain-warped' if row.warped else 'plain')
         cells = [
             row.title,
             row.frames,
@@ -140,7 +157,7 @@ def draw(rows: Sequence[Row], records: Sequence[dict], task: Task, path: Path) -
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True, layout='constrained')
     colours = plt.get_cmap('tab20').colors
     for position, row in enumerate(rows):
-        found = [record for record in records if record['row'] == row.name]
+        found = of_row(records, row.name)
         if not found:
             continue
         points = [

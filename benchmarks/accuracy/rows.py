@@ -23,6 +23,7 @@ class Row:
         cell: options of the searched cell, or of the random policy, beside those of all rows.
         selection, selection_options: type of the selection, and options of it.
         logits: options of the logits' optimiser in the search.
+        warmups: steps of the weights alone before those of the policy, in units of the task's.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
         warped: the training images of a classification are rotated or moved at random.
@@ -39,6 +40,7 @@ class Row:
     selection: str = 'PerturbationSelection'
     selection_options: Mapping[str, Any] = field(default_factory=dict)
     logits: Mapping[str, Any] = field(default_factory=dict)
+    warmups: float = 1
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
     warped: bool = False
@@ -51,6 +53,8 @@ class Row:
         options = {**self.cell, **self.selection_options, **self.logits}
         if self.pooling != 'mean':
             options['pooling'] = self.pooling
+        if self.warmups != 1:
+            options['warmups'] = self.warmups
         cell = '-'.join(f'{key}={value}' for key, value in sorted(options.items()))
         return '_'.join(filter(None, [f'{self.frames}f', cell, self.selection.removesuffix('Selection').lower()]))
 
@@ -83,6 +87,8 @@ def table() -> Iterator[Row]:
     title = 'searched with one drawn operation an edge, argmax, GSF, four strengths an operation'
     cell = {**strengths.cell, 'relaxation': 'gumbel'}
     yield replace(strengths, name='gumbel-strengths-4f-gsf', title=title, cell=cell)
+    title = 'searched after a long warm-up, argmax, GSF, no decay of the logits'
+    yield replace(default, name='late-4f-gsf-undecayed', title=title, warmups=20)
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
@@ -128,6 +134,7 @@ SEGMENTATION = (
     'das-4f-gsf-renormalized',
     'strengths-4f-gsf',
     'gumbel-strengths-4f-gsf',
+    'late-4f-gsf-undecayed',
     'random-4f-gsf',
 )
 
@@ -171,10 +178,10 @@ def distant_table() -> Iterator[Row]:
     yield replace(shift, name='translate_y-4f-gsf-reference', title=title, **REFERENCE)
 
 
-def full_size_table() -> Iterator[Row]:
-    """The rows of networks of full width on a GPU."""
-    names = ('plain', 'repeat-4f-gsf', 'repeat-4f-tsm', *(f'argmax-{frames}f-gsf-undecayed' for frames in (4, 8)))
-    return (row for row in table() if row.name in (*names, 'argmax-4f-tsm-undecayed'))
+def short_table() -> Iterator[Row]:
+    """The rows that tell what fusion and warps bring: of networks of full width and of pretrained ones."""
+    names = ('plain', 'repeat-4f-gsf', 'repeat-4f-tsm', 'argmax-4f-tsm-undecayed')
+    return (row for row in table() if row.name in (*names, *(f'argmax-{frames}f-gsf-undecayed' for frames in (4, 8))))
 
 
 ROWS = {
@@ -183,6 +190,7 @@ ROWS = {
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
     'voc2012': list(segmentation_table()),
-    'cifar10_r18': list(full_size_table()),
-    'camvid_r18': list(full_size_table()),
+    'camvid_pretrained': list(short_table()),
+    'cifar10_r18': list(short_table()),
+    'camvid_r18': list(short_table()),
 }

@@ -171,11 +171,13 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     cfg.work_dir = str(folder)
     cfg.randomness = dict(seed=seed)
     preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
-    cfg.train_cfg.update(max_iters=task.search_iterations, warmup_iters=task.search_warmup)
+    warmup = round(row.warmups * task.search_warmup)
+    iterations = task.search_iterations - task.search_warmup + warmup
+    cfg.train_cfg.update(max_iters=iterations, warmup_iters=warmup)
     by_trials = {'num_batches': 4, 'tune': 10, 'renormalize': False}
     options = by_trials if row.selection == 'PerturbationSelection' else {}
     cfg.train_cfg.selection = {'type': f'mmdas.{row.selection}', **options, **row.selection_options}
-    cfg.param_scheduler.weights[0].update(end=task.search_iterations, T_max=task.search_iterations)
+    cfg.param_scheduler.weights[0].update(end=iterations, T_max=iterations)
     # A short search needs larger steps than the paper's.
     cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, 'weight_decay': 1e-3, **row.logits})
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

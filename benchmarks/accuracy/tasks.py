@@ -82,6 +82,14 @@ TASKS['camvid_narrow'] = replace(
     host='camvid_narrow',
     what='as CamVid, but the first stage of the network alone, whose receptive field is at most 55 x 55 pixels',
 )
+TASKS['camvid_pretrained'] = replace(
+    TASKS['camvid'],
+    host='camvid_pretrained',
+    what=(
+        'as CamVid, but the backbone starts from a classifier that was trained on all of cifar10-jpeg (`python -m '
+        'benchmarks.accuracy.pretrain`)'
+    ),
+)
 TASKS['distant_cues'] = replace(
     TASKS['camvid'],
     host='distant_cues',

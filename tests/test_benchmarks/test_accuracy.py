@@ -17,9 +17,9 @@ from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.removals import removals
-from benchmarks.accuracy.report import front, replace_between, spread
+from benchmarks.accuracy.report import front, priced, replace_between, shared_iterations, spread, with_common_end
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
-from benchmarks.accuracy.run import curve_points, find_policy, run_config, train
+from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, train
 from benchmarks.accuracy.tasks import TASKS
 from mmdas.cell import DASCell, Policy, PolicyEdge
 from mmdas.engine.selection import Score
@@ -36,7 +36,9 @@ def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
         assert cfg.get('num_frames', 1) == row.frames
         if row.frames > 1:
             assert f'-{row.frames}f-{row.fusion}' in row.name
-            assert cfg.model['head' if task == 'cifar10' else 'decode_head'].get('pooling', 'mean') == row.pooling
+            assert (
+                cfg.model['head' if task.startswith('cifar10') else 'decode_head'].get('pooling', 'mean') == row.pooling
+            )
 
 
 @pytest.mark.parametrize('frames', [1, 4])
@@ -114,6 +116,22 @@ def test_rows_are_tested_with_views(workplace: Path, frames: int):
     record = train(SMALL, Row('x', 'x', frames=frames), 0, workplace)
     assert {'tta2', 'tta4', 'tta8'} <= record.keys()
     assert (record['fusion'] is None) == (frames == 1)
+
+
+def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
+    task = replace(SMALL, iterations=10**6)
+    record = train(task, Row('x', 'x', frames=2), 0, workplace, limit=0.5)
+    assert 0 < record['curve'][-1]['iterations'] < 10**6
+    assert {'score', 'reference', 'tta2'} <= record.keys()
+
+
+def test_longer_warm_up_leaves_the_steps_of_the_policy_as_many(workplace: Path, monkeypatch: pytest.MonkeyPatch):
+    configs = []
+    monkeypatch.setattr('benchmarks.accuracy.run.run', configs.append)
+    for warmups in (1, 20):
+        search(TASKS['cifar10'], Row('x', 'x', clip='search', warmups=warmups), 0, workplace / str(warmups))
+    lengths = [(cfg.train_cfg.warmup_iters, cfg.train_cfg.max_iters) for cfg in configs]
+    assert lengths == [(200, 600), (4000, 4400)]
 
 
 # the scenes that need context
@@ -268,6 +286,26 @@ def test_front_is_the_best_mean_within_the_seconds_over_points_that_all_seeds_ha
     assert front(records, 15) == 51
     assert front(records, 100) == 61
     assert front(records, 5) is None
+
+
+def test_ends_that_the_clock_set_close_together_are_one_point():
+    records = [record(0, (100, 10, 50), (205, 20, 60)), record(1, (100, 10, 52), (203, 20, 62))]
+    assert shared_iterations(records) == [100]
+    assert shared_iterations(with_common_end(records)) == [100, 203]
+    assert front(with_common_end(records), 100) == 61
+    apart = [record(0, (100, 10, 50), (150, 20, 60)), record(1, (100, 10, 52), (203, 20, 62))]
+    assert with_common_end(apart) == apart
+
+
+def test_seconds_are_those_that_were_measured_alone(tmp_path: Path):
+    records = [{**record(0, (100, 10, 50)), 'test_milliseconds': 9.0, 'search_seconds': None}]
+    path = tmp_path / 'cost.json'
+    assert priced(records, path) == records
+    path.write_text(json.dumps({'plain': {'iteration_seconds': 0.25, 'test_milliseconds': 3.0, 'peak_mib': 7}}))
+    (alone,) = priced(records, path)
+    assert alone['curve'] == [{'iterations': 100, 'train_seconds': 25.0, 'score': 50}]
+    assert alone['test_milliseconds'] == 3.0
+    assert alone['search_seconds'] is None
 
 
 def test_spread_is_mean_and_sample_deviation():
