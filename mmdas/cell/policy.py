@@ -12,7 +12,7 @@ from mmdas.ops.affine import PADDINGS
 
 from .operation import RAMPS, draw_strength
 from .search_space import OPERATIONS, build_space
-from .topology import NUM_INPUTS, REDUCTIONS, incoming
+from .topology import NUM_INPUTS, REDUCTIONS, incoming, needed_nodes
 
 SCHEMA_VERSION = 1
 _LARGEST = torch.finfo(torch.float32).max
@@ -114,6 +114,12 @@ class Policy:
         for node in range(NUM_INPUTS, NUM_INPUTS + self.num_nodes):
             if not incoming(pairs, node):
                 raise PolicyError(f'edges has a missing edge: no edge ends in node {node}')
+
+    @property
+    def repeats_image(self) -> bool:
+        """Whether the clip depends on no operation but the identity, so that all its frames are equal."""
+        needed = needed_nodes([(edge.source, edge.target) for edge in self.edges], NUM_INPUTS + self.num_nodes - 1)
+        return all(OPERATIONS[edge.operation].is_identity for edge in self.edges if edge.target in needed)
 
     def to_dict(self) -> dict:
         """Plain data of the policy with its schema version, as the file holds it."""

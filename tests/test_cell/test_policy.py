@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from mmdas.cell import OPERATIONS, SPACES, Policy, PolicyEdge, PolicyError
+from mmdas.cell import OPERATIONS, SPACES, Policy, PolicyClip, PolicyEdge, PolicyError
 
 EDGES = (
     PolicyEdge(0, 2, 'rotate', 0.1),
@@ -222,3 +223,20 @@ def test_random_policy_shares_strengths_on_request():
         for edge in policy.edges:
             strengths.setdefault(edge.operation, set()).add(edge.strength)
         assert all(len(values) == 1 for values in strengths.values())
+
+
+@pytest.mark.parametrize(
+    ('edges', 'repeats'),
+    [
+        ([(0, 2, 'identity'), (2, 3, 'identity')], True),
+        ([(0, 2, 'rotate'), (1, 3, 'identity')], True),  # the rotation leads nowhere
+        ([(0, 2, 'rotate'), (2, 3, 'identity')], False),
+        ([(0, 2, 'identity'), (2, 3, 'invert')], False),
+    ],
+)
+def test_policy_repeats_the_image_exactly_where_its_frames_are_equal(edges: list, repeats: bool) -> None:
+    policy = Policy(3, 2, tuple(PolicyEdge(*edge, 0.0 if edge[2] == 'identity' else 0.3) for edge in edges))
+    assert policy.repeats_image == repeats
+    images = torch.rand(2, 3, 8, 8)
+    clip = PolicyClip(policy)(images)
+    assert torch.equal(clip, images.repeat(1, 3, 1, 1)) == repeats

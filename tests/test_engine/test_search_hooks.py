@@ -191,6 +191,18 @@ def test_policy_and_picture_have_the_name_of_the_config(tmp_path):
     assert {path.name for path in Path(tmp_path).glob('found.*')} == {'found.json', 'found.png'}
 
 
+@pytest.mark.parametrize('operation', ['identity', 'rotate'])
+def test_search_that_ends_at_the_image_itself_says_so(tmp_path, operation: str):
+    config = iter_search(
+        tmp_path, train_cfg=dict(max_iters=1, warmup_iters=0, selection=dict(type='mmdas.ArgmaxSelection'))
+    )
+    config.model.data_preprocessor.cell.space = [operation]
+    config.custom_hooks = [dict(type='mmdas.PolicyHook')]
+    run(config)
+    (log,) = tmp_path.rglob('*.log')
+    assert ('its clip repeats the image' in log.read_text()) == (operation == 'identity')
+
+
 def test_an_interval_below_one_is_refused():
     with pytest.raises(ValueError, match='PolicyHook.interval must be at least 1, got 0'):
         PolicyHook(interval=0)

@@ -54,6 +54,11 @@ class PolicyHook(Hook):
         save_mixtures_figure(find_cell(runner.model), path.with_name(f'{path.stem}_mixtures.png'))
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
+        if policy.repeats_image:
+            runner.logger.warning(
+                'The policy has the identity wherever it matters: its clip repeats the image, as the repeat config '
+                "does. A `space` of the cell without 'identity' makes the search take a transformation."
+            )
 
 
 def save_mixtures_figure(cell: DASCell, path: Path) -> None:
