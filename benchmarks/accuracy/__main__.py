@@ -36,7 +36,8 @@ def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
 def is_done(records: list[dict], row: Row, seed: int, iterations: int) -> bool:
     """Whether a run of at least the row's length is recorded."""
     found = [record for record in records if (record['row'], record['seed']) == (row.name, seed)]
-    return any(record['curve'][-1]['iterations'] >= round(row.budget * iterations) for record in found)
+    wanted = round((row.budget + row.plain_before) * iterations)
+    return any(record['curve'][-1]['iterations'] >= wanted for record in found)
 
 
 def main() -> None:

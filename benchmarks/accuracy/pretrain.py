@@ -8,13 +8,9 @@ import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-import torch  # noqa: E402
-from mmengine.hooks import EMAHook  # noqa: E402
-
 from mmdas.apis import load_config  # noqa: E402
 
-from .recorder import CurveRecorder  # noqa: E402
-from .run import run, set_training  # noqa: E402
+from .run import train_plain  # noqa: E402
 from .tasks import ROOT, TASKS  # noqa: E402
 
 ITERATIONS = 8000  # 10 epochs
@@ -22,18 +18,12 @@ PATH = ROOT / 'work_dirs' / 'accuracy' / 'pretrained.pth'
 
 
 def main() -> None:
-    """Train, print the accuracy and write the averaged weights."""
+    """Train, write the averaged weights and print their accuracy."""
     os.chdir(ROOT)
     task = TASKS['cifar10']
     cfg = load_config(task.path)
     cfg.train_dataloader.dataset.per_class = None
-    set_training(cfg, task, ITERATIONS, seed=0)
-    recorder = CurveRecorder([ITERATIONS], task.metric, cfg.train_dataloader.batch_size, frames=1)
-    runner = run(cfg, recorder)
-    averaged = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': averaged.state_dict()}, PATH)
-    print(f'{recorder.points[-1]}: {PATH}')
+    print(f'{PATH}: {train_plain(cfg, task, 0, ITERATIONS, PATH)}')
 
 
 if __name__ == '__main__':

@@ -26,6 +26,8 @@ class Row:
         warmups: steps of the weights alone before those of the policy, in units of the task's.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
+        plain_before: iterations of the plain model, in the same units, with whose averaged weights the row starts; they
+            are not in ``budget``, but in the curve and its seconds.
         warped: the training images of a classification are rotated or moved at random.
         pooling: of the predictions of the frames, in training, test and search.
         options: settings that replace the host's, with dotted keys.
@@ -43,6 +45,7 @@ class Row:
     warmups: float = 1
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
+    plain_before: float = 0
     warped: bool = False
     pooling: str = 'mean'
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -89,6 +92,11 @@ def table() -> Iterator[Row]:
     yield replace(strengths, name='gumbel-strengths-4f-gsf', title=title, cell=cell)
     title = 'searched after a long warm-up, argmax, GSF, no decay of the logits'
     yield replace(default, name='late-4f-gsf-undecayed', title=title, warmups=20)
+    for fusion in ('gsf', 'none', 'tsm'):
+        name, title = f'finetuned-4f-{fusion}', f'plain, then searched, argmax, {FUSION_TITLES[fusion]}'
+        yield replace(default, name=name, title=title, fusion=fusion, plain_before=1, budget=0.5)
+    title = 'plain, then repeat, GSF'
+    yield Row('finetuned-repeat-4f-gsf', title, plain_before=1, budget=0.5)
     for fusion in ('gsf', 'none'):
         title = f'searched policy, {FUSION_TITLES[fusion]}, reference frame predicts'
         yield replace(searched, name=f'das-4f-{fusion}-reference', title=title, fusion=fusion, **REFERENCE)
@@ -135,6 +143,8 @@ SEGMENTATION = (
     'strengths-4f-gsf',
     'gumbel-strengths-4f-gsf',
     'late-4f-gsf-undecayed',
+    'finetuned-4f-gsf',
+    'finetuned-repeat-4f-gsf',
     'random-4f-gsf',
 )
 
@@ -151,7 +161,9 @@ DILATED = Row(
 
 def segmentation_table(*more: str) -> Iterator[Row]:
     """The rows of a segmentation, and those of the names ``more``."""
-    return (row for row in table() if row.name in (*SEGMENTATION, *more))
+    for row in table():
+        if row.name in (*SEGMENTATION, *more):
+            yield replace(row, plain_before=3) if row.plain_before else row  # plain gains for longer
 
 
 def narrow_table() -> Iterator[Row]:

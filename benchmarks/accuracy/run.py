@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
@@ -58,13 +59,18 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     iterations = round(task.iterations * row.budget)
     points = curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
+    before = {}
+    if row.plain_before:
+        cfg.load_from = str(plain_weights(task, seed, round(row.plain_before * task.iterations), out))
+        before = torch.load(cfg.load_from, weights_only=True)['cost']
     if row.warped:
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames), deadline
     )
     run(cfg, recorder)
-    last = recorder.points[-1]
+    curve = [{key: round(value + before.get(key, 0), 3) for key, value in point.items()} for point in recorder.points]
+    last = curve[-1]
     return {
         'task': task.host,
         'row': row.name,
@@ -76,10 +82,31 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         'train_frames': last['frames'],
         'test_milliseconds': round(1e3 * recorder.test_seconds / recorder.tested_images, 3),
         'search_seconds': search_cost,
-        'curve': recorder.points,
+        'curve': curve,
         **recorder.extra,
         'policy': None if policy is None else policy_content(policy),
     }
+
+
+def plain_weights(task: Task, seed: int, iterations: int, out: Path) -> Path:
+    """Checkpoint of the plain model, trained now if it was not before."""
+    path = out / 'plain' / f'{iterations}-{seed}.pth'
+    if not path.is_file():
+        train_plain(load_config(task.path), task, seed, iterations, path)
+    return path
+
+
+def train_plain(cfg: Config, task: Task, seed: int, iterations: int, path: Path) -> dict[str, float]:
+    """Train a plain model and write its averaged weights with what they cost; the point of its curve."""
+    set_training(cfg, task, iterations, seed)
+    recorder = CurveRecorder([iterations], task.metric, cfg.train_dataloader.batch_size, frames=1)
+    runner = run(cfg, recorder)
+    averaged = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (point,) = recorder.points
+    cost = {key: value for key, value in point.items() if key != 'score'}
+    torch.save({'state_dict': averaged.state_dict(), 'cost': cost}, path)
+    return point
 
 
 def curve_points(task: Task, iterations: int) -> list[int]:

@@ -12,10 +12,11 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 from torch import nn
 
-from benchmarks.accuracy.__main__ import RESULTS, plan, read
+from benchmarks.accuracy.__main__ import RESULTS, is_done, plan, read
 from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
+from benchmarks.accuracy.recorder import CurveRecorder
 from benchmarks.accuracy.removals import removals
 from benchmarks.accuracy.report import front, priced, replace_between, shared_iterations, spread, with_common_end
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
@@ -123,6 +124,25 @@ def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
     record = train(task, Row('x', 'x', frames=2), 0, workplace, limit=0.5)
     assert 0 < record['curve'][-1]['iterations'] < 10**6
     assert {'score', 'reference', 'tta2'} <= record.keys()
+
+
+def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace: Path, monkeypatch: pytest.MonkeyPatch):
+    starts = []
+    begin = CurveRecorder.before_train
+    weights_of = lambda runner: runner.model.state_dict()['backbone.conv1.weight'].clone()  # noqa: E731
+    monkeypatch.setattr(
+        CurveRecorder, 'before_train', lambda self, runner: (starts.append(weights_of(runner)), begin(self, runner))
+    )
+    row = Row('x', 'x', frames=2, plain_before=1, budget=0.5)
+    first, second = (train(SMALL, row, 0, workplace) for _ in range(2))
+    plain = torch.load(workplace / 'plain/4-0.pth', weights_only=True)
+    assert len(starts) == 3  # the plain model is trained once
+    assert all(torch.equal(start, plain['state_dict']['backbone.conv1.weight']) for start in starts[1:])
+    assert [point['iterations'] for point in first['curve']] == [4 + 2]
+    assert first['train_frames'] == 64 * (4 + 2 * 2)
+    assert first['train_seconds'] > plain['cost']['train_seconds'] > 0
+    assert is_done([{**first, 'row': 'x'}], row, 0, SMALL.iterations)
+    assert second['score'] == first['score']
 
 
 def test_longer_warm_up_leaves_the_steps_of_the_policy_as_many(workplace: Path, monkeypatch: pytest.MonkeyPatch):
