@@ -18,9 +18,19 @@ RESULTS = ROOT / 'benchmarks' / 'results'
 
 
 def read(path: Path) -> list[dict]:
-    """Records of a file, one JSON object a line; the last one of a row and seed counts."""
+    """Records of a file, one JSON object a line; of a row and seed the longest counts, of equal ones the last."""
     lines = path.read_text().splitlines() if path.is_file() else []
-    return list({(record['row'], record['seed']): record for record in map(json.loads, lines)}.values())
+    records: dict[tuple[str, int], dict] = {}
+    for record in map(json.loads, lines):
+        key = record['row'], record['seed']
+        if key not in records or length(record) >= length(records[key]):
+            records[key] = record
+    return list(records.values())
+
+
+def length(record: dict) -> int:
+    """Iterations of a run."""
+    return record['curve'][-1]['iterations']
 
 
 def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
@@ -33,11 +43,11 @@ def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:
     return [(row, seed) for _, row, seed in sorted(jobs, key=lambda job: job[0])]
 
 
-def is_done(records: list[dict], row: Row, seed: int, iterations: int) -> bool:
-    """Whether a run of at least the row's length is recorded."""
+def is_done(records: list[dict], row: Row, seed: int, iterations: int, limit: float = math.inf) -> bool:
+    """Whether a run of at least the row's length, or one that had ``limit`` seconds at least, is recorded."""
     found = [record for record in records if (record['row'], record['seed']) == (row.name, seed)]
     wanted = round((row.budget + row.plain_before) * iterations)
-    return any(record['curve'][-1]['iterations'] >= wanted for record in found)
+    return any(length(record) >= wanted or (record.get('limit') or 0) >= limit for record in found)
 
 
 def main() -> None:
@@ -48,7 +58,12 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, help='at most so many seeds of a row')
     parser.add_argument('--seed', type=int, help='this seed alone')
     parser.add_argument('--budget', type=float, help='at most so many times the iterations of the task a training')
-    parser.add_argument('--limit', type=float, default=math.inf, help='at most so many seconds a run, search included')
+    parser.add_argument(
+        '--limit',
+        type=float,
+        default=math.inf,
+        help='end a training so many seconds after the beginning of its search',
+    )
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'accuracy', help='searches and logs')
     parser.add_argument('--results', type=Path, help='JSON lines (default: benchmarks/results/accuracy-TASK.jsonl)')
     args = parser.parse_args()
@@ -57,9 +72,11 @@ def main() -> None:
     path = (args.results or RESULTS / f'accuracy-{args.task}.jsonl').resolve()
     rows = [row for row in ROWS[args.task] if args.rows is None or row.name in args.rows]
     out = (args.out / args.task).resolve()
+    if args.seed is not None and not any(args.seed in row.seeds for row in rows):
+        parser.error(f'--seed {args.seed}: none of these rows has that seed')
     for row, seed in plan(rows, args.seeds):
         row = replace(row, budget=min(row.budget, args.budget or row.budget))
-        if args.seed not in (None, seed) or is_done(read(path), row, seed, task.iterations):
+        if args.seed not in (None, seed) or is_done(read(path), row, seed, task.iterations, args.limit):
             continue
         start = time.perf_counter()
         record = train(task, row, seed, out, args.limit)

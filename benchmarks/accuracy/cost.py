@@ -1,59 +1,66 @@
 """What an iteration, a test image and a search of every row cost, one row after the other, alone on the GPU.
 
 ``python -m benchmarks.accuracy.cost TASK`` writes ``results/accuracy-TASK-cost.json``, from which the page takes the
-seconds of the tasks whose trainings share a GPU. Data loading is not in them.
+seconds of the tasks whose trainings share a GPU. They are of the preprocessor and the network, up to the logits in a
+test, without data loading.
 """
 
 import argparse
 import json
 import os
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import torch
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from torch import nn
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is loaded
 
-from mmdas.apis import preprocessor_of
-from mmdas.apis.runner import build_runner
+import torch  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
+from torch import nn  # noqa: E402
 
-from .probes import predict, with_views
-from .recorder import seconds
-from .rows import ROWS, Row
-from .run import CELL, find_policy, run_config, use_channels_last
-from .tasks import ROOT, TASKS, Task
+from mmdas.cell import Policy  # noqa: E402
 
-RESULTS = ROOT / 'benchmarks' / 'results'
+from .__main__ import RESULTS, read  # noqa: E402
+from .probes import Predict, predict, with_views  # noqa: E402
+from .recorder import seconds  # noqa: E402
+from .rows import ROWS, Row  # noqa: E402
+from .run import CELL, make_runner, run_config, search_config  # noqa: E402
+from .tasks import ROOT, TASKS, Task  # noqa: E402
+
 WARM_UP, REPEATS = 5, 10
 
 
-def cost(task: Task, row: Row, out: Path) -> dict[str, float]:
-    """Costs of a row; a searched policy is represented by a random one of the same search space."""
-    policy, _ = find_policy(task, replace(row, clip='random') if row.clip == 'search' else row, 0, out)
-    torch.cuda.reset_peak_memory_stats()
+def cost(task: Task, row: Row, policy: dict | None, out: Path) -> dict[str, float]:
+    """Costs of a row.
+
+    Args:
+        task, row: what to measure.
+        policy: content of the row's policy; None takes a random one of the same space for a searched row.
+        out: folder for configs and policies.
+    """
     with DefaultScope.overwrite_default_scope('mmengine'):
-        runner = build(run_config(task, row, 'repeat', out, policy))
+        runner = make_runner(run_config(task, row, 'repeat', out, policy_file(row, policy, out)))
         wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)
         batch = next(iter(runner.build_dataloader(alone(runner.cfg.train_dataloader), seed=0)))
         result = {'iteration_seconds': timed(lambda: runner.model.train().train_step(batch, optim_wrapper=wrapper))}
-        result['peak_mib'] = round(torch.cuda.max_memory_allocated() / 2**20)
         batch = next(iter(runner.build_dataloader(alone(runner.cfg.val_dataloader), seed=0)))
         for name, predictor in {'test': predict, **{f'tta{count}': with_views(count) for count in (2, 4, 8)}}.items():
-            images, taken = tested(runner.model.eval(), batch, predictor)
-            result[f'{name}_milliseconds'] = round(1e3 * taken / images, 4)
+            taken = tested(runner.model.eval(), batch, predictor)
+            result[f'{name}_milliseconds'] = round(1e3 * taken / len(batch['inputs']), 4)
         if row.clip == 'search':
             result['search_seconds'] = search_cost(task, row, out)
     return result
 
 
-def build(cfg: Config):
-    """A runner that writes next to nothing."""
-    cfg.experiment_name, cfg.log_level = f'cost-{id(cfg)}', 'WARNING'
-    runner = build_runner(cfg)
-    use_channels_last(runner.model)
-    return runner
+def policy_file(row: Row, policy: dict | None, out: Path) -> Path | None:
+    """The policy as a file, or None where the clip repeats the image."""
+    if row.clip == 'repeat':
+        return None
+    path = out / f'{row.name}.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = Policy.random(row.frames, **{**CELL, **row.cell}) if policy is None else Policy.from_dict(policy)
+    found.save(path)
+    return path
 
 
 def alone(dataloader: dict) -> dict:
@@ -62,34 +69,38 @@ def alone(dataloader: dict) -> dict:
 
 
 @torch.no_grad()
-def tested(model: nn.Module, batch: dict, predictor) -> tuple[int, float]:
-    """Images of a batch, and seconds of its test, the preprocessor included."""
+def tested(model: nn.Module, batch: dict, predictor: Predict) -> float:
+    """Seconds of the test of a batch."""
 
     def step() -> None:
         data = model.data_preprocessor(batch, False)
         predictor(model, data['inputs'], data['data_samples'])
 
-    return len(batch['inputs']), timed(step)
+    return timed(step)
 
 
 def search_cost(task: Task, row: Row, out: Path) -> float:
-    """Seconds of a search, from its two kinds of steps."""
-    cfg = run_config(task, replace(row, fusion='gsf'), 'search', out)
-    preprocessor_of(cfg).cell.update({**CELL, 'seed': 0, **row.cell})
-    cfg.train_cfg.selection = {'type': f'mmdas.{row.selection}'}
+    """Seconds of a search whose selection costs nothing, from its two kinds of steps.
+
+    Raises:
+        ValueError: for another selection than argmax.
+    """
+    if row.selection != 'ArgmaxSelection':
+        raise ValueError(f'the cost of {row.selection} in the row {row.name} is not measured')
+    cfg = search_config(task, row, 0, out)
     cfg.param_scheduler = None
     cfg.train_dataloader.update(alone(cfg.train_dataloader))
-    runner = build(cfg)
+    runner = make_runner(cfg)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)
     loop = runner.build_train_loop(runner.cfg.train_cfg)
     batch = next(loop.weights_batches)
     runner.model.train()
     weights, policy = (timed(lambda name=name: loop._step(name, batch)) for name in ('weights', 'policy'))
-    steps = task.search_iterations - task.search_warmup
-    return round(task.search_iterations * weights + steps * policy, 1)
+    length, warmup = cfg.train_cfg.max_iters, cfg.train_cfg.warmup_iters
+    return round(length * weights + (length - warmup) * policy, 1)
 
 
-def timed(step) -> float:
+def timed(step: Callable[[], object]) -> float:
     """Median seconds of a step."""
     times = []
     for _ in range(WARM_UP + REPEATS):
@@ -110,9 +121,11 @@ def main() -> None:
     os.chdir(ROOT)
     path = (args.results or RESULTS / f'accuracy-{args.task}-cost.json').resolve()
     costs = json.loads(path.read_text()) if path.is_file() else {}
+    policies = {record['row']: record['policy'] for record in read(RESULTS / f'accuracy-{args.task}.jsonl')}
+    out = (args.out / args.task / 'cost').resolve()
     for row in ROWS[args.task]:
         if args.rows is None or row.name in args.rows:
-            costs[row.name] = cost(TASKS[args.task], row, (args.out / args.task / 'cost').resolve())
+            costs[row.name] = cost(TASKS[args.task], row, policies.get(row.name), out)
             costs[row.name]['device'] = torch.cuda.get_device_name()
             print(row.name, json.dumps(costs[row.name]), flush=True)
             path.write_text(json.dumps(costs, indent=1) + '\n')

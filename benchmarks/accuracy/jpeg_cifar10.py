@@ -29,7 +29,7 @@ class JPEGCIFAR10(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the images of the split."""
-        classes, samples = read_images(Path(self.data_prefix['root']), self.per_class)
+        classes, samples = read_images(Path(self.data_prefix['root']).resolve(), self.per_class)
         self._metainfo['classes'] = classes
         return [dict(sample) for sample in samples]
 

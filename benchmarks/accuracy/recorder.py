@@ -18,6 +18,11 @@ def seconds() -> float:
     return time.perf_counter()
 
 
+def averaged_model(runner: Runner) -> nn.Module:
+    """The model with the averaged weights."""
+    return next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+
+
 class CurveRecorder(Hook):
     """Validate the averaged weights at given iterations and note what they had cost by then.
 
@@ -73,7 +78,7 @@ class CurveRecorder(Hook):
                 }
             )
             if is_last and self.at_end is not None:
-                averaged = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+                averaged = averaged_model(runner)
                 averaged.eval()
                 self.extra = self.at_end(averaged, runner.val_dataloader)
             runner.model.train()

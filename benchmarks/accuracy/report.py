@@ -35,16 +35,22 @@ MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
 
 def priced(records: Sequence[dict], path: Path) -> list[dict]:
-    """Records whose times are those that ``cost.py`` measured, where it did."""
-    costs = json.loads(path.read_text()) if path.is_file() else {}
+    """Records with the times that ``cost.py`` measured; as they are where it has no file.
+
+    Raises:
+        ValueError: for a row that the file does not have.
+    """
+    if not path.is_file():
+        return list(records)
+    costs = json.loads(path.read_text())
     result = []
     for record in records:
-        cost = costs.get(record['row'], {})
+        if record['row'] not in costs:
+            raise ValueError(f'{path.name} has no row {record["row"]}; run python -m benchmarks.accuracy.cost')
+        cost = costs[record['row']]
         times = {key: value for key, value in cost.items() if key.endswith('milliseconds') or key in record}
-        step = cost.get('iteration_seconds')
         curve = [
-            point if step is None else {**point, 'train_seconds': step * point['iterations']}
-            for point in record['curve']
+            {**point, 'train_seconds': cost['iteration_seconds'] * point['iterations']} for point in record['curve']
         ]
         result.append({**record, **times, 'curve': curve})
     return result
@@ -53,10 +59,17 @@ def priced(records: Sequence[dict], path: Path) -> list[dict]:
 def with_common_end(records: Sequence[dict]) -> list[dict]:
     """Records of a row; where the clock ended them less than 2 % apart, all ends count as the first one's iteration."""
     ends = [record['curve'][-1]['iterations'] for record in records]
-    if max(ends) > 1.02 * min(ends):
+    first = min(ends)
+    if max(ends) > 1.02 * first:
         return list(records)
     return [
-        {**record, 'curve': [*record['curve'][:-1], {**record['curve'][-1], 'iterations': min(ends)}]}
+        {
+            **record,
+            'curve': [
+                *(point for point in record['curve'] if point['iterations'] < first),
+                {**record['curve'][-1], 'iterations': first},
+            ],
+        }
         for record in records
     ]
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import EMAHook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
@@ -23,7 +22,7 @@ from mmdas.cell import Policy, PolicyEdge
 from mmdas.cell.search_space import OPERATIONS
 
 from .probes import Timed, mean_gate, reference_alone, score, with_views
-from .recorder import CurveRecorder
+from .recorder import CurveRecorder, averaged_model
 from .rows import Row
 from .tasks import ROOT, Task
 
@@ -52,7 +51,10 @@ WARPS = dict(
 
 
 def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -> dict[str, Any]:
-    """Train a row with one seed, for ``limit`` seconds at most, search included; its record."""
+    """Train a row with one seed; its record.
+
+    The training ends with the first iteration after ``limit`` seconds, counted from the beginning of its search.
+    """
     deadline = time.monotonic() + limit
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', out, policy)
@@ -75,6 +77,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         'task': task.host,
         'row': row.name,
         'seed': seed,
+        **({} if limit == math.inf else {'limit': limit}),
         'frames': row.frames,
         'fusion': row.fusion if row.frames > 1 else None,
         'score': last['score'],
@@ -101,11 +104,10 @@ def train_plain(cfg: Config, task: Task, seed: int, iterations: int, path: Path)
     set_training(cfg, task, iterations, seed)
     recorder = CurveRecorder([iterations], task.metric, cfg.train_dataloader.batch_size, frames=1)
     runner = run(cfg, recorder)
-    averaged = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
     path.parent.mkdir(parents=True, exist_ok=True)
     (point,) = recorder.points
     cost = {key: value for key, value in point.items() if key != 'score'}
-    torch.save({'state_dict': averaged.state_dict(), 'cost': cost}, path)
+    torch.save({'state_dict': averaged_model(runner).state_dict(), 'cost': cost}, path)
     return point
 
 
@@ -151,24 +153,25 @@ def set_training(cfg: Config, task: Task, iterations: int, seed: int) -> None:
 
 def run(cfg: Config, *hooks: object) -> Runner:
     """Run a config in a scope of its own."""
-    cfg.experiment_name = f'accuracy-{time.time_ns()}'
-    cfg.log_level = 'WARNING'
-    torch.set_num_threads(1)
     with DefaultScope.overwrite_default_scope('mmengine'):
-        runner = build_runner(cfg)
-        use_channels_last(runner.model)
+        runner = make_runner(cfg)
         for hook in hooks:
             runner.register_hook(hook)
         runner.train()
     return runner
 
 
-def use_channels_last(model: nn.Module) -> None:
-    """The memory format in which GPUs compute convolutions in half precision without a copy."""
-    if torch.cuda.is_available():
-        for module in model.modules():
+def make_runner(cfg: Config) -> Runner:
+    """A runner that says little and keeps to one CPU thread."""
+    cfg.experiment_name = f'accuracy-{time.time_ns()}'
+    cfg.log_level = 'WARNING'
+    torch.set_num_threads(1)
+    runner = build_runner(cfg)
+    if torch.cuda.is_available():  # the format in which it convolves in half precision without a copy
+        for module in runner.model.modules():
             if isinstance(module, nn.Conv2d):
                 module.to(memory_format=torch.channels_last)
+    return runner
 
 
 def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None, float | None]:
@@ -189,13 +192,19 @@ def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None
     path = out / 'searches' / f'{row.search_key}-{seed}' / 'policy.json'
     if not path.is_file():
         search(task, row, seed, path.parent)
-    return path, policy_content(path)['origin']['search_cost'].get('cpu_seconds')
+    return path, policy_content(path)['origin']['search_cost'].get(f'{task.device.lower()}_seconds')
 
 
 def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     """Search a policy with GSF, whatever fusion the row trains with."""
-    cfg = run_config(task, replace(row, fusion='gsf'), 'search', folder.parent)
+    cfg = search_config(task, row, seed, folder.parent)
     cfg.work_dir = str(folder)
+    run(cfg)
+
+
+def search_config(task: Task, row: Row, seed: int, out: Path) -> Config:
+    """The search of a row's policy."""
+    cfg = run_config(task, replace(row, fusion='gsf'), 'search', out)
     cfg.randomness = dict(seed=seed)
     preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
     warmup = round(row.warmups * task.search_warmup)
@@ -209,7 +218,7 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, 'weight_decay': 1e-3, **row.logits})
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.update(checkpoint=None)
-    run(cfg)
+    return cfg
 
 
 def policy_content(path: Path) -> dict:

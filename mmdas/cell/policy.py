@@ -116,10 +116,16 @@ class Policy:
                 raise PolicyError(f'edges has a missing edge: no edge ends in node {node}')
 
     @property
-    def repeats_image(self) -> bool:
-        """Whether the clip depends on no operation but the identity, so that all its frames are equal."""
+    def needed_edges(self) -> tuple[PolicyEdge, ...]:
+        """The edges that the clip depends on."""
         needed = needed_nodes([(edge.source, edge.target) for edge in self.edges], NUM_INPUTS + self.num_nodes - 1)
-        return all(OPERATIONS[edge.operation].is_identity for edge in self.edges if edge.target in needed)
+        return tuple(edge for edge in self.edges if edge.target in needed)
+
+    @property
+    def repeats_image(self) -> bool:
+        """Whether all frames of the clip are the image, since it depends on no operation but the identity."""
+        unchanged = all(OPERATIONS[edge.operation].is_identity for edge in self.needed_edges)
+        return unchanged and self.node_reduction == 'mean'
 
     def to_dict(self) -> dict:
         """Plain data of the policy with its schema version, as the file holds it."""

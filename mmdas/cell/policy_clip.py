@@ -14,7 +14,7 @@ from .linear_clip import fits, is_linear, is_recorded
 from .policy import Policy
 from .search_space import draw_index, get_operation
 from .size_cache import PATIENCE, SizeCache
-from .topology import NUM_INPUTS, canonical_source, evaluate, needed_nodes, steps
+from .topology import NUM_INPUTS, canonical_source, evaluate, steps
 
 # With more paths than that, one edge after the other is less work.
 MAX_PATHS = 64
@@ -47,9 +47,7 @@ class PolicyClip(nn.Module):
         super().__init__()
         self.policy = policy
         self.transform = FrameTransform(policy.num_frames, policy.ramp, policy.padding, mean, std, policy.seed)
-        pairs = [(edge.source, edge.target) for edge in policy.edges]
-        needed = needed_nodes(pairs, NUM_INPUTS + policy.num_nodes - 1)
-        self.edges = [edge for edge in policy.edges if edge.target in needed]
+        self.edges = policy.needed_edges
         self.pairs = [(edge.source, edge.target) for edge in self.edges]
         self.operations = [get_operation(edge.operation) for edge in self.edges]
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)

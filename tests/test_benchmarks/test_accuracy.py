@@ -1,6 +1,7 @@
 """The accuracy tables: their rows, a run from end to end on made-up images, and what the page computes."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 from torch import nn
 
-from benchmarks.accuracy.__main__ import RESULTS, is_done, plan, read
+from benchmarks.accuracy.__main__ import RESULTS, is_done, main, plan, read
 from benchmarks.accuracy.clip_distance import distance
+from benchmarks.accuracy.cost import WARM_UP, cost, policy_file, search_cost, timed
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.recorder import CurveRecorder
@@ -54,7 +56,8 @@ def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     assert keys['das-4f-gsf'] == keys['das-4f-tsm'] == keys['das-4f-none']
     others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn', 'learned')]
     others += ['das-2f-gsf'] + [f'das-4f-gsf-{kind}' for kind in ('reference', 'undecayed', 'renormalized')]
-    others += ['argmax-4f-gsf-undecayed']
+    others += [f'{kind}-4f-gsf' for kind in ('strengths', 'gumbel-strengths')]
+    others += [f'{kind}-4f-gsf-undecayed' for kind in ('argmax', 'late')]
     assert len({keys[name] for name in others}) == len(others)
 
 
@@ -121,8 +124,10 @@ def test_rows_are_tested_with_views(workplace: Path, frames: int):
 
 def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
     task = replace(SMALL, iterations=10**6)
-    record = train(task, Row('x', 'x', frames=2), 0, workplace, limit=0.5)
+    row = Row('x', 'x', frames=2)
+    record = train(task, row, 0, workplace, limit=0.5)
     assert 0 < record['curve'][-1]['iterations'] < 10**6
+    assert [is_done([record], row, 0, task.iterations, limit) for limit in (0.5, 1, math.inf)] == [True, False, False]
     assert {'score', 'reference', 'tta2'} <= record.keys()
 
 
@@ -134,14 +139,19 @@ def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace:
         CurveRecorder, 'before_train', lambda self, runner: (starts.append(weights_of(runner)), begin(self, runner))
     )
     row = Row('x', 'x', frames=2, plain_before=1, budget=0.5)
-    first, second = (train(SMALL, row, 0, workplace) for _ in range(2))
-    plain = torch.load(workplace / 'plain/4-0.pth', weights_only=True)
+    first = train(SMALL, row, 0, workplace)
+    path = workplace / 'plain/4-0.pth'
+    plain = torch.load(path, weights_only=True)
+    plain['cost']['train_seconds'] = 1000.0
+    torch.save(plain, path)
+    second = train(SMALL, row, 0, workplace)
     assert len(starts) == 3  # the plain model is trained once
     assert all(torch.equal(start, plain['state_dict']['backbone.conv1.weight']) for start in starts[1:])
     assert [point['iterations'] for point in first['curve']] == [4 + 2]
     assert first['train_frames'] == 64 * (4 + 2 * 2)
-    assert first['train_seconds'] > plain['cost']['train_seconds'] > 0
-    assert is_done([{**first, 'row': 'x'}], row, 0, SMALL.iterations)
+    assert second['train_seconds'] > 1000 > first['train_seconds'] > 0
+    assert is_done([first], row, 0, SMALL.iterations)
+    assert not is_done([first], replace(row, budget=1), 0, SMALL.iterations)
     assert second['score'] == first['score']
 
 
@@ -152,6 +162,42 @@ def test_longer_warm_up_leaves_the_steps_of_the_policy_as_many(workplace: Path, 
         search(TASKS['cifar10'], Row('x', 'x', clip='search', warmups=warmups), 0, workplace / str(warmups))
     lengths = [(cfg.train_cfg.warmup_iters, cfg.train_cfg.max_iters) for cfg in configs]
     assert lengths == [(200, 600), (4000, 4400)]
+
+
+def test_longest_record_of_a_row_and_seed_counts(tmp_path: Path):
+    path = tmp_path / 'records.jsonl'
+    entries = [record(0, (200, 2, 50)), record(0, (100, 1, 40)), record(1, (100, 1, 41)), record(1, (100, 1, 42))]
+    path.write_text('\n'.join(map(json.dumps, entries)))
+    assert [entry['curve'][-1]['score'] for entry in read(path)] == [50, 42]
+
+
+def test_unknown_seed_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.setattr('sys.argv', ['accuracy', 'cifar10', '--rows', 'plain', '--seed', '99'])
+    with pytest.raises(SystemExit):
+        main()
+    assert '--seed 99: none of these rows has that seed' in capsys.readouterr().err
+
+
+def test_cost_of_a_searched_row_is_measured(workplace: Path):
+    row = Row('x', 'x', frames=2, clip='search', selection='ArgmaxSelection')
+    result = cost(SMALL, row, None, workplace)
+    times = {f'{name}_milliseconds' for name in ('test', 'tta2', 'tta4', 'tta8')}
+    assert set(result) == {'iteration_seconds', 'search_seconds'} | times
+    assert min(result.values()) > 0
+    given = Policy(2, 1, (PolicyEdge(0, 2, 'rotate', 1.0),))
+    assert Policy.load(policy_file(row, given.to_dict(), workplace)).edges == given.edges
+    with pytest.raises(ValueError, match='cost of PerturbationSelection in the row x is not measured'):
+        search_cost(SMALL, replace(row, selection='PerturbationSelection'), workplace)
+
+
+def test_median_of_the_steps_after_the_warm_up_is_the_cost(monkeypatch: pytest.MonkeyPatch):
+    clock, durations = [0.0], iter([100.0] * WARM_UP + [1.0, 2.0] * 20)
+    monkeypatch.setattr('benchmarks.accuracy.cost.seconds', lambda: clock[0])
+
+    def step() -> None:
+        clock[0] += next(durations)
+
+    assert timed(step) == 1.5
 
 
 # the scenes that need context
@@ -313,6 +359,8 @@ def test_ends_that_the_clock_set_close_together_are_one_point():
     assert shared_iterations(records) == [100]
     assert shared_iterations(with_common_end(records)) == [100, 203]
     assert front(with_common_end(records), 100) == 61
+    regular = record(0, (100, 10, 50), (203, 20, 60), (205, 21, 61))
+    assert [p['score'] for p in with_common_end([regular, records[1]])[0]['curve']] == [50, 61]
     apart = [record(0, (100, 10, 50), (150, 20, 60)), record(1, (100, 10, 52), (203, 20, 62))]
     assert with_common_end(apart) == apart
 
@@ -321,11 +369,14 @@ def test_seconds_are_those_that_were_measured_alone(tmp_path: Path):
     records = [{**record(0, (100, 10, 50)), 'test_milliseconds': 9.0, 'search_seconds': None}]
     path = tmp_path / 'cost.json'
     assert priced(records, path) == records
-    path.write_text(json.dumps({'plain': {'iteration_seconds': 0.25, 'test_milliseconds': 3.0, 'peak_mib': 7}}))
+    costs = {'iteration_seconds': 0.25, 'test_milliseconds': 3.0, 'search_seconds': 8.0, 'device': 'a GPU'}
+    path.write_text(json.dumps({'plain': costs}))
     (alone,) = priced(records, path)
     assert alone['curve'] == [{'iterations': 100, 'train_seconds': 25.0, 'score': 50}]
     assert alone['test_milliseconds'] == 3.0
-    assert alone['search_seconds'] is None
+    assert alone['search_seconds'] == 8.0
+    with pytest.raises(ValueError, match='cost.json has no row other; run python -m benchmarks.accuracy.cost'):
+        priced([{**records[0], 'row': 'other'}], path)
 
 
 def test_spread_is_mean_and_sample_deviation():

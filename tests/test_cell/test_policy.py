@@ -240,3 +240,9 @@ def test_policy_repeats_the_image_exactly_where_its_frames_are_equal(edges: list
     images = torch.rand(2, 3, 8, 8)
     clip = PolicyClip(policy)(images)
     assert torch.equal(clip, images.repeat(1, 3, 1, 1)) == repeats
+
+
+def test_sum_of_images_is_not_the_image() -> None:
+    edges = PolicyEdge(0, 2, 'identity', 0.0), PolicyEdge(1, 2, 'identity', 0.0)
+    assert Policy(2, 1, edges).repeats_image
+    assert not Policy(2, 1, edges, node_reduction='sum').repeats_image
