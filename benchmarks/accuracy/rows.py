@@ -80,8 +80,8 @@ def table() -> Iterator[Row]:
     for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):
         row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
-        budget = 3 if frames == 4 and fusion in ('gsf', 'tsm') else 1
-        yield replace(row, title=title, seeds=MORE_SEEDS if fusion == 'tsm' else SEEDS, budget=budget)
+        matters = frames == 4 and fusion in ('gsf', 'tsm')
+        yield replace(row, title=title, seeds=MORE_SEEDS if matters else SEEDS, budget=3 if matters else 1)
     title = 'searched, argmax, mirrored ramp, GSF, no decay of the logits'
     yield replace(default, name='argmax-mirrored-4f-gsf-undecayed', title=title, cell={'ramp': 'mirrored'})
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
