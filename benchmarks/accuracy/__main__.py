@@ -47,7 +47,7 @@ def is_done(records: list[dict], row: Row, seed: int, iterations: int, limit: fl
     """Whether a run of at least the row's length, or one that had ``limit`` seconds at least, is recorded."""
     found = [record for record in records if (record['row'], record['seed']) == (row.name, seed)]
     wanted = round((row.budget + row.plain_before) * iterations)
-    return any(length(record) >= wanted or (record.get('limit') or 0) >= limit for record in found)
+    return any(length(record) >= wanted or record.get('limit', 0) >= limit for record in found)
 
 
 def main() -> None:

@@ -9,22 +9,23 @@ import argparse
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is loaded
 
 import torch  # noqa: E402
+from mmengine.device import get_device  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 from torch import nn  # noqa: E402
 
+from benchmarks.harness import race  # noqa: E402
 from mmdas.cell import Policy  # noqa: E402
 
 from .__main__ import RESULTS, read  # noqa: E402
-from .probes import Predict, predict, with_views  # noqa: E402
-from .recorder import seconds  # noqa: E402
+from .probes import VIEWS, Predict, predict, with_views  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
-from .run import CELL, make_runner, run_config, search_config  # noqa: E402
+from .run import find_policy, make_runner, run_config, search_config  # noqa: E402
 from .tasks import ROOT, TASKS, Task  # noqa: E402
 
 WARM_UP, REPEATS = 5, 10
@@ -39,12 +40,12 @@ def cost(task: Task, row: Row, policy: dict | None, out: Path) -> dict[str, floa
         out: folder for configs and policies.
     """
     with DefaultScope.overwrite_default_scope('mmengine'):
-        runner = make_runner(run_config(task, row, 'repeat', out, policy_file(row, policy, out)))
+        runner = make_runner(run_config(task, row, 'repeat', out, policy_file(task, row, policy, out)))
         wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)
         batch = next(iter(runner.build_dataloader(alone(runner.cfg.train_dataloader), seed=0)))
         result = {'iteration_seconds': timed(lambda: runner.model.train().train_step(batch, optim_wrapper=wrapper))}
         batch = next(iter(runner.build_dataloader(alone(runner.cfg.val_dataloader), seed=0)))
-        for name, predictor in {'test': predict, **{f'tta{count}': with_views(count) for count in (2, 4, 8)}}.items():
+        for name, predictor in {'test': predict, **{f'tta{count}': with_views(count) for count in VIEWS}}.items():
             taken = tested(runner.model.eval(), batch, predictor)
             result[f'{name}_milliseconds'] = round(1e3 * taken / len(batch['inputs']), 4)
         if row.clip == 'search':
@@ -52,14 +53,13 @@ def cost(task: Task, row: Row, policy: dict | None, out: Path) -> dict[str, floa
     return result
 
 
-def policy_file(row: Row, policy: dict | None, out: Path) -> Path | None:
+def policy_file(task: Task, row: Row, policy: dict | None, out: Path) -> Path | None:
     """The policy as a file, or None where the clip repeats the image."""
-    if row.clip == 'repeat':
-        return None
+    if policy is None:
+        return find_policy(task, replace(row, clip='random') if row.clip == 'search' else row, 0, out)[0]
     path = out / f'{row.name}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = Policy.random(row.frames, **{**CELL, **row.cell}) if policy is None else Policy.from_dict(policy)
-    found.save(path)
+    Policy.from_dict(policy).save(path)
     return path
 
 
@@ -102,12 +102,7 @@ def search_cost(task: Task, row: Row, out: Path) -> float:
 
 def timed(step: Callable[[], object]) -> float:
     """Median seconds of a step."""
-    times = []
-    for _ in range(WARM_UP + REPEATS):
-        start = seconds()
-        step()
-        times.append(seconds() - start)
-    return median(times[WARM_UP:])
+    return race({'step': step}, REPEATS, WARM_UP, torch.device(get_device()))['step'].median
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 from .recorder import seconds
 
 Predict = Callable[[nn.Module, Tensor, list], Tensor]
+VIEWS = (2, 4, 8)  # numbers of views that the rows are tested with
 
 
 def predict(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:

@@ -12,7 +12,8 @@ matplotlib.rcParams['svg.hashsalt'] = 'mmdas'  # the same records give the same 
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from .__main__ import RESULTS, read  # noqa: E402
+from .__main__ import RESULTS, length, read  # noqa: E402
+from .probes import VIEWS  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
 from .tasks import ROOT, TASKS, Task  # noqa: E402
 
@@ -58,7 +59,7 @@ def priced(records: Sequence[dict], path: Path) -> list[dict]:
 
 def with_common_end(records: Sequence[dict]) -> list[dict]:
     """Records of a row; where the clock ended them less than 2 % apart, all ends count as the first one's iteration."""
-    ends = [record['curve'][-1]['iterations'] for record in records]
+    ends = [length(record) for record in records]
     first = min(ends)
     if max(ends) > 1.02 * first:
         return list(records)
@@ -142,7 +143,7 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
             number(mean([record.get('mean_gate') for record in found]), 2),
         ]
         lines.append(f'| {" | ".join(map(str, cells))} |')
-        for views in (2, 4, 8):
+        for views in VIEWS:
             scores = [record[f'tta{views}'] for record in found if f'tta{views}' in record]
             if scores:
                 test = mean([record.get(f'tta{views}_milliseconds') for record in found])
@@ -188,7 +189,7 @@ def draw(rows: Sequence[Row], records: Sequence[dict], task: Task, path: Path) -
                 mean([record.get(f'tta{count}_milliseconds') for record in found]),
                 mean([record.get(f'tta{count}') for record in found]),
             )
-            for count in (2, 4, 8)
+            for count in VIEWS
         ]
         views = [(milliseconds, value) for milliseconds, value in views if milliseconds is not None]
         right.plot(*zip(*views, strict=True), marker='o', **style)

@@ -21,7 +21,7 @@ from mmdas.apis.runner import build_runner
 from mmdas.cell import Policy, PolicyEdge
 from mmdas.cell.search_space import OPERATIONS
 
-from .probes import Timed, mean_gate, reference_alone, score, with_views
+from .probes import VIEWS, Timed, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
 from .rows import Row
 from .tasks import ROOT, Task
@@ -232,7 +232,7 @@ def policy_content(path: Path) -> dict:
 def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
     result: dict[str, float | None] = {}
-    for count in (2, 4, 8):
+    for count in VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds

@@ -15,6 +15,7 @@ from torch import Tensor, multiprocessing
 
 from benchmarks.harness import MEBIBYTE, Report, Settings, Timing, available_cores, race, ratio, saved_bytes
 from benchmarks.hosts import build_model, make_batch
+from mmdas.apis import end_processes
 from mmdas.cell import DASCell
 
 TITLE = 'scaling of the relaxed cell with its sizes, and of training with the processes'
@@ -145,7 +146,8 @@ def _train_in_process(rank: int, folder: str, rounds: int) -> None:
         seconds.append((alone, _time_together(single), _time_together(distributed)))
     if rank == 0:
         torch.save(torch.tensor(seconds[2:], dtype=torch.float64), Path(folder, 'seconds.pt'))  # two to warm up
-    dist.destroy_process_group()
+    del single, distributed  # the group of a wrapped model lives as long as the model
+    end_processes()
 
 
 def _time_together(step: Callable[[], object]) -> float:

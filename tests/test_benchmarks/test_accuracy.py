@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from torch import nn
 
@@ -39,9 +40,8 @@ def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
         assert cfg.get('num_frames', 1) == row.frames
         if row.frames > 1:
             assert f'-{row.frames}f-{row.fusion}' in row.name
-            assert (
-                cfg.model['head' if task.startswith('cifar10') else 'decode_head'].get('pooling', 'mean') == row.pooling
-            )
+            head = cfg.model['head' if task.startswith('cifar10') else 'decode_head']
+            assert head.get('pooling', 'mean') == row.pooling
 
 
 @pytest.mark.parametrize('frames', [1, 4])
@@ -132,12 +132,13 @@ def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
 
 
 def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace: Path, monkeypatch: pytest.MonkeyPatch):
-    starts = []
-    begin = CurveRecorder.before_train
-    weights_of = lambda runner: runner.model.state_dict()['backbone.conv1.weight'].clone()  # noqa: E731
-    monkeypatch.setattr(
-        CurveRecorder, 'before_train', lambda self, runner: (starts.append(weights_of(runner)), begin(self, runner))
-    )
+    starts, begin = [], CurveRecorder.before_train
+
+    def note_weights(self: CurveRecorder, runner: Runner) -> None:
+        starts.append(runner.model.state_dict()['backbone.conv1.weight'].clone())
+        begin(self, runner)
+
+    monkeypatch.setattr(CurveRecorder, 'before_train', note_weights)
     row = Row('x', 'x', frames=2, plain_before=1, budget=0.5)
     first = train(SMALL, row, 0, workplace)
     path = workplace / 'plain/4-0.pth'
@@ -185,14 +186,14 @@ def test_cost_of_a_searched_row_is_measured(workplace: Path):
     assert set(result) == {'iteration_seconds', 'search_seconds'} | times
     assert min(result.values()) > 0
     given = Policy(2, 1, (PolicyEdge(0, 2, 'rotate', 1.0),))
-    assert Policy.load(policy_file(row, given.to_dict(), workplace)).edges == given.edges
+    assert Policy.load(policy_file(SMALL, row, given.to_dict(), workplace)).edges == given.edges
     with pytest.raises(ValueError, match='cost of PerturbationSelection in the row x is not measured'):
         search_cost(SMALL, replace(row, selection='PerturbationSelection'), workplace)
 
 
 def test_median_of_the_steps_after_the_warm_up_is_the_cost(monkeypatch: pytest.MonkeyPatch):
     clock, durations = [0.0], iter([100.0] * WARM_UP + [1.0, 2.0] * 20)
-    monkeypatch.setattr('benchmarks.accuracy.cost.seconds', lambda: clock[0])
+    monkeypatch.setattr('benchmarks.harness.time.perf_counter', lambda: clock[0])
 
     def step() -> None:
         clock[0] += next(durations)
