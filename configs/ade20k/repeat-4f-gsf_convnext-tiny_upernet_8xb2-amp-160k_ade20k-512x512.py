@@ -2,6 +2,7 @@
 _base_ = ['mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py']
 num_frames = 4
 model = dict(
+    type='mmdas.DASEncoderDecoder',
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),
     backbone=dict(
         _delete_=True,

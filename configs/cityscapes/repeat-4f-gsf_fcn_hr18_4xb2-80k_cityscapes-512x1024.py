@@ -2,6 +2,7 @@
 _base_ = ['mmseg::hrnet/fcn_hr18_4xb2-80k_cityscapes-512x1024.py']
 num_frames = 4
 model = dict(
+    type='mmdas.DASEncoderDecoder',
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),
     backbone=dict(
         _delete_=True,

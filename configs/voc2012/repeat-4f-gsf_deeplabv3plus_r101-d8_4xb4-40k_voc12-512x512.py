@@ -2,6 +2,7 @@
 _base_ = ['deeplabv3plus_r101-d8_4xb4-40k_voc12-512x512.py']
 num_frames = 4
 model = dict(
+    type='mmdas.DASEncoderDecoder',
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),
     backbone=dict(
         _delete_=True,

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from mmdas.models.heads.temporal_pooling import POOLINGS
 
-from .runner import preprocessor_of
+from .runner import SEGMENTORS, preprocessor_of
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
@@ -120,8 +120,10 @@ def repeat_config(host: Host, options: DASOptions) -> str:
         f'_base_ = [{host.base!r}]',
         f'num_frames = {options.frames}',
     ]
+    segmentor = SEGMENTORS.get(str(model['type']).rpartition('.')[2])
     preprocessor_text = f"dict(type='{preprocessor_kind(host.toolbox, preprocessor)}', num_frames=num_frames)"
-    parts = [] if top else [f'data_preprocessor={preprocessor_text},']
+    parts = [] if segmentor is None else [f'type={segmentor!r},']
+    parts += [] if top else [f'data_preprocessor={preprocessor_text},']
     backbone = {
         '_delete_': 'True',
         'type': "'mmdas.FrameFusionBackbone'",

@@ -3,6 +3,7 @@
 from .cell import DASCell
 from .frame_transform import FrameTransform
 from .operation import Operation
+from .pixels import Pixels
 from .policy import Policy, PolicyEdge, PolicyError
 from .policy_clip import PolicyClip
 from .search_space import OPERATIONS, SPACES, build_space, get_operation
@@ -12,6 +13,7 @@ __all__ = [
     'FrameTransform',
     'OPERATIONS',
     'Operation',
+    'Pixels',
     'Policy',
     'PolicyClip',
     'PolicyEdge',

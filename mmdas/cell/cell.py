@@ -7,17 +7,19 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from mmdas.ops.clip import time_major_to_clip
+from mmdas.ops.clip import clip_around, other_frames
 from mmdas.ops.warp_operator import WarpOperator
 
-from .frame_transform import FrameTransform
+from .alignment import unwarp
+from .frame_transform import FrameTransform, check_floating_point
 from .host_copy import HostCopy
 from .linear_clip import build_operator, fits, is_linear, linear_clip
-from .operation import draw_strength
+from .operation import Size, check_size, draw_strength
+from .pixels import Pixels
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index, split_ranges
 from .size_cache import PATIENCE, SizeCache
-from .topology import REDUCTIONS, all_edges, canonical_source, evaluate, incoming
+from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, incoming, steps
 
 STRENGTHS = ('fixed', 'learned')
 RELAXATIONS = ('softmax', 'gumbel')
@@ -45,7 +47,7 @@ class DASCell(nn.Module):
         ranges: name of operation -> (low, high), in place of the table's range.
         padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
         node_reduction: ``'mean'`` or ``'sum'``.
-        mean, std: normalisation of the images, see :class:`FrameTransform`.
+        mean, std, max_value, channel_order: what the images are, see :class:`Pixels`.
         seed: >= 0, of the strengths, the first logits and the random operations in evaluation mode.
         num_strengths: strengths of an operation that an edge chooses from, one out of each of so many equal parts of
             its range. With 1 (the authors') the one draw decides which way and how far an operation goes.
@@ -78,6 +80,9 @@ class DASCell(nn.Module):
         seed: int = 0,
         num_strengths: int = 1,
         relaxation: str = 'softmax',
+        max_value: float = 255.0,
+        channel_order: str = 'rgb',
+        reference_size: Size | None = None,
     ) -> None:
         super().__init__()
         if strength not in STRENGTHS:
@@ -97,7 +102,9 @@ class DASCell(nn.Module):
         self.share_strength = share_strength
         self.relaxation = relaxation
         self.seed = seed
-        self.transform = FrameTransform(num_frames, ramp, padding, mean, std, seed)
+        self.transform = FrameTransform(num_frames, ramp, padding, seed, check_size(reference_size))
+        self.pixels = Pixels(mean, std, max_value, channel_order)
+        self.reads_colours = not is_linear(self.operations)
         generator = torch.Generator().manual_seed(seed)
         num_edges, num_operations = len(self.edges), len(self.operations)
         self.logits = nn.Parameter(1e-3 * torch.randn(num_edges, num_operations, generator=generator))
@@ -123,6 +130,15 @@ class DASCell(nn.Module):
         else:  # a sigmoid keeps a learned strength within its range
             position = torch.where(span > 0, (drawn - low) / span.clamp(min=1e-12), torch.full_like(drawn, 0.5))
             self.strength_logits = nn.Parameter(torch.logit(position, eps=1e-4))
+
+    @property
+    def reference_size(self) -> Size | None:
+        """(H, W) in whose sides shifts count."""
+        return self.transform.reference_size
+
+    @reference_size.setter
+    def reference_size(self, size: Size | None) -> None:
+        self.transform.reference_size = check_size(size)
 
     def strengths(self) -> Tensor:
         """Strengths mu, (edges or 1, operations), in the operations' units."""
@@ -159,12 +175,13 @@ class DASCell(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
+        check_floating_point(images)
         operators = self._linear_operators(images)
         return self._loop(images) if operators is None else self._linear(images, operators)
 
     def _linear_operators(self, images: Tensor) -> list[WarpOperator] | None:
         """Operators of the fast path, one per row of the strengths, or None where the plain loop is the way."""
-        if self.strength_logits is not None or images.dtype != self.logits.dtype or not is_linear(self.operations):
+        if self.strength_logits is not None or images.dtype != self.logits.dtype or self.reads_colours:
             return None
         num_taps = sum(1 if operation.is_identity else 4 for operation in self.operations)
         if not fits(images, num_taps * len(self.fixed_strengths), self.num_frames):
@@ -176,7 +193,8 @@ class DASCell(nn.Module):
 
         # Crops of a search have one size, a trial of its selection included; images of a validation may all differ.
         patience = 0 if self.training or self._in_trial() else PATIENCE
-        return self._operators.get((images.shape[-2:], images.dtype, str(strengths)), build, patience)
+        key = (images.shape[-2:], self.reference_size, images.dtype, str(strengths))
+        return self._operators.get(key, build, patience)
 
     def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
         positions = self._present_edges()
@@ -188,9 +206,11 @@ class DASCell(nn.Module):
 
     def _loop(self, images: Tensor) -> Tensor:
         """The plain loop over edges and operations, which every other path equals."""
-        frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
+        source = self.pixels.scale(images) if self.reads_colours else images
+        frames = source.unsqueeze(0).expand(self.num_frames, *source.shape)
         weights, strengths, transformed = self._pass_weights(), self.strengths(), {}
         positions = self._present_edges()
+        edges = [self.edges[position] for position in positions]
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
             if not self.share_strength:
@@ -206,8 +226,13 @@ class DASCell(nn.Module):
                 output = output + weights[position, column] * transformed[key]
             return output
 
-        edges = [self.edges[position] for position in positions]
-        return time_major_to_clip(evaluate(frames, edges, edge_output, self.num_nodes, self.node_reduction))
+        def edge_share(index: int, source_share: Tensor) -> Tensor:
+            return source_share * weights[positions[index], self._columns_in_use(positions[index])].sum()
+
+        others = other_frames(evaluate(frames, edges, edge_output, self.num_nodes, self.node_reduction))
+        others = (self.pixels.unscale(others) if self.reads_colours else others).to(images.dtype)
+        share = evaluate(weights.new_ones(()), edges, edge_share, self.num_nodes, self.node_reduction)
+        return clip_around((images * share).to(images.dtype), others)
 
     def _present_edges(self) -> list[int]:
         kept = self._kept.read(self.kept)
@@ -221,7 +246,37 @@ class DASCell(nn.Module):
 
     def _transform_frames(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
         operation = self.operations[column]
-        return self.transform(frames, operation, strength, draw_index(source, operation.name))
+        return self.transform(frames, operation, strength, draw_index(source, operation.name), self.pixels.zero)
+
+    @property
+    def grows_with_image(self) -> bool:
+        """Whether frames of a larger image may be displaced further than those of a smaller one."""
+        return any(operation.grows_with_image for operation in self.operations)
+
+    def check_alignable(self) -> None:
+        """Every cell can be aligned: each path from the image to the clip is undone with its weight."""
+
+    def unwarp(self, maps: Tensor, size: Size, canvas: Size) -> Tensor:
+        """Carry maps that lie on the frames back to where the image is, see :meth:`PolicyClip.unwarp`.
+
+        The graph is gone through from the clip to the image, with the inverse of every warp. Where mixtures are one-hot
+        and every node has one edge, that is the inverse of the frames' warps; otherwise it is the mean over all paths.
+        """
+        weights, strengths, positions = self._pass_weights(), self.strengths().tolist(), self._present_edges()
+        edges = [self.edges[position] for position in positions]
+        back = {NUM_INPUTS + self.num_nodes - 1: maps}
+        for target, incoming_edges in reversed(steps(edges, self.num_nodes)):
+            share = 1 / len(incoming_edges) if self.node_reduction == 'mean' else 1.0
+            for position in (positions[index] for index in incoming_edges):
+                row = strengths[0 if self.share_strength else position]
+                for column in self._columns_in_use(position):
+                    operation, moved = self.operations[column], back[target]
+                    if operation.geometric:
+                        theta = self.transform.matrices(operation, row[column], size)
+                        moved = unwarp(moved, theta, size, canvas)
+                    source = canonical_source(self.edges[position][0])
+                    back[source] = back.get(source, 0) + share * weights[position, column] * moved
+        return back[0]
 
     @contextmanager
     def without_operation(self, edge: int, operation: int, renormalize: bool = False) -> Iterator[None]:
@@ -315,6 +370,7 @@ class DASCell(nn.Module):
             node_reduction=self.node_reduction,
             operations=tuple(dict.fromkeys(operation.name for operation in self.operations)),
             seed=self.seed,
+            reference_size=self.reference_size,
             origin=dict(origin or {}),
         )
 

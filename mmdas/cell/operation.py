@@ -1,12 +1,20 @@
 """One row of a search space: a frame transformation and how its strength grows along the clip."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+Size = tuple[int, int]  # (H, W) in pixels
+
 RAMPS = ('signed', 'mirrored')
+# Units that count in a side of the image, and that side of a size (H, W).
+SIDES: Mapping[str, Callable[[Size], int]] = {
+    'width': lambda size: size[1],
+    'height': lambda size: size[0],
+    'shorter side': min,
+}
 
 
 @dataclass(frozen=True)
@@ -18,11 +26,12 @@ class Operation:
         function: ``function(images (N, C, H, W), magnitude (N,), ...) -> (N, C, H, W)`` with magnitude 0 = identity.
             Geometric functions also take ``padding``, random ones also take ``generator``.
         low, high: range of the strength mu per step, in ``unit``.
-        unit: what the strength counts.
+        unit: what the strength counts. A unit of ``SIDES`` is a share of a side of the reference size.
         matrix: ``matrix(magnitude (N,), (H, W)) -> (N, 2, 3)`` of the affine warp that the function is, see
             :func:`mmdas.ops.affine.warp_affine`; None for a function that reads colours and needs images in [0, 1].
         growth: ``'linear'``: magnitude mu * d; ``'power'``: magnitude (1 + mu)^d - 1.
         random: the function draws random numbers.
+        reads_grey: the function needs to know what grey is, and so three channels in the order RGB, or one.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Operation:
     matrix: Callable[[Tensor, tuple[int, int]], Tensor] | None = None
     growth: str = 'linear'
     random: bool = False
+    reads_grey: bool = False
 
     @property
     def is_identity(self) -> bool:
@@ -43,6 +53,22 @@ class Operation:
     def geometric(self) -> bool:
         """Whether the operation moves pixels, all channels alike, so that a batch may be folded into them."""
         return self.matrix is not None
+
+    @property
+    def grows_with_image(self) -> bool:
+        """Whether pixels far from the centre move further, so that larger images see larger displacements."""
+        return self.geometric and self.unit not in SIDES
+
+    def side_ratio(self, reference: Size | None, size: Size) -> float:
+        """What turns shares of a side of the reference size into shares of the same side of an image.
+
+        Args:
+            reference: (H, W) that strengths refer to; None stands for the image's own size.
+            size: (H, W) of the image.
+        """
+        if reference is None or self.unit not in SIDES:
+            return 1.0
+        return SIDES[self.unit](reference) / SIDES[self.unit](size)
 
     def magnitude(self, strength: Tensor, offsets: Tensor) -> Tensor:
         """Magnitudes of the frames at the distances ``offsets`` (any shape) for a scalar ``strength``."""
@@ -56,6 +82,19 @@ def ramp_offsets(offsets: Tensor, ramp: str) -> Tensor:
     if ramp not in RAMPS:
         raise ValueError(f'ramp must be one of {RAMPS}, got {ramp!r}')
     return offsets.abs() if ramp == 'mirrored' else offsets
+
+
+def check_size(size: Sequence[int] | None) -> Size | None:
+    """The size as a tuple (H, W), or None.
+
+    Raises:
+        ValueError: unless it is two positive integers.
+    """
+    if size is None:
+        return None
+    if not isinstance(size, (tuple, list)) or len(size) != 2 or any(type(side) is not int or side < 1 for side in size):
+        raise ValueError(f'reference_size must be (H, W), two positive integers, got {size!r}')
+    return tuple(size)
 
 
 def identity(images: Tensor, magnitude: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ import torch
 
 from mmdas.ops.affine import PADDINGS
 
-from .operation import RAMPS, draw_strength
+from .operation import RAMPS, Size, check_size, draw_strength
 from .search_space import OPERATIONS, build_space
 from .topology import NUM_INPUTS, REDUCTIONS, incoming, needed_nodes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Files of version 1 have no reference size: their shifts are shares of the crops that a training makes its clips of.
+READABLE_VERSIONS = (1, 2)
 _LARGEST = torch.finfo(torch.float32).max
 
 
@@ -45,6 +47,9 @@ class Policy:
         node_reduction: ``'mean'`` or ``'sum'``.
         operations: names of the space that was searched.
         seed: of the strengths and of the random operations in evaluation.
+        reference_size: (H, W) in whose sides the shifts count: 0.05 of a width of 64 is 3.2 pixels, in images of every
+            size. None: not known; the data preprocessors take the size of the training's crops, and plain
+            :class:`PolicyClip` that of each image.
         origin: where it comes from: config, data, seed, date, search cost. Free of meaning for the clip.
 
     Raises:
@@ -59,6 +64,7 @@ class Policy:
     node_reduction: str = 'mean'
     operations: tuple[str, ...] = ()
     seed: int = 0
+    reference_size: Size | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,6 +87,10 @@ class Policy:
         unknown = [name for name in self.operations if name not in tuple(OPERATIONS)]
         if unknown:
             raise PolicyError(f'operations holds {unknown}, known are {sorted(OPERATIONS)}')
+        try:
+            object.__setattr__(self, 'reference_size', check_size(self.reference_size))  # JSON has lists
+        except ValueError as error:
+            raise PolicyError(str(error)) from None
         if not isinstance(self.origin, Mapping):
             raise PolicyError(f'origin is a {type(self.origin).__name__}, expected a JSON object')
         for position, edge in enumerate(self.edges):
@@ -142,11 +152,13 @@ class Policy:
             raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
         data = dict(data)
         version = data.pop('schema_version', None)
-        if version != SCHEMA_VERSION:
+        if version not in READABLE_VERSIONS or isinstance(version, bool):
             raise PolicyError(
-                f'{where}: schema_version is {version!r}, this release of mmdas reads {SCHEMA_VERSION}; '
+                f'{where}: schema_version is {version!r}, this release of mmdas reads {READABLE_VERSIONS}; '
                 'search again or convert the file'
             )
+        if version == 1 and 'reference_size' in data:
+            raise PolicyError(f'{where}: reference_size belongs to schema_version 2, the file has {version}')
         _check_fields(data, cls, {'num_frames', 'num_nodes', 'edges'}, where)
         for name in ('edges', 'operations'):
             if not isinstance(data.setdefault(name, ()), (list, tuple)):

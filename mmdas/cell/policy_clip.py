@@ -6,11 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.ops.affine import compose, warp_affine
-from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major, time_major_to_clip
+from mmdas.ops.clip import clip_around, image_to_table, other_frames, table_to_time_major
 from mmdas.ops.warp_operator import WarpOperator
 
+from .alignment import unwarp
 from .frame_transform import FrameTransform, check_floating_point
 from .linear_clip import fits, is_linear, is_recorded
+from .operation import Size, check_size
+from .pixels import Pixels
 from .policy import Policy
 from .search_space import draw_index, get_operation
 from .size_cache import PATIENCE, SizeCache
@@ -37,22 +40,33 @@ class PolicyClip(nn.Module):
 
     Args:
         policy: what to apply.
-        mean, std: normalisation of the images, see :class:`FrameTransform`.
+        mean, std, max_value, channel_order: what the images are, see :class:`Pixels`. Default: colours in [0, 1], RGB.
 
     Shape:
         images (B, C, H, W) -> clip (B, T*C, H, W).
     """
 
-    def __init__(self, policy: Policy, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        max_value: float = 255.0,
+        channel_order: str = 'rgb',
+    ) -> None:
         super().__init__()
         self.policy = policy
-        self.transform = FrameTransform(policy.num_frames, policy.ramp, policy.padding, mean, std, policy.seed)
+        self.transform = FrameTransform(
+            policy.num_frames, policy.ramp, policy.padding, policy.seed, policy.reference_size
+        )
+        self.pixels = Pixels(mean, std, max_value, channel_order)
         self.edges = policy.needed_edges
         self.pairs = [(edge.source, edge.target) for edge in self.edges]
         self.operations = [get_operation(edge.operation) for edge in self.edges]
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)
         self.register_buffer('strengths', strengths, persistent=False)
-        self.paths = self._find_paths() if is_linear(self.operations) else None
+        self._warp_paths = self._find_paths()
+        self.paths = self._warp_paths if is_linear(self.operations) and len(self._warp_paths) <= MAX_PATHS else None
         self._operators: SizeCache[WarpOperator] = SizeCache()
         self._warps: SizeCache[list[Warp]] = SizeCache()
 
@@ -61,33 +75,93 @@ class PolicyClip(nn.Module):
         """Frames T of a clip."""
         return self.policy.num_frames
 
+    @property
+    def reference_size(self) -> Size | None:
+        """(H, W) in whose sides shifts count."""
+        return self.transform.reference_size
+
+    @reference_size.setter
+    def reference_size(self, size: Size | None) -> None:
+        self.transform.reference_size = check_size(size)
+
+    @property
+    def reads_colours(self) -> bool:
+        """Whether the policy has operations that depend on what white and grey are."""
+        return not is_linear(self.operations)
+
     def forward(self, images: Tensor) -> Tensor:
         if self.num_frames == 1:
             return images
+        check_floating_point(images)
+        reference = images if self.policy.node_reduction == 'mean' else images * self._share_of_image()
+        return clip_around(reference, self._others(images))
+
+    def _others(self, images: Tensor) -> Tensor:
+        """The frames beside the reference frame, (T-1, B, C, H, W)."""
+        if self.reads_colours:
+            return self.pixels.unscale(self._one_after_the_other(self.pixels.scale(images))).to(images.dtype)
         if self.paths is None:
             return self._one_after_the_other(images)
-        check_floating_point(images)
         operator = self._operator(images)
-        others = self._sample(images) if operator is None else self._gather(images, operator)
-        reference = images if self.policy.node_reduction == 'mean' else images * sum(self.paths.values())
-        return clip_around(reference, others)
+        return self._sample(images) if operator is None else self._gather(images, operator)
 
-    def _find_paths(self) -> dict[Path, float] | None:
-        """Paths from the image to the clip, identities left out, with their weights; None for more than MAX_PATHS."""
+    def _share_of_image(self) -> float:
+        """What a frame that no operation changes is multiplied by."""
+        return evaluate(1.0, self.pairs, lambda _, share: share, self.policy.num_nodes, self.policy.node_reduction)
+
+    def _find_paths(self) -> dict[Path, float]:
+        """Paths of warps from the image to the clip, with their weights; more than MAX_PATHS are not all there."""
         nodes: dict[int, dict[Path, float]] = {node: {(): 1.0} for node in range(NUM_INPUTS)}
         for target, positions in steps(self.pairs, self.policy.num_nodes):
             share = 1 / len(positions) if self.policy.node_reduction == 'mean' else 1.0
             nodes[target] = {}
             for position in positions:
                 edge = self.edges[position]
-                step = () if self.operations[position].is_identity else ((edge.operation, edge.strength),)
+                step = ((edge.operation, edge.strength),) if self.operations[position].geometric else ()
                 for path, weight in nodes[edge.source].items():
                     nodes[target][path + step] = nodes[target].get(path + step, 0.0) + share * weight
             if len(nodes[target]) > MAX_PATHS:
-                return None
+                break
         return nodes[target]
 
-    def warps(self, size: tuple[int, int]) -> list[Warp]:
+    @property
+    def grows_with_image(self) -> bool:
+        """Whether frames of a larger image are displaced further than those of a smaller one."""
+        return any(operation.grows_with_image for operation in self.operations)
+
+    def check_alignable(self) -> None:
+        """Check that every frame shows the image in one place.
+
+        Raises:
+            ValueError: if frames are sums of several warps.
+        """
+        if len(self._warp_paths) > 1:
+            raise ValueError(
+                "pooling='aligned' undoes the warp of each frame, but frames of this policy are sums of "
+                f'{len(self._warp_paths)} different warps; search a chain (edges_per_node=1 of the selection), or '
+                "use pooling='mean'"
+            )
+
+    def unwarp(self, maps: Tensor, size: Size, canvas: Size) -> Tensor:
+        """Carry maps that lie on the frames back to where the image is.
+
+        Args:
+            maps: (T, B, K, h, w), of any resolution.
+            size: (H, W) of the images whose clip it is.
+            canvas: (H, W) of the padded images, which the maps cover.
+
+        Returns:
+            (T, B, K, h, w); what lies outside a frame is zero.
+
+        Raises:
+            ValueError: as :meth:`check_alignable`.
+        """
+        self.check_alignable()
+        (path,) = self._warp_paths
+        theta = self._composed(path, size)
+        return maps if theta is None else unwarp(maps, theta, size, canvas)
+
+    def warps(self, size: Size) -> list[Warp]:
         """The composed warps of all paths.
 
         Args:
@@ -96,14 +170,15 @@ class PolicyClip(nn.Module):
         Returns:
             For each path its matrices (T-1, 2, 3) in double precision, None for the identity, and its weight.
         """
-        warps: list[Warp] = []
-        for path, weight in self.paths.items():
-            theta = None
-            for name, strength in path:
-                step = self.transform.matrices(get_operation(name), strength, size)
-                theta = step if theta is None else compose(theta, step)
-            warps.append((theta, weight))
-        return warps
+        return [(self._composed(path, size), weight) for path, weight in self.paths.items()]
+
+    def _composed(self, path: Path, size: Size) -> Tensor | None:
+        """Matrices (T-1, 2, 3) of the warps of a path one after the other; None for the identity."""
+        theta = None
+        for name, strength in path:
+            step = self.transform.matrices(get_operation(name), strength, size)
+            theta = step if theta is None else compose(theta, step)
+        return theta
 
     def _operator(self, images: Tensor) -> WarpOperator | None:
         """The sum of all warps of an image size, or None where they are sampled."""
@@ -120,7 +195,7 @@ class PolicyClip(nn.Module):
 
         # Crops of a training have one size, and a resumed training goes on exactly; images of a test may all differ.
         patience = 0 if self.training else PATIENCE
-        return self._operators.get((images.shape[-2:], images.dtype), build, patience)
+        return self._operators.get((images.shape[-2:], self.reference_size, images.dtype), build, patience)
 
     def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W), by the operator."""
@@ -131,7 +206,8 @@ class PolicyClip(nn.Module):
         folded = images.flatten(0, 1).expand(self.num_frames - 1, -1, -1, -1)
         precision = torch.promote_types(images.dtype, torch.float32)
         size = images.shape[-2:]
-        warps = self.warps(size) if is_recorded() else self._warps.get((size, images.device), lambda: self.warps(size))
+        key = (size, self.reference_size, images.device)
+        warps = self.warps(size) if is_recorded() else self._warps.get(key, lambda: self.warps(size))
         parts = [
             weight * (folded if theta is None else warp_affine(folded, theta.to(precision), self.transform.padding))
             for theta, weight in warps
@@ -141,9 +217,9 @@ class PolicyClip(nn.Module):
     def _one_after_the_other(self, images: Tensor) -> Tensor:
         frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
         clip = evaluate(frames, self.pairs, self._edge_output, self.policy.num_nodes, self.policy.node_reduction)
-        return time_major_to_clip(clip)
+        return other_frames(clip)
 
     def _edge_output(self, position: int, frames: Tensor) -> Tensor:
         edge = self.edges[position]
         draw = draw_index(canonical_source(edge.source), edge.operation)
-        return self.transform(frames, self.operations[position], self.strengths[position], draw)
+        return self.transform(frames, self.operations[position], self.strengths[position], draw, self.pixels.zero)

@@ -7,12 +7,16 @@ from .backbones import build_frame_fusion_backbone
 from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor
 from .fusion import GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling, build_temporal_pooling_cls_head, build_temporal_pooling_head
+from .segmentors import ClipSegmentor, DASCascadeEncoderDecoder, DASEncoderDecoder
 
 MODELS.register_module(module=DASCell)
 
 __all__ = [
+    'ClipSegmentor',
+    'DASCascadeEncoderDecoder',
     'DASCell',
     'DASClsDataPreprocessor',
+    'DASEncoderDecoder',
     'DASSegDataPreProcessor',
     'GateShift',
     'GateShiftFuse',

@@ -59,6 +59,37 @@ def compose(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([first[..., :2] @ linear, moved], dim=-1)
 
 
+def inverse(theta: Tensor) -> Tensor:
+    """Matrix of the warp that undoes another.
+
+    Args:
+        theta: (N, 2, 3), whose linear parts have a determinant other than 0.
+
+    Returns:
+        (N, 2, 3): ``compose(theta, inverse(theta))`` is the identity.
+    """
+    linear = torch.linalg.inv(theta[..., :2])
+    return torch.cat([linear, -linear @ theta[..., 2:]], dim=-1)
+
+
+def within_canvas(theta: Tensor, size: tuple[int, int], canvas: tuple[int, int]) -> Tensor:
+    """Matrix, for a padded image, of a warp of what lies in its upper left corner.
+
+    Args:
+        theta: (N, 2, 3), of the warp of the corner alone.
+        size: (H, W) of the corner.
+        canvas: (H, W) of the padded image.
+
+    Returns:
+        (N, 2, 3), between the normalised coordinates of the canvas.
+    """
+    if tuple(size) == tuple(canvas):
+        return theta
+    ratio = theta.new_tensor([canvas[1] / size[1], canvas[0] / size[0]])  # of x and y
+    into = torch.cat([ratio.diag(), (ratio - 1)[:, None]], dim=1).expand_as(theta)  # canvas to corner
+    return compose(inverse(into), compose(theta, into))
+
+
 def translate_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     """Matrix of ``translate_x``.
 

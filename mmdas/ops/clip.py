@@ -72,6 +72,12 @@ def clip_around(reference: Tensor, others: Tensor) -> Tensor:
     return torch.cat([frames[:, :middle], reference.unsqueeze(1), frames[:, middle:]], dim=1).flatten(1, 2)
 
 
+def other_frames(frames: Tensor) -> Tensor:
+    """(T, ...) -> (T-1, ...), without the reference frame."""
+    middle = reference_frame(len(frames))
+    return torch.cat([frames[:middle], frames[middle + 1 :]])
+
+
 def image_to_table(images: Tensor) -> Tensor:
     """(B, C, H, W) -> (H*W, B*C), often a view with the strides of the images."""
     return images.permute(2, 3, 0, 1).flatten(2).flatten(0, 1)

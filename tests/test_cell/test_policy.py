@@ -62,10 +62,25 @@ def test_file_is_plain_json_with_a_version(tmp_path: Path) -> None:
     path = tmp_path / 'policy.json'
     build_policy(origin=ORIGIN).save(path)
     data = json.loads(path.read_text())
-    assert data['schema_version'] == 1
+    assert data['schema_version'] == 2
+    assert data['reference_size'] is None
     assert data['num_frames'] == 4
     assert data['edges'][2] == {'source': 1, 'target': 3, 'operation': 'scale', 'strength': -0.25}
     assert data['origin'] == ORIGIN
+
+
+def test_reference_size_comes_back_as_a_pair(tmp_path: Path) -> None:
+    path = tmp_path / 'policy.json'
+    build_policy(reference_size=(48, 64)).save(path)
+    assert Policy.load(path).reference_size == (48, 64)
+
+
+def test_file_of_version_1_has_no_reference_size() -> None:
+    old = build_policy().to_dict() | {'schema_version': 1}
+    with pytest.raises(PolicyError, match='belongs to schema_version 2'):
+        Policy.from_dict(old)
+    del old['reference_size']
+    assert Policy.from_dict(old) == build_policy()
 
 
 def test_optional_fields_have_defaults(tmp_path: Path) -> None:
@@ -76,9 +91,11 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('fields', 'message'),
     [
-        ({'schema_version': 2}, 'schema_version is 2'),
+        ({'schema_version': 3}, 'schema_version is 3'),
         ({'schema_version': '1'}, "schema_version is '1'"),
         ({'schema_version': None}, 'schema_version is None'),
+        ({'reference_size': [48]}, r'reference_size .* got \[48\]'),
+        ({'reference_size': [48, -1]}, r'reference_size .* got \[48, -1\]'),
         ({'num_frames': None}, "missing fields ['num_frames']"),
         ({'edges': None}, "missing fields ['edges']"),
         ({'colour': 'red'}, "unknown fields ['colour']"),

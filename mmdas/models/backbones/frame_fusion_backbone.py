@@ -98,7 +98,7 @@ def build_frame_fusion_backbone(
     if hasattr(host, 'num_frames'):
         raise ValueError(f'{type(host).__name__} already takes clips; wrap a backbone only once')
     host.num_frames = num_frames
-    channels = _image_channels(host)
+    host.image_channels = channels = _image_channels(host)
     if num_frames > 1 and fusion is not None:
         _add_fusion(host, _sites(host, stages), fusion)
     host.register_forward_pre_hook(_SplitClip(num_frames, channels))

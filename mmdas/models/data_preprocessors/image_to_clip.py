@@ -1,38 +1,59 @@
 """What the data preprocessors of all toolboxes share: the step from the normalised image to the clip."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdas.cell import Policy, PolicyClip
+from mmdas.cell import Operation, Pixels, Policy, PolicyClip
+from mmdas.cell.operation import Size
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
 
+from .pixel_values import check_channels, check_values, find_max_value, names
+
+# Batches whose pixels are compared with the range that colour operations assume.
+CHECKED_BATCHES = 20
+
 
 class ImageToClip:
-    """Mixin of a data preprocessor that ends its ``forward`` with an image-to-clip step.
+    """Mixin of a data preprocessor that owns the image-to-clip step and takes it at the end of its ``forward``.
 
-    The options ``num_frames``, ``cell`` and ``policy`` are taken before the parent's, which all keep their meaning.
+    The clip is made of the image's content, without what pads it. Shifts count in a size that stays: that of the
+    policy, or else of the crops of the training, so that they are the same pixels in search, training and test.
+
+    The options below are taken before the parent's, which all keep their meaning.
 
     Args:
         num_frames: T >= 1.
-        cell: config of the relaxed cell while searching, ``dict(type='mmdas.DASCell', ...)``; ``num_frames``, ``mean``
-            and ``std`` are filled in.
+        cell: config of the relaxed cell while searching, ``dict(type='mmdas.DASCell', ...)``; ``num_frames`` and what
+            the pixels mean are filled in.
         policy: file of a policy, or its content as a dict, after a search.
             Neither: the clip repeats the image.
+        max_value: the pixel value that is white, for colour operations: 65535 for 16 bits, 1 for floats. Default: 255
+            or 1, as the normalisation says.
+        channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for colour operations. Default: as the parent
+            converts, or the toolbox reads.
 
     Raises:
-        ValueError: for both ``cell`` and ``policy``, or a number of frames that differs from ``num_frames``.
+        ValueError: for both ``cell`` and ``policy``, a number of frames that differs from ``num_frames``, or colour
+            operations whose pixels are not known.
     """
+
+    file_order: ClassVar[str | None] = None  # of images that the parent does not convert
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         num_frames: int = 1,
         cell: Mapping | None = None,
         policy: str | Path | Mapping | None = None,
-        **kwargs,
+        max_value: float | None = None,
+        channel_order: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         if num_frames < 1:
@@ -40,31 +61,126 @@ class ImageToClip:
         if cell is not None and policy is not None:
             raise ValueError('data_preprocessor takes cell (while searching) or policy (afterwards), not both')
         self.num_frames = num_frames
+        self.max_value = max_value
+        self.channel_order = channel_order or converted_order(kwargs) or self.file_order
+        self.gives_images = False
+        self.training_size: Size | None = None
+        self._unchecked = CHECKED_BATCHES
+        self._warned = False
         self.cell = self._build_cell(cell) if cell is not None else None
         self.policy = self._build_policy(policy) if policy is not None else None
+        self._set_reference(getattr(self, 'size', None))
+
+    @property
+    def image_to_clip(self) -> nn.Module | None:
+        """The cell or the policy; None where the clip repeats the image."""
+        return self.cell if self.cell is not None else self.policy
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Parent's steps, then image -> clip: ``inputs`` become (B, T*C, H, W)."""
-        data = super().forward(data, training)
-        return {**data, 'inputs': self.to_clip(data['inputs'])}
+        """Parent's steps, then image -> clip: ``inputs`` become (B, T*C, H, W).
 
-    def to_clip(self, images: Tensor) -> Tensor:
-        """Normalised images (B, C, H, W) -> clip (B, T*C, H, W)."""
-        if self.cell is not None:
-            return self.cell(images)
-        if self.policy is not None:
-            return self.policy(images)
-        return repeat_image(images, self.num_frames)
+        They stay images (B, C, H, W) where the model makes the clips itself, see
+        :class:`mmdas.models.ClipSegmentor`.
+        """
+        sizes = [tuple(image.shape[-2:]) for image in data['inputs']]
+        self._check_pixels(data['inputs'])
+        mixed = training and getattr(self, 'batch_augments', None) is not None
+        data = super().forward(data, training)
+        if self.gives_images:
+            return data
+        return {**data, 'inputs': self.to_clip(data['inputs'], None if mixed else sizes)}
+
+    def to_clip(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
+        """Normalised images (B, C, H, W) -> clip (B, T*C, H, W).
+
+        Args:
+            images: the batch.
+            sizes: (H, W) of each image, in the upper left corner of its place in the batch; the rest is padding.
+                Default: images fill their places.
+        """
+        if self.image_to_clip is None:
+            return repeat_image(images, self.num_frames)
+        canvas = tuple(images.shape[-2:])
+        self._note_size(canvas)
+        groups = group_by_size(sizes, canvas)
+        if list(groups) == [canvas]:
+            return self.image_to_clip(images)
+        clip = repeat_image(images, self.num_frames).clone()
+        for (height, width), places in groups.items():
+            if height and width:  # a window may lie in the padding
+                content = images[places, :, :height, :width]
+                clip[places, :, :height, :width] = self.image_to_clip(content).to(clip.dtype)
+        return clip
+
+    def unwarp(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None) -> Tensor:
+        """Carry maps that lie on the frames back to where the image is.
+
+        Args:
+            maps: (T, B, K, h, w), of any resolution, over the batch's canvas.
+            canvas: (H, W) of the batch.
+            sizes: of the images, see :meth:`to_clip`.
+
+        Returns:
+            (T, B, K, h, w).
+        """
+        if self.image_to_clip is None:
+            return maps
+        groups = group_by_size(sizes, canvas)
+        if list(groups) == [canvas]:
+            return self.image_to_clip.unwarp(maps, canvas, canvas)
+        back = maps.clone()
+        for size, places in groups.items():
+            if all(size):
+                back[:, places] = self.image_to_clip.unwarp(maps[:, places], size, canvas).to(back.dtype)
+        return back
 
     def _build_cell(self, cell: Mapping) -> nn.Module:
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
-        return MODELS.build({**cell, 'num_frames': self.num_frames, **self._normalisation()})
+        return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
 
     def _build_policy(self, policy: str | Path | Mapping) -> PolicyClip:
         inline = isinstance(policy, Mapping)
         loaded = Policy.from_dict(policy, 'data_preprocessor.policy') if inline else Policy.load(policy)
         self._check_frames(loaded.num_frames, f'num_frames of {"data_preprocessor.policy" if inline else policy}')
-        return PolicyClip(loaded, **self._normalisation())
+        return self._with_pixels(PolicyClip(loaded))
+
+    def _with_pixels(self, module: nn.Module) -> nn.Module:
+        """Tell a cell or policy what the pixels are, where its operations need to know."""
+        operations = colour_operations(module)
+        if not operations:
+            return module
+        normalised = self._enable_normalize
+        mean = self.mean.flatten().tolist() if normalised else [0.0]
+        std = self.std.flatten().tolist() if normalised else [1.0]
+        check_channels(len(mean), operations)
+        if self.max_value is None:
+            self.max_value = find_max_value(mean, std, operations)
+        if self.channel_order is None and len(mean) != 1 and any(operation.reads_grey for operation in operations):
+            raise ValueError(
+                f'{names(operations)} must know the order of the colours, but data_preprocessor converts none; set '
+                "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
+            )
+        module.pixels = Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
+        return module
+
+    def _check_pixels(self, images: Iterable[Tensor]) -> None:
+        operations = [] if self.image_to_clip is None else colour_operations(self.image_to_clip)
+        if operations and self._unchecked:
+            self._unchecked -= 1
+            check_values(images, self.max_value, operations)
+
+    def _set_reference(self, size: Sequence[int] | None) -> None:
+        """Let shifts count in a size from now on, unless the policy or the config says in which."""
+        if size is not None and self.image_to_clip is not None and self.image_to_clip.reference_size is None:
+            self.image_to_clip.reference_size = tuple(int(side) for side in size)
+
+    def _note_size(self, canvas: Size) -> None:
+        """Remember the size of the training's clips, and tell of a test whose clips differ from them."""
+        if self.training:
+            self._set_reference(canvas)
+            self.training_size = canvas
+        elif self.training_size and not self._warned and self.image_to_clip.grows_with_image:
+            self._warn(canvas)
 
     def _check_frames(self, num_frames: int, name: str) -> None:
         if num_frames != self.num_frames:
@@ -73,7 +189,34 @@ class ImageToClip:
                 'variable, or search a policy for this number of frames'
             )
 
-    def _normalisation(self) -> dict[str, list[float]]:
-        if not self._enable_normalize:  # the images keep their pixel values
-            return {'mean': [0.0], 'std': [1.0]}
-        return {'mean': self.mean.flatten().tolist(), 'std': self.std.flatten().tolist()}
+    def _warn(self, canvas: Size) -> None:
+        if canvas[0] <= self.training_size[0] and canvas[1] <= self.training_size[1]:
+            return
+        self._warned = True
+        print_log(
+            f'clips of {canvas[0]} x {canvas[1]} pixels are tested, but were trained with {self.training_size[0]} x '
+            f'{self.training_size[1]}: rotation, scale and shear move the outer pixels further than in the training; '
+            "test by windows of its size, model.test_cfg=dict(mode='slide', crop_size=..., stride=...)",
+            'current',
+            logging.WARNING,
+        )
+
+
+def colour_operations(module: nn.Module) -> list[Operation]:
+    """The operations of a cell or policy that depend on what white and grey are."""
+    return [operation for operation in module.operations if not (operation.geometric or operation.is_identity)]
+
+
+def group_by_size(sizes: Sequence[Size] | None, canvas: Size) -> dict[Size, list[int]]:
+    """Places in the batch of the images of each size, within the canvas."""
+    groups: dict[Size, list[int]] = {}
+    for place, size in enumerate(sizes or ()):
+        groups.setdefault((min(size[0], canvas[0]), min(size[1], canvas[1])), []).append(place)
+    return groups or {tuple(canvas): []}
+
+
+def converted_order(options: Mapping[str, Any]) -> str | None:
+    """The order of the colours after the parent's conversion; None where it does not convert."""
+    if options.get('bgr_to_rgb') or options.get('to_rgb'):
+        return 'rgb'
+    return 'bgr' if options.get('rgb_to_bgr') else None

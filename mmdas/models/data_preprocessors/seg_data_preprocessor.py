@@ -15,3 +15,5 @@ class DASSegDataPreProcessor(ImageToClip, SegDataPreProcessor):
         num_frames, cell, policy: see :class:`ImageToClip`.
         others: as of the parent, ``size``, ``size_divisor``, ``batch_augments`` and ``test_cfg`` included.
     """
+
+    file_order = 'bgr'  # as OpenCV reads files

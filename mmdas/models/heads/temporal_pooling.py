@@ -1,11 +1,13 @@
 """The reduction of T per-frame predictions to one (DAS, Sec. 3: the mean of the logits)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from mmdas.ops.clip import reference_frame, split_frames
 
-POOLINGS = ('mean', 'reference', 'max', 'attention')
+POOLINGS = ('mean', 'reference', 'max', 'attention', 'aligned', 'aligned_attention')
 
 
 class TemporalPooling(nn.Module):
@@ -15,8 +17,13 @@ class TemporalPooling(nn.Module):
         num_frames: T >= 1; with one frame the predictions pass unchanged.
         mode: ``'mean'``; ``'reference'`` takes frame T//2 alone; ``'max'``, per class and pixel; ``'attention'``
             weighs the frames per pixel with the softmax of a learned linear score of the logits, which starts as the
-            mean.
-        channels: classes K of the predictions, needed by ``'attention'`` alone.
+            mean; ``'aligned'`` carries every frame's map back to where the image is, by the inverse of its warp, and
+            takes the mean of those frames that show a pixel; ``'aligned_attention'`` weighs them on top of that.
+            The aligned ones need maps, and :attr:`unwarp`, which the segmentors of DAS set.
+        channels: classes K of the predictions, needed by the attentions alone.
+
+    Attributes:
+        unwarp: maps (T, B, K, h, w) on the frames -> the same on the image, zero where a frame does not show it.
 
     Shape:
         (B*T, K, ...) -> (B, K, ...).
@@ -33,10 +40,13 @@ class TemporalPooling(nn.Module):
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.num_frames = num_frames
         self.mode = mode
-        if mode == 'attention' and not channels:
+        self.aligns = mode.startswith('aligned') and num_frames > 1
+        attends = mode.endswith('attention')
+        self.unwarp: Callable[[Tensor], Tensor] | None = None
+        if attends and not channels:
             raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
         # One frame needs no weight, and parameters that no loss reaches stop distributed training.
-        self.score = nn.Linear(channels, 1) if mode == 'attention' and num_frames > 1 else None
+        self.score = nn.Linear(channels, 1) if attends and num_frames > 1 else None
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -55,8 +65,32 @@ class TemporalPooling(nn.Module):
             return frames.amax(dim=1)
         if self.mode == 'reference':
             return frames[:, reference_frame(self.num_frames)]
-        scores = self.score(frames.movedim(2, -1)).movedim(-1, 2)  # (B, T, 1, ...)
-        return (scores.softmax(dim=1) * frames).sum(dim=1)
+        if self.aligns:
+            return self._pool_aligned(frames)
+        return (self._scores(frames).softmax(dim=1) * frames).sum(dim=1)
+
+    def _scores(self, frames: Tensor) -> Tensor:
+        """(B, T, K, ...) -> (B, T, 1, ...)."""
+        return self.score(frames.movedim(2, -1)).movedim(-1, 2)
+
+    def _pool_aligned(self, frames: Tensor) -> Tensor:
+        """Mean over the frames that show a pixel; the reference frame shows all."""
+        if self.unwarp is None or frames.ndim != 5:
+            raise ValueError(
+                f'pooling={self.mode!r} needs maps of logits and the warps of the frames; set '
+                "model.type='mmdas.DASEncoderDecoder', whose predictions are maps"
+            )
+        maps = torch.cat([frames, torch.ones_like(frames[:, :, :1])], dim=2).transpose(0, 1)
+        *_, shown = parts = self.unwarp(maps).transpose(0, 1).split([frames.shape[2], 1], dim=2)
+        if self.score is not None:
+            logits = parts[0] / shown.clamp(min=1e-3)
+            weights = self._scores(logits).masked_fill(shown == 0, float('-inf')).softmax(dim=1)
+            return self._weighted(parts[0] * weights, shown * weights)
+        return self._weighted(*parts)
+
+    @staticmethod
+    def _weighted(parts: Tensor, shown: Tensor) -> Tensor:
+        return parts.sum(dim=1) / shown.sum(dim=1)
 
     def extra_repr(self) -> str:
         return f'num_frames={self.num_frames}, mode={self.mode!r}'

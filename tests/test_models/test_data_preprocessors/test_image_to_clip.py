@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize('kind', TYPES)
 
 
 def build(kind, **options):
-    return MODELS.build(dict(type=kind, mean=MEAN, std=STD, **options))
+    return MODELS.build(dict(type=kind, mean=MEAN, std=STD, channel_order='rgb', **options))
 
 
 def make_images(size=(H, W)):
@@ -82,7 +82,7 @@ def test_one_frame_is_exactly_what_the_parent_returns(kind, source, normalised):
     options = dict(mean=MEAN, std=STD) if normalised else {}
     images = make_images()
     ways = {'repeat': {}, 'cell': dict(cell=CELL), 'inline policy': dict(policy=make_policy(1).to_dict())}
-    ours = MODELS.build(dict(type=kind, **options, num_frames=1, **ways[source]))
+    ours = MODELS.build(dict(type=kind, channel_order='rgb', **options, num_frames=1, **ways[source]))
     theirs = MODELS.build(dict(type=PARENTS[kind], **options))
     assert torch.equal(ours(dict(inputs=images))['inputs'], theirs(dict(inputs=images))['inputs'])
 

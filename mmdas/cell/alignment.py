@@ -1,0 +1,40 @@
+"""Undo the warps of frames on maps that lie on them, such as logits."""
+
+import torch
+from torch import Tensor
+
+from mmdas.ops.affine import inverse, warp_affine, within_canvas
+from mmdas.ops.clip import reference_frame
+
+from .operation import Size
+
+
+def unwarp(maps: Tensor, theta: Tensor, size: Size, canvas: Size) -> Tensor:
+    """Warp the maps of all frames but the reference frame by the inverse matrices.
+
+    Args:
+        maps: (T, B, K, h, w), of any resolution.
+        theta: (T-1, 2, 3), by which the images were warped.
+        size: (H, W) of the images.
+        canvas: (H, W) of the padded images, which the maps cover.
+
+    Returns:
+        (T, B, K, h, w); what lies outside a frame is zero.
+    """
+    middle = reference_frame(len(maps))
+    before, reference, after = maps.split([middle, 1, len(maps) - middle - 1])
+    others = torch.cat([before, after])
+    if tuple(size) != tuple(canvas):
+        others = others * content_mask(others, size, canvas)
+    undo = inverse(within_canvas(theta, size, canvas)).to(torch.promote_types(maps.dtype, torch.float32))
+    back = warp_affine(others.flatten(1, 2), undo).view_as(others)
+    return torch.cat([back[:middle], reference, back[middle:]])
+
+
+def content_mask(maps: Tensor, size: Size, canvas: Size) -> Tensor:
+    """(h, w), 1 where the centre of a cell of the maps (..., h, w) over the canvas lies in an image of ``size``."""
+    inside = []
+    for side, whole, count in zip(size, canvas, maps.shape[-2:], strict=True):
+        centres = (torch.arange(count, device=maps.device) + 0.5) * (whole / count)
+        inside.append(centres < side)
+    return (inside[0][:, None] & inside[1]).to(maps.dtype)

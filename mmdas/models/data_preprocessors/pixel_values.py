@@ -1,0 +1,70 @@
+"""What pixels of a data preprocessor mean: which value is white, and in which order the colours come."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from mmdas.cell import Operation
+
+EIGHT_BITS = 255.0
+PLACE = 'data_preprocessor'
+
+
+def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iterable[Operation]) -> float:
+    """The pixel value that is white, as far as the normalisation tells.
+
+    Args:
+        mean, std: of the normalisation, per channel; 0 and 1 where there is none.
+        operations: that need to know it, for the message.
+
+    Returns:
+        255 for a normalisation of 8-bit pixels or none, 1 for one of pixels in [0, 1].
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    largest = max(*mean, *std)
+    if min(mean) < 0 or min(std) <= 0 or largest > EIGHT_BITS:
+        raise ValueError(
+            f'{PLACE} has mean={list(mean)} and std={list(std)}, which are not those of pixels in 0..255 or 0..1, and '
+            f'{names(operations)} must know which value is white; set {PLACE}.max_value, as 65535 for 16 bits'
+        )
+    unnormalised = not any(mean) and set(std) == {1.0}
+    return EIGHT_BITS if unnormalised or largest > 1 else 1.0
+
+
+def check_channels(channels: int, operations: Iterable[Operation]) -> None:
+    """Refuse operations that need to know what grey is for images that are neither RGB nor grey.
+
+    Raises:
+        ValueError: naming them.
+    """
+    grey = [operation for operation in operations if operation.reads_grey]
+    if grey and channels not in (1, 3):
+        raise ValueError(
+            f'{PLACE}.mean has {channels} channels, but {names(grey)} need RGB or grey images; leave them out of the '
+            'space or the policy'
+        )
+
+
+def check_values(images: Iterable[Tensor], max_value: float, operations: Iterable[Operation]) -> None:
+    """Compare pixels with the value that is taken for white.
+
+    Raises:
+        ValueError: if they are of another range.
+    """
+    for image in images:
+        low, high = (float(value) for value in torch.aminmax(image.float()))
+        scaled_down = 0 < high <= 1 < max_value and bool((image != image.round()).any())
+        whole = image.dtype == torch.uint8 and max_value != EIGHT_BITS
+        if low < 0 or high > 1.001 * max_value or scaled_down or whole:
+            raise ValueError(
+                f'an image has pixels of {image.dtype} from {low:g} to {high:g}, but {names(operations)} take '
+                f'{max_value:g} for white; set {PLACE}.max_value (255 for 8 bits, 65535 for 16, 1 for 0..1)'
+            )
+
+
+def names(operations: Iterable[Operation]) -> str:
+    """Names of the operations that read colours."""
+    return ', '.join(sorted({operation.name for operation in operations}))

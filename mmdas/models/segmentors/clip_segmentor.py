@@ -1,0 +1,102 @@
+"""The step from image to clip at the entrance of a segmentor's backbone."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
+from torch import Tensor
+
+from mmdas.cell.operation import Size
+from mmdas.models.data_preprocessors import ImageToClip
+from mmdas.registry import MODELS
+
+
+class ClipSegmentor:
+    """Mixin of a segmentor whose inputs stay images until its backbone takes them.
+
+    The data preprocessor owns the cell or policy; this asks it for the clip of whatever the backbone is about to see:
+    the crop of a training, the image of a test, each window of slide inference. All of them are made alike.
+
+    Shape:
+        inputs (B, C, H, W), without frames.
+
+    Raises:
+        ValueError: if the data preprocessor is none of DAS, or, for heads with ``pooling='aligned'``, if the frames of
+            its policy are sums of several warps; in ``forward`` if the images have other channels than the network.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.data_preprocessor, ImageToClip):
+            raise ValueError(
+                f'{type(self).__name__} makes clips with the data preprocessor, but '
+                f'{type(self.data_preprocessor).__name__} has none; use mmdas.DASSegDataPreProcessor'
+            )
+        self.data_preprocessor.gives_images = True
+        if self._aligned() and self.data_preprocessor.image_to_clip is not None:
+            self.data_preprocessor.image_to_clip.check_alignable()
+
+    def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor') -> Any:
+        """As of the parent."""
+        channels = getattr(self.backbone, 'image_channels', inputs.shape[1])
+        if inputs.shape[1] != channels:
+            raise ValueError(
+                f'images of {inputs.shape[1]} channels came to a network of {channels}; correct color_type of '
+                'LoadImageFromFile, or in_channels of the backbone'
+            )
+        inputs = add_content_mask(inputs, content_sizes(data_samples, inputs.shape[-2:]))
+        return super().forward(inputs, data_samples, mode)
+
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """Features of the clip of images, or of windows of them (B, C or C + 1, h, w)."""
+        images, sizes = split_content_mask(inputs, getattr(self.backbone, 'image_channels', inputs.shape[1]))
+        preprocessor = self.data_preprocessor
+        for pooling in self._aligned():
+            pooling.unwarp = partial(preprocessor.unwarp, canvas=tuple(images.shape[-2:]), sizes=sizes)
+        return super().extract_feat(preprocessor.to_clip(images, sizes))
+
+    def _aligned(self) -> list:
+        """The poolings that carry predictions back to the image."""
+        poolings = (getattr(module, 'temporal_pooling', None) for module in self.modules())
+        return [pooling for pooling in poolings if pooling is not None and pooling.aligns]
+
+
+def content_sizes(samples: Sequence | None, canvas: Size) -> list[Size] | None:
+    """(H, W) of the images without what the data preprocessor padded; None where nothing is padded."""
+    sizes = []
+    for sample in samples or ():
+        # SegDataPreProcessor notes (left, right, top, bottom) under one name in training, another in tests
+        padding = sample.metainfo.get('img_padding_size', sample.metainfo.get('padding_size', (0, 0, 0, 0)))
+        sizes.append((canvas[0] - int(padding[3]), canvas[1] - int(padding[1])))
+    return sizes if any(size != tuple(canvas) for size in sizes) else None
+
+
+def add_content_mask(images: Tensor, sizes: Sequence[Size] | None) -> Tensor:
+    """Padded images with a further channel, 1 on their content, which shares the fate of the image in windows."""
+    if sizes is None:
+        return images
+    height, width = images.shape[-2:]
+    masks = [F.pad(images.new_ones(1, h, w), (0, width - w, 0, height - h)) for h, w in sizes]
+    return torch.cat([images, torch.stack(masks)], dim=1)
+
+
+def split_content_mask(inputs: Tensor, channels: int) -> tuple[Tensor, list[Size] | None]:
+    """Images and the sizes of their contents, which lie in the upper left corner; None where all is content."""
+    if inputs.shape[1] == channels:
+        return inputs, None
+    images, mask = inputs.split([channels, 1], dim=1)
+    rows, columns = mask.amax(dim=(1, 3)).sum(1), mask.amax(dim=(1, 2)).sum(1)  # (B,)
+    return images, [(int(h), int(w)) for h, w in torch.stack([rows, columns], dim=1).tolist()]
+
+
+@MODELS.register_module()
+class DASEncoderDecoder(ClipSegmentor, EncoderDecoder):
+    """:class:`mmseg.models.EncoderDecoder` for clips; all its arguments."""
+
+
+@MODELS.register_module()
+class DASCascadeEncoderDecoder(ClipSegmentor, CascadeEncoderDecoder):
+    """:class:`mmseg.models.CascadeEncoderDecoder` for clips; all its arguments."""
