@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.config import ConfigDict
 from mmseg.evaluation import IoUMetric
 from torch import Tensor, nn
 
@@ -22,6 +23,15 @@ def predict(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
     if hasattr(model, 'encode_decode'):
         return model.encode_decode(inputs, [sample.metainfo for sample in samples])
     return model(inputs, mode='tensor')
+
+
+def by_windows(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
+    """Logits of slide inference, whose windows have the size of the training's crops and overlap by a third."""
+    before, crop = model.test_cfg, model.data_preprocessor.size
+    model.test_cfg = ConfigDict(mode='slide', crop_size=crop, stride=tuple(2 * side // 3 for side in crop))
+    logits = model.inference(inputs, [sample.metainfo for sample in samples])
+    model.test_cfg = before
+    return logits
 
 
 class Timed:
@@ -85,16 +95,19 @@ def classification_views(images: Tensor, count: int) -> list[Tensor]:
 
 
 def image_of(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The image that a clip was made of, which is its reference frame, or the input of a plain model."""
+    """The image that a clip was made of, which is its reference frame, or the input that is an image."""
     num_frames = getattr(model.data_preprocessor, 'num_frames', 1)
+    if getattr(model.data_preprocessor, 'gives_images', False):
+        return inputs
     frames = split_frames(clip_to_frames(inputs, num_frames), num_frames)
     return frames[:, reference_frame(num_frames)]
 
 
 def predict_view(model: nn.Module, view: Tensor, samples: list) -> Tensor:
     """As ``predict``, of an image, whose clip is made here where the model wants one."""
-    to_clip = getattr(model.data_preprocessor, 'to_clip', None)
-    return predict(model, view if to_clip is None else to_clip(view), samples)
+    if hasattr(model.data_preprocessor, 'to_clip') and not model.data_preprocessor.gives_images:
+        view = model.data_preprocessor.to_clip(view)
+    return predict(model, view, samples)
 
 
 def with_views(count: int) -> Predict:

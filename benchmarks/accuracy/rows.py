@@ -31,6 +31,7 @@ class Row:
         warped: the training images of a classification are rotated or moved at random.
         pooling: of the predictions of the frames, in training, test and search.
         options: settings that replace the host's, with dotted keys.
+        geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row:
     warped: bool = False
     pooling: str = 'mean'
     options: Mapping[str, Any] = field(default_factory=dict)
+    geometry: bool = False
 
     @property
     def search_key(self) -> str:
@@ -159,6 +161,33 @@ DILATED = Row(
 )
 
 
+# Operations by hand: word of the row's name, operation, strength a step, title.
+BY_HAND = (
+    ('shift', 'translate_x', 0.05, 'shift by 5 % of the width a step'),
+    ('scale', 'scale', 0.06, 'scale by 6 % a step'),
+    ('turn', 'rotate', 5.0, 'rotation by 5 degrees a step'),
+)
+
+
+def geometry_table() -> Iterator[Row]:
+    """Rows of a segmentation whose test has the clips of the training, with the mean of the frames or aligned ones."""
+    yield Row('geometry-plain', 'plain', frames=1, geometry=True)
+    for fusion, pooling in product(('tsm', 'gsf', 'none'), ('mean', 'aligned')):
+        base = Row('', '', fusion=fusion, pooling=pooling, geometry=True)
+        chain = replace(base, clip='search', selection='ArgmaxSelection', logits=UNDECAYED)
+        rows = {'chain': replace(chain, title='searched chain, argmax', selection_options=CHAIN)}
+        if pooling == 'mean':
+            rows = {'search': replace(chain, title='searched, argmax'), **rows}
+        if fusion == 'tsm':
+            rows |= {
+                word: replace(base, title=title, clip=operation, cell={'strength': strength})
+                for word, operation, strength, title in BY_HAND
+            }
+        for word, row in rows.items():
+            title = f'{row.title}, {FUSION_TITLES[fusion]}, {pooling}'
+            yield replace(row, name=f'geometry-{word}-4f-{fusion}-{pooling}', title=title)
+
+
 def segmentation_table(*more: str) -> Iterator[Row]:
     """The rows of a segmentation, and those of the names ``more``."""
     for row in table():
@@ -198,11 +227,11 @@ def short_table() -> Iterator[Row]:
 
 ROWS = {
     'cifar10': list(table()),
-    'camvid': list(segmentation_table()),
+    'camvid': [*segmentation_table(), *geometry_table()],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': list(segmentation_table()),
-    'camvid_pretrained': list(short_table()),
+    'voc2012': [*segmentation_table(), *geometry_table()],
+    'camvid_pretrained': [*short_table(), *geometry_table()],
     'cifar10_r18': list(short_table()),
-    'camvid_r18': list(short_table()),
+    'camvid_r18': [*short_table(), *geometry_table()],
 }

@@ -21,7 +21,7 @@ from mmdas.apis.runner import build_runner
 from mmdas.cell import Policy, PolicyEdge
 from mmdas.cell.search_space import OPERATIONS
 
-from .probes import VIEWS, Timed, mean_gate, reference_alone, score, with_views
+from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
 from .rows import Row
 from .tasks import ROOT, Task
@@ -68,7 +68,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     if row.warped:
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     recorder = CurveRecorder(
-        points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, frames=row.frames), deadline
+        points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, row=row), deadline
     )
     run(cfg, recorder)
     curve = [{key: round(value + before.get(key, 0), 3) for key, value in point.items()} for point in recorder.points]
@@ -229,14 +229,28 @@ def policy_content(path: Path) -> dict:
     return content
 
 
-def probe(model: nn.Module, loader: Iterable[dict], frames: int) -> dict[str, float | None]:
+def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
+    if row.geometry:
+        return geometries(model, loader)
     result: dict[str, float | None] = {}
     for count in VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds
-    if frames > 1:
+    if row.frames > 1:
         result['reference'] = round(score(model, loader, reference_alone), 3)
         result['mean_gate'] = mean_gate(model, loader)
+    return result
+
+
+def geometries(model: nn.Module, loader: Iterable[dict]) -> dict[str, float]:
+    """Scores of a test by windows, and of one whose shifts are shares of each image, as they were before."""
+    windows = Timed(by_windows)
+    result = {'windows': round(score(model, loader, windows), 3), 'windows_milliseconds': windows.milliseconds}
+    clip = getattr(model.data_preprocessor, 'image_to_clip', None)
+    if clip is not None:
+        reference, clip.reference_size = clip.reference_size, None
+        result['shares'] = round(score(model, loader), 3)
+        clip.reference_size = reference
     return result
