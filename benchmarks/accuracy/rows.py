@@ -188,6 +188,21 @@ def geometry_table() -> Iterator[Row]:
             yield replace(row, name=f'geometry-{word}-4f-{fusion}-{pooling}', title=title)
 
 
+# Crops of CamVid's training whose 1.5, 2 and 3 times a test image of 96 x 128 is.
+SMALL_CROPS = {1.5: (64, 85), 2: (48, 64), 3: (32, 43)}
+
+
+def sizes_table() -> Iterator[Row]:
+    """Rows that are trained on small crops and tested on whole images, and by windows of the crops' size."""
+    for ratio, crop in SMALL_CROPS.items():
+        options = {'model.data_preprocessor.size': crop, 'train_dataloader.dataset.pipeline.3.crop_size': crop}
+        base = Row('', '', fusion='tsm', geometry=True, budget=0.5, options=options)
+        yield replace(base, name=f'sizes-{ratio}-plain', title=f'plain, {ratio} times the crop', frames=1)
+        for word, operation, strength, title in (*BY_HAND, ('shear', 'shear_x', 0.08, 'shear by 8 % a step')):
+            row = replace(base, clip=operation, cell={'strength': strength})
+            yield replace(row, name=f'sizes-{ratio}-{word}-4f-tsm', title=f'{title}, TSM, {ratio} times the crop')
+
+
 def segmentation_table(*more: str) -> Iterator[Row]:
     """The rows of a segmentation, and those of the names ``more``."""
     for row in table():
@@ -227,7 +242,7 @@ def short_table() -> Iterator[Row]:
 
 ROWS = {
     'cifar10': list(table()),
-    'camvid': [*segmentation_table(), *geometry_table()],
+    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table()],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
     'voc2012': [*segmentation_table(), *geometry_table()],

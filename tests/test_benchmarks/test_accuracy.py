@@ -238,8 +238,7 @@ def test_cue_is_seen_through_a_shifted_frame_and_by_a_dilated_network_alone(tmp_
         model = MODELS.build(cfg.model).eval()
     image = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).requires_grad_()
     for label in range(80, 84):  # rows of a gray band; the network has a stride of four
-        clip = image if row.frames == 1 else model.data_preprocessor.to_clip(image)
-        logits = model.encode_decode(clip, [{'img_shape': (HEIGHT, WIDTH)}])
+        logits = model.encode_decode(image, [{'img_shape': (HEIGHT, WIDTH)}])
         (gradient,) = torch.autograd.grad(logits[0, 0, label].sum(), image)
         cue = slice(label - DISTANCE - HALF_BAND, label - DISTANCE + 2 * HALF_BAND + 1)
         assert (gradient[..., cue, :].abs().max() > 0) == visible

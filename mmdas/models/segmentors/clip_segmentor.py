@@ -41,27 +41,35 @@ class ClipSegmentor:
 
     def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor') -> Any:
         """As of the parent."""
-        channels = getattr(self.backbone, 'image_channels', inputs.shape[1])
-        if inputs.shape[1] != channels:
-            raise ValueError(
-                f'images of {inputs.shape[1]} channels came to a network of {channels}; correct color_type of '
-                'LoadImageFromFile, or in_channels of the backbone'
-            )
+        check_channels(inputs, self._channels(inputs))
         inputs = add_content_mask(inputs, content_sizes(data_samples, inputs.shape[-2:]))
         return super().forward(inputs, data_samples, mode)
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Features of the clip of images, or of windows of them (B, C or C + 1, h, w)."""
-        images, sizes = split_content_mask(inputs, getattr(self.backbone, 'image_channels', inputs.shape[1]))
+        images, sizes = split_content_mask(inputs, self._channels(inputs))
         preprocessor = self.data_preprocessor
         for pooling in self._aligned():
             pooling.unwarp = partial(preprocessor.unwarp, canvas=tuple(images.shape[-2:]), sizes=sizes)
         return super().extract_feat(preprocessor.to_clip(images, sizes))
 
+    def _channels(self, inputs: Tensor) -> int:
+        """Channels of an image; a backbone without frames of ours does not say."""
+        return getattr(self.backbone, 'image_channels', inputs.shape[1])
+
     def _aligned(self) -> list:
         """The poolings that carry predictions back to the image."""
         poolings = (getattr(module, 'temporal_pooling', None) for module in self.modules())
         return [pooling for pooling in poolings if pooling is not None and pooling.aligns]
+
+
+def check_channels(images: Tensor, channels: int) -> None:
+    """Raise a ValueError where images have other channels than the network takes."""
+    if images.shape[1] != channels:
+        raise ValueError(
+            f'images of {images.shape[1]} channels came to a network of {channels}; correct color_type of '
+            'LoadImageFromFile, or in_channels of the backbone'
+        )
 
 
 def content_sizes(samples: Sequence | None, canvas: Size) -> list[Size] | None:
@@ -87,7 +95,8 @@ def split_content_mask(inputs: Tensor, channels: int) -> tuple[Tensor, list[Size
     """Images and the sizes of their contents, which lie in the upper left corner; None where all is content."""
     if inputs.shape[1] == channels:
         return inputs, None
-    images, mask = inputs.split([channels, 1], dim=1)
+    images, mask = inputs[:, :-1], inputs[:, -1:]
+    check_channels(images, channels)
     rows, columns = mask.amax(dim=(1, 3)).sum(1), mask.amax(dim=(1, 2)).sum(1)  # (B,)
     return images, [(int(h), int(w)) for h, w in torch.stack([rows, columns], dim=1).tolist()]
 
