@@ -2,6 +2,7 @@
 _base_ = ['./fcn_r18-d4_digits-48x48.py']
 num_frames = 4
 model = dict(
+    type='mmdas.DASEncoderDecoder',
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),
     backbone=dict(
         _delete_=True,

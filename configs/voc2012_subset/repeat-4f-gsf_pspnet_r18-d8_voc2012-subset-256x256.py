@@ -2,6 +2,7 @@
 _base_ = ['./pspnet_r18-d8_voc2012-subset-256x256.py']
 num_frames = 4
 model = dict(
+    type='mmdas.DASEncoderDecoder',
     data_preprocessor=dict(type='mmdas.DASSegDataPreProcessor', num_frames=num_frames),
     backbone=dict(
         _delete_=True,

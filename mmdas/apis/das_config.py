@@ -13,7 +13,8 @@ from mmengine.config import Config
 
 from mmdas.models.heads.temporal_pooling import POOLINGS
 
-from .runner import SEGMENTORS, preprocessor_of
+from .clip_config import SEGMENTORS
+from .runner import preprocessor_of
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}

@@ -12,7 +12,8 @@ from mmpretrain import ImageClassificationInferencer
 from mmseg.apis import MMSegInferencer
 
 from .add_das import find_config
-from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint, use_clip_segmentor
+from .clip_config import prepare_clips
+from .runner import adapt_to_device, check_num_frames, load_config, preprocessor_of, require_checkpoint
 
 Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
@@ -43,7 +44,7 @@ class Inferencer:
         require_checkpoint(str(checkpoint))
         cfg = load_config(path)
         check_num_frames(cfg)
-        use_clip_segmentor(cfg)
+        prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)
         self.scope = cfg.default_scope
         device = device or get_device()

@@ -22,13 +22,10 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmdas.cell import Policy
 
+from .clip_config import prepare_clips
+
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
-# Segmentors whose inputs stay images until the backbone takes them, for those of MMSegmentation.
-SEGMENTORS = {
-    'EncoderDecoder': 'mmdas.DASEncoderDecoder',
-    'CascadeEncoderDecoder': 'mmdas.DASCascadeEncoderDecoder',
-}
 LABEL_CHECK = 'mmdas.LabelCheckHook'
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
@@ -215,18 +212,6 @@ def parts_with_frames(model: dict) -> Iterator[str]:
             yield place
 
 
-def use_clip_segmentor(cfg: Config) -> None:
-    """Let a plain segmentor with a DAS data preprocessor make the clips where its backbone takes them.
-
-    A plain one takes ready clips of whole images, of which slide inference cuts windows: no clips that a training saw.
-    """
-    model = cfg.model.get('module', cfg.model)  # `module`: wrapped for test-time augmentation
-    kind = SEGMENTORS.get(str(model.get('type')).rpartition('.')[2])
-    preprocessor = str((model.get('data_preprocessor') or {}).get('type'))
-    if kind is not None and preprocessor.rpartition('.')[2] == 'DASSegDataPreProcessor':
-        model['type'] = kind
-
-
 def adapt_to_device(cfg: Config) -> None:
     """Fit the config to a machine without GPU; on one with a GPU nothing is changed.
 
@@ -316,7 +301,7 @@ def build_runner(cfg: Config) -> Runner:
         FileNotFoundError: If the policy that the config names does not exist.
     """
     check_num_frames(cfg)
-    use_clip_segmentor(cfg)
+    prepare_clips(cfg, preprocessor_of(cfg))
     add_label_check(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)

@@ -1,7 +1,7 @@
 """What the data preprocessors of all toolboxes share: the step from the normalised image to the clip."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -163,10 +163,11 @@ class ImageToClip:
         module.pixels = Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
         return module
 
-    def _check_pixels(self, images: Iterable[Tensor]) -> None:
+    def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:
         operations = [] if self.image_to_clip is None else colour_operations(self.image_to_clip)
         if operations and self._unchecked:
             self._unchecked -= 1
+            check_channels(images[0].shape[0], operations)
             check_values(images, self.max_value, operations)
 
     def _set_reference(self, size: Sequence[int] | None) -> None:

@@ -43,8 +43,8 @@ def check_channels(channels: int, operations: Iterable[Operation]) -> None:
     grey = [operation for operation in operations if operation.reads_grey]
     if grey and channels not in (1, 3):
         raise ValueError(
-            f'{PLACE}.mean has {channels} channels, but {names(grey)} need RGB or grey images; leave them out of the '
-            'space or the policy'
+            f'images have {channels} channels, but {names(grey)} need RGB or grey ones; leave them out of the space or '
+            'the policy'
         )
 
 

@@ -1,0 +1,105 @@
+"""What a config has to say so that the clips of a test are those of the training."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmdas.cell import OPERATIONS, Policy
+
+# Segmentors whose inputs stay images until the backbone takes them, for those of MMSegmentation.
+SEGMENTORS = {
+    'EncoderDecoder': 'mmdas.DASEncoderDecoder',
+    'CascadeEncoderDecoder': 'mmdas.DASCascadeEncoderDecoder',
+}
+SIZES = ('crop_size', 'scale')  # keys of transforms that set the size of an image
+
+
+def prepare_clips(cfg: Config, preprocessor: dict) -> None:
+    """Let clips be made in the right place and of the right colours, and warn where a test has others.
+
+    Args:
+        cfg: of a run; changed.
+        preprocessor: the data preprocessor that counts.
+    """
+    kind = str(preprocessor.get('type')).rpartition('.')[2]
+    if kind == 'DASSegDataPreProcessor':
+        use_clip_segmentor(cfg.model.get('module', cfg.model))  # `module`: wrapped for test-time augmentation
+    elif kind == 'DASClsDataPreprocessor':
+        set_channel_order(cfg, preprocessor)
+    else:
+        return
+    warn_of_larger_clips(cfg, preprocessor)
+
+
+def use_clip_segmentor(model: dict) -> None:
+    """Replace a plain segmentor by the one that makes clips where its backbone takes them.
+
+    A plain one takes ready clips of whole images, of which slide inference cuts windows: no clips that a training saw.
+    """
+    model['type'] = SEGMENTORS.get(str(model.get('type')).rpartition('.')[2], model.get('type'))
+
+
+def set_channel_order(cfg: Config, preprocessor: dict) -> None:
+    """Say in which order colours come that the preprocessor does not convert: files are BGR, as OpenCV reads them."""
+    if not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
+        steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
+        reads_files = any('LoadImage' in str(step.get('type')) for step in steps)
+        preprocessor['channel_order'] = 'bgr' if reads_files else 'rgb'
+
+
+def warn_of_larger_clips(cfg: Config, preprocessor: dict) -> None:
+    """Warn before the run where a test makes clips of larger images than the training, and its operations care."""
+    policy = preprocessor.get('policy')
+    if policy is None or (not isinstance(policy, dict) and not Path(policy).is_file()):
+        return
+    loaded = Policy.from_dict(policy) if isinstance(policy, dict) else Policy.load(policy)
+    names = sorted({edge.operation for edge in loaded.needed_edges if OPERATIONS[edge.operation].grows_with_image})
+    trained = pair(preprocessor.get('size')) or last_size(pipeline_of(cfg.get('train_dataloader')))
+    tested = size_of_test(cfg)
+    if names and trained and tested and (tested[0] > trained[0] or tested[1] > trained[1]):
+        print_log(
+            f'{", ".join(names)} of the policy move the outer pixels of a larger image further: the training makes its '
+            f'clips of images with sides of {trained[0]} and {trained[1]} pixels, a test of up to {tested[0]} and '
+            f'{tested[1]}. Test by windows of the training: model.test_cfg=dict(mode="slide", crop_size=..., '
+            'stride=...)',
+            'current',
+            logging.WARNING,
+        )
+
+
+def size_of_test(cfg: Config) -> tuple[int, int] | None:
+    """Shorter and longer side, in pixels, of what a test makes a clip of; None where the config does not tell."""
+    model = cfg.model.get('module', cfg.model)
+    test_cfg = model.get('test_cfg') or {}
+    if test_cfg.get('mode') == 'slide':
+        return pair(test_cfg.get('crop_size'))
+    return last_size(pipeline_of(cfg.get('test_dataloader')))
+
+
+def pipeline_of(dataloader: dict | None) -> Sequence[dict]:
+    """Transforms of a data loader's data set, or of the first data set within its wrappers; empty if there is none."""
+    dataset: Any = (dataloader or {}).get('dataset') or {}
+    while isinstance(dataset, dict) and not dataset.get('pipeline'):
+        inner = dataset.get('dataset') or dataset.get('datasets') or {}
+        dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
+        if not dataset:
+            return ()
+    return dataset['pipeline'] if isinstance(dataset, dict) else ()
+
+
+def last_size(steps: Sequence[dict]) -> tuple[int, int] | None:
+    """Shorter and longer side after the last transform that sets a size."""
+    sizes = [pair(step[key]) for step in steps for key in SIZES if step.get(key) is not None]
+    return sizes[-1] if sizes else None
+
+
+def pair(size: Any) -> tuple[int, int] | None:
+    """Shorter and longer side of a number or a pair, in whatever order; None for anything else."""
+    sides = [size, size] if isinstance(size, int) else size
+    if not isinstance(sides, (list, tuple)) or len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        return None
+    return min(sides), max(sides)
