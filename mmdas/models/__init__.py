@@ -7,6 +7,7 @@ from .backbones import build_frame_fusion_backbone
 from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor
 from .fusion import GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling, build_temporal_pooling_cls_head, build_temporal_pooling_head
+from .tta import SegTTAModel
 
 MODELS.register_module(module=DASCell)
 
@@ -16,6 +17,7 @@ __all__ = [
     'DASSegDataPreProcessor',
     'GateShift',
     'GateShiftFuse',
+    'SegTTAModel',
     'TemporalPooling',
     'TemporalShift',
     'build_frame_fusion_backbone',
