@@ -131,7 +131,9 @@ def test_fusion_of_a_pretrained_checkpoint_is_kept(host, as_list, tmp_path):
 def test_checkpoint_of_the_plain_backbone_or_of_other_widths_leaves_the_start_of_the_fusion(tmp_path):
     backbone = build('mmseg-SegFormer')
     start = state_of(backbone.fusion)
-    state = {name: value[:1] if 'fusion' in name and value.ndim else value for name, value in state_of(backbone).items()}
+    state = {
+        name: value[:1] if 'fusion' in name and value.ndim else value for name, value in state_of(backbone).items()
+    }
     state = {name: value + 1 for name, value in state.items() if 'conv' not in name or 'fusion' not in name}
     file = str(tmp_path / 'other.pth')
     torch.save({name: value for name, value in state.items() if not name.endswith('num_batches_tracked')}, file)

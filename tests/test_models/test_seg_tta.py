@@ -44,7 +44,9 @@ def make_view(image: Tensor, flip: bool) -> tuple[Tensor, SegDataSample]:
     return image.flip(-1) if flip else image, sample
 
 
-def predict(model: nn.Module, views: list[tuple[Tensor, SegDataSample]], augmented: bool = False) -> list[SegDataSample]:
+def predict(
+    model: nn.Module, views: list[tuple[Tensor, SegDataSample]], augmented: bool = False
+) -> list[SegDataSample]:
     """Predictions of the views of one image: one of each, or the merged one."""
     inputs, samples = zip(*copy.deepcopy(views), strict=True)
     if augmented:
@@ -73,7 +75,9 @@ def test_several_views_give_the_threshold_or_the_largest_of_the_mean_probability
     else:
         expected = outputs.softmax(dim=1).mean(dim=0).argmax(dim=0)
     assert torch.equal(merged.pred_sem_seg.data.view_as(expected).long(), expected.long())
-    assert any(not torch.equal(single.pred_sem_seg.data.view_as(expected).long(), expected.long()) for single in singles)
+    assert any(
+        not torch.equal(single.pred_sem_seg.data.view_as(expected).long(), expected.long()) for single in singles
+    )
 
 
 def tta_logits(tta: nn.Module, view: tuple[Tensor, SegDataSample]) -> Tensor:

@@ -261,10 +261,14 @@ class TestErrors:
             backbone(make_clip(theirs))
         assert ('The images have' in str(caught.value)) == (theirs * 3 % ours == 0)  # as they may also have
 
-    @pytest.mark.parametrize(('network', 'image', 'num_frames'), [(1, 3, 4), (3, 1, 4), (3, 4, 4), (4, 3, 8), (3, 1, 1)])
+    @pytest.mark.parametrize(
+        ('network', 'image', 'num_frames'), [(1, 3, 4), (3, 1, 4), (3, 4, 4), (4, 3, 8), (3, 1, 1)]
+    )
     def test_images_of_other_channels_than_the_network(self, network, image, num_frames):
         backbone = build_fused('mmseg-ResNet', num_frames=num_frames, in_channels=network)
-        with pytest.raises(ValueError, match=f'The images have {image} channels, the network takes {network}: set color'):
+        with pytest.raises(
+            ValueError, match=f'The images have {image} channels, the network takes {network}: set color'
+        ):
             backbone(torch.rand(1, num_frames * image, 32, 32))
 
     def test_clip_that_no_number_of_frames_or_channels_explains(self):
