@@ -255,10 +255,10 @@ PAGE_TEXT = """# Which installed configs become DAS configs
 
 `python tools/misc/add_das.py NAME` was tried on every config that MMSegmentation and MMPretrain install, but for those
 in `_base_` and `benchmarks` folders. *Converted*: the repeat, search and train configs were written and read back.
-*Built*: so was the model of the search, with both optimisers, and its initialisation left the fusion as the identity. *Stepped*: it took one step of the policy and one of the
-weights on two random images (with soft labels in classification), with finite losses and a gradient in the policy; data
-sets, schedules and selections were not run. Configs with equal models and optimisers
-share one trial. T = 2, GSF, no pretrained weights, CPU.
+*Built*: so was the model of the search, with both optimisers, and its initialisation left the fusion as the identity.
+*Stepped*: it took one step of the policy and one of the weights on two random images (with soft labels in
+classification), with finite losses and a gradient in the policy; data sets, schedules and selections were not run.
+Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrained weights, CPU.
 
 | toolbox | configs | read | converted | built | stepped |
 | --- | --- | --- | --- | --- | --- |

@@ -108,7 +108,10 @@ def test_transforms_of_functions_equal_those_of_the_loop_and_leave_no_trace(
     'transform', [vmap, lambda form: jacrev(grad(lambda x: loss_of(form(x))))], ids=['vmap', 'jacrev']
 )
 def test_transforms_of_a_policy_equal_those_of_its_samples(transform: Callable, kept: bool, images: Tensor) -> None:
-    edges = [dict(source=0, target=2, operation='rotate', strength=5.0), dict(source=1, target=2, operation='identity', strength=0.0)]
+    edges = [
+        dict(source=0, target=2, operation='rotate', strength=5.0),
+        dict(source=1, target=2, operation='identity', strength=0.0),
+    ]
     clip = PolicyClip(Policy.from_dict(dict(schema_version=1, num_frames=3, num_nodes=1, edges=edges)))
     if kept:
         clip(images)
