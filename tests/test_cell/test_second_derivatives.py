@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jacrev, vmap
 
 from mmdas.cell import DASCell, Policy, PolicyClip
@@ -61,6 +62,13 @@ def test_backward_through_a_gradient_equals_that_of_the_loop(cell: DASCell, imag
         first.square().sum().backward()
         results.append(cell.logits.grad)
     torch.testing.assert_close(*results, **CLOSE)
+
+
+@pytest.mark.parametrize('loop', [False, True])
+def test_forward_mode_is_refused_as_by_the_loop(cell: DASCell, images: Tensor, loop: bool) -> None:
+    with forward_ad.dual_level(), pytest.raises(NotImplementedError, match='forward'):
+        dual = forward_ad.make_dual(images, torch.ones_like(images))
+        cell._loop(dual) if loop else cell(dual)
 
 
 @pytest.mark.parametrize('vectorize', [False, True])

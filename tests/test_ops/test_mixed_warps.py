@@ -9,7 +9,7 @@ from mmdas.ops.affine import rotate_matrix, translate_x_matrix
 from mmdas.ops.mixed_warps import mix_warps
 from mmdas.ops.warp_operator import WarpOperator
 
-FRAMES, SIZE = 2, (3, 2)
+FRAMES, SIZE = 2, (2, 2)
 ROWS = FRAMES * SIZE[0] * SIZE[1]
 # Few sums are made one by one, many together.
 sums = pytest.mark.parametrize('sums', [1, 3, 6])
