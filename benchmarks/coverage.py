@@ -99,6 +99,7 @@ def run_search_step(cfg: Config, sizes: Sequence[int] = SIZES) -> dict:
         try:
             model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
             optimizers = build_optim_wrapper(model, cfg.optim_wrapper)
+            check_start(model)
         except Exception as error:
             return failure('build', error)
         for size in sizes:
@@ -116,6 +117,20 @@ def run_search_step(cfg: Config, sizes: Sequence[int] = SIZES) -> dict:
             except Exception as error:
                 problem = failure('step', error)
     return problem
+
+
+def check_start(model: nn.Module) -> None:
+    """Initialise a model, whose fusion must then be what its constructor made.
+
+    Raises:
+        AssertionError: if the host's initialisation reached a fusion.
+    """
+    fusion = getattr(model.backbone, 'fusion', nn.Module())
+    start = {name: tensor.clone() for name, tensor in fusion.state_dict().items()}
+    model.init_weights()
+    changed = [name for name, tensor in fusion.state_dict().items() if not torch.equal(tensor, start[name])]
+    if changed:
+        raise AssertionError(f'the fusion does not start as the identity: {changed[:3]}')
 
 
 def failure(stage: str, error: Exception) -> dict:
@@ -240,10 +255,10 @@ PAGE_TEXT = """# Which installed configs become DAS configs
 
 `python tools/misc/add_das.py NAME` was tried on every config that MMSegmentation and MMPretrain install, but for those
 in `_base_` and `benchmarks` folders. *Converted*: the repeat, search and train configs were written and read back.
-*Built*: so was the model of the search, with both optimisers. *Stepped*: it took one step of the policy and one of the
-weights on two random images (with soft labels in classification), with finite losses and a gradient in the policy; data
-sets, schedules and selections were not run. Configs with equal models and optimisers
-share one trial. T = 2, GSF, no pretrained weights, CPU.
+*Built*: so was the model of the search, with both optimisers, and its initialisation left the fusion as the identity.
+*Stepped*: it took one step of the policy and one of the weights on two random images (with soft labels in
+classification), with finite losses and a gradient in the policy; data sets, schedules and selections were not run.
+Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrained weights, CPU.
 
 | toolbox | configs | read | converted | built | stepped |
 | --- | --- | --- | --- | --- | --- |

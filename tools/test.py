@@ -50,7 +50,14 @@ def enable_tta(cfg: Config) -> None:
     # in the place of the model's own. Without a wrapper the model's own is the one that counts.
     if cfg.model.get('data_preprocessor') is not None:
         cfg.data_preprocessor = cfg.model.data_preprocessor
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.model = ConfigDict(**right_tta_model(cfg.tta_model), module=cfg.model)
+
+
+def right_tta_model(tta_model: dict) -> dict:
+    """The config's TTA model, with ours for MMSegmentation's, which is wrong for heads with one output channel."""
+    kind = tta_model['type']
+    name = kind if isinstance(kind, str) else kind.__name__
+    return {**tta_model, 'type': 'mmdas.SegTTAModel'} if name in ('SegTTAModel', 'mmseg.SegTTAModel') else tta_model
 
 
 def flip_pipeline(pipeline: list[dict]) -> list[dict]:

@@ -15,7 +15,8 @@ from benchmarks.harness import Report, Settings, check_equal, copy_bandwidth, fo
 from benchmarks.warps import is_installed, kornia_warp, pixel_matrices
 from mmdas.ops import affine
 from mmdas.ops.clip import image_to_table, table_to_time_major
-from mmdas.ops.warp_operator import WarpOperator, mix_warps
+from mmdas.ops.mixed_warps import mix_warps
+from mmdas.ops.warp_operator import WarpOperator
 
 TITLE = 'warp bank: frame_t = sum_k w[t, k] warp_k(image), forward and backward'
 METRICS = (

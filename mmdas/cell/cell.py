@@ -58,7 +58,7 @@ class DASCell(nn.Module):
             of faint copies of the image. In evaluation it is the mixture.
 
     Shape:
-        images (B, C, H, W) -> clip (B, T*C, H, W). Only the plain loop has second derivatives.
+        images (B, C, H, W) -> clip (B, T*C, H, W), with derivatives of every order in logits and images.
 
     Raises:
         ValueError: for any option outside what is listed.

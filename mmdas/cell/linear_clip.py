@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major
-from mmdas.ops.warp_operator import WarpOperator, mix_warps
+from mmdas.ops.mixed_warps import mix_warps
+from mmdas.ops.warp_operator import WarpOperator
 
 from .frame_transform import FrameTransform
 from .operation import Operation
@@ -37,15 +38,19 @@ def is_linear(operations: Iterable[Operation]) -> bool:
 
 
 def is_recorded() -> bool:
-    """Whether the computation is traced, exported or compiled, so that nothing may be kept from call to call."""
-    return torch.jit.is_tracing() or torch.compiler.is_compiling()
+    """Whether the computation is traced, exported, compiled or transformed by ``torch.func``.
+
+    Then nothing may be kept from call to call: a tensor that is made inside a transform of ``torch.func`` is of no use
+    outside of it.
+    """
+    return torch.jit.is_tracing() or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
     """Whether operators are the faster way to a clip of these images, and small enough to be kept.
 
-    They are on the processor (``benchmarks/README.md``, A2 and A3). Under tracing and compilation the plain form is
-    what can be recorded.
+    They are on the processor (``benchmarks/README.md``, A2 and A3). Under tracing, compilation and ``torch.func`` the
+    plain form is what can be recorded.
 
     Args:
         images: (B, C, H, W).
@@ -100,7 +105,7 @@ def linear_clip(
         reduction: ``'mean'`` or ``'sum'`` of the edges that end in a node.
 
     Returns:
-        (B, T*C, H, W), differentiable in images and weights, once.
+        (B, T*C, H, W), differentiable in images and weights.
 
     Raises:
         ValueError: if no edge ends in a node that the clip depends on.

@@ -8,6 +8,7 @@ from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor
 from .fusion import GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling, build_temporal_pooling_cls_head, build_temporal_pooling_head
 from .segmentors import ClipSegmentor, DASCascadeEncoderDecoder, DASEncoderDecoder
+from .tta import SegTTAModel
 
 MODELS.register_module(module=DASCell)
 
@@ -20,6 +21,7 @@ __all__ = [
     'DASSegDataPreProcessor',
     'GateShift',
     'GateShiftFuse',
+    'SegTTAModel',
     'TemporalPooling',
     'TemporalShift',
     'build_frame_fusion_backbone',

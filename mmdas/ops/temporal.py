@@ -22,7 +22,8 @@ def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
         n: channels that move in each direction, 0 <= n <= C/2.
 
     Returns:
-        (B*T, C, ...), in the memory format of ``x``. Differentiable any number of times.
+        (B*T, C, ...), in the memory format of ``x``. Differentiable any number of times and in both modes, also under
+        ``torch.func`` with ``vmap``.
 
     Raises:
         ValueError: if n is out of its range or the frames do not divide into clips of T frames.
@@ -36,6 +37,8 @@ def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
 
 class _ShiftChannels(torch.autograd.Function):
     """Shift by slice copies into one buffer; the gradient is shifted the other way (``step`` 1 or -1)."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, num_frames: int, n: int, step: int) -> Tensor:
@@ -56,6 +59,10 @@ class _ShiftChannels(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:
         return _ShiftChannels.apply(grad, ctx.num_frames, ctx.n, -ctx.step), None, None, None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, *_: None) -> Tensor:
+        return _ShiftChannels.apply(tangent, ctx.num_frames, ctx.n, ctx.step)
 
 
 def _concatenate_shifted(x: Tensor, num_frames: int, n: int) -> Tensor:

@@ -141,7 +141,7 @@ class WarpOperator:
         return F.embedding_bag(self.columns, table, per_sample_weights=self.coefficients, mode='sum')
 
     def mix(self, table: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        """Weighted sums of the warps, without gradients; :func:`mix_warps` has them.
+        """Weighted sums of the warps, without gradients; :func:`mmdas.ops.mixed_warps.mix_warps` has them.
 
         Args:
             table: (G*H*W, D).
@@ -181,7 +181,8 @@ class WarpOperator:
         """
         rows, offsets, coefficients, taps = self._transpose()
         if _share_warps(len(weights), tables[0].shape[1]):  # one table per warp, and one pass over all of them
-            table = (weights.t() @ torch.stack(list(tables)).flatten(1)).view(-1, tables[0].shape[1])
+            stacked = torch.stack(list(tables)).view(len(tables), -1)
+            table = (weights.t() @ stacked).view(-1, tables[0].shape[1])
             rows = rows + (self._warp_of_tap * len(tables[0])).int().index_select(0, taps)
             return F.embedding_bag(rows, table, offsets=offsets, per_sample_weights=coefficients, mode='sum')
         parts = []
@@ -204,7 +205,7 @@ class WarpOperator:
         """
         total = table.new_zeros(len(others), self.num_warps)
         for rows, warped in self._warped(table):
-            total += torch.stack([other[rows].flatten() for other in others]) @ warped.t()
+            total = total + torch.stack([other[rows].reshape(-1) for other in others]) @ warped.t()
         return total
 
     def _warped(self, table: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -240,41 +241,6 @@ class WarpOperator:
             offsets = (counts.cumsum(0) - counts).int()
             self._transposed = rows, offsets, self.coefficients.flatten()[order], taps
         return self._transposed
-
-
-def mix_warps(table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[Tensor, ...]:
-    """Weighted sums of warps, differentiable in table and weights (once).
-
-    Nothing but its arguments is kept for the backward pass.
-
-    Args:
-        table: (G*H*W, D), of the operator's dtype and on its device.
-        weights: (F, K) of the same dtype.
-        operator: K warps.
-
-    Returns:
-        F tables (G*H*W, D).
-    """
-    return _MixWarps.apply(table.contiguous(), weights, operator)  # embedding_bag is ten times slower with strides
-
-
-class _MixWarps(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, table: Tensor, weights: Tensor, operator: WarpOperator) -> tuple[Tensor, ...]:
-        ctx.save_for_backward(table if ctx.needs_input_grad[1] else None, weights)
-        ctx.operator = operator
-        with torch.autocast(table.device.type, enabled=False):
-            return operator.mix(table, weights)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        table, weights = ctx.saved_tensors
-        grads = [grad.contiguous() for grad in grads]
-        with torch.autocast(weights.device.type, enabled=False):
-            to_table = ctx.operator.mix_transposed(grads, weights) if ctx.needs_input_grad[0] else None
-            to_weights = ctx.operator.correlate(table, grads) if ctx.needs_input_grad[1] else None
-        return to_table, to_weights, None
 
 
 def _share_warps(num_sums: int, width: int) -> bool:

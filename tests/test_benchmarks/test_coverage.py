@@ -1,10 +1,12 @@
 """The trial of add_das on the installed configs, and the page that tells of it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from benchmarks.coverage import RECORD, attempt, explain, installed_configs, model_key, page, read_record
+from benchmarks.coverage import RECORD, attempt, check_start, explain, installed_configs, model_key, page, read_record
 from mmdas.apis import add_das, load_config
 
 GOOD = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
@@ -70,3 +72,15 @@ def test_reasons_are_told_in_plain_words(reason: str, text: str):
 
 def test_page_in_the_docs_is_that_of_the_record():
     assert (Path(__file__).parents[2] / 'docs/coverage.md').read_text() == page(read_record(RECORD))
+
+
+@pytest.mark.parametrize('value', [0.0, 1.0])
+def test_initialisation_that_reaches_the_fusion_is_a_failure(value: float):
+    model = nn.Module()
+    model.backbone = nn.Module()
+    model.backbone.fusion = nn.Linear(2, 2)
+    nn.init.zeros_(model.backbone.fusion.weight)
+    model.init_weights = lambda: nn.init.constant_(model.backbone.fusion.weight, value)
+    outcome = pytest.raises(AssertionError, match=r"identity: \['weight'\]") if value else nullcontext()
+    with outcome:
+        check_start(model)

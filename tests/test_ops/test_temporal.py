@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdas.ops.temporal import shift_channels
+from mmdas.ops.temporal import _concatenate_shifted, shift_channels
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -99,6 +99,25 @@ def test_gradient_equals_that_of_the_loop(num_frames, dtype):
 def test_gradient_is_right_after_a_function_that_saves_its_output():
     x = torch.randn(6, 4, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: shift_channels(x.sigmoid(), 3, 1).square(), x)
+
+
+@pytest.mark.parametrize('num_frames', [1, 3])
+def test_transforms_of_functions_equal_those_of_the_loop(num_frames):
+    x, tangent = torch.randn(2, 6, 4, 2, dtype=torch.float64)[..., None], torch.randn(2, 6, 4, 2, 1).double()
+
+    def results(shift):
+        def loss(x):
+            return shift(x, num_frames, 1).pow(3).sum()
+
+        return [
+            torch.func.jvp(lambda x: shift(x, num_frames, 1), (x[0],), (tangent[0],))[1],
+            torch.func.vmap(lambda x: shift(x, num_frames, 1))(x),
+            torch.func.vmap(lambda x: shift(x, num_frames, 1), in_dims=2, out_dims=1)(tangent.movedim(0, 2)),
+            torch.func.vmap(torch.func.grad(loss))(x),
+            torch.func.hessian(loss)(x[0]),
+        ]
+
+    torch.testing.assert_close(results(shift_channels), results(_concatenate_shifted))
 
 
 def test_nothing_is_saved_for_the_backward_pass():

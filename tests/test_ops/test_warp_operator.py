@@ -7,7 +7,8 @@ from torch import Tensor
 
 from mmdas.ops import affine, warp_operator
 from mmdas.ops.affine import PADDINGS, warp_affine
-from mmdas.ops.warp_operator import WarpOperator, bilinear_taps, mix_warps
+from mmdas.ops.mixed_warps import mix_warps
+from mmdas.ops.warp_operator import WarpOperator, bilinear_taps
 
 SIZES = [(5, 8), (8, 5), (7, 7), (1, 6), (6, 1), (1, 1)]
 TOLERANCES = {torch.float64: {'atol': 1e-10, 'rtol': 1e-10}, torch.float32: {'atol': 3e-5, 'rtol': 1e-4}}

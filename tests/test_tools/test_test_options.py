@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmseg.models import SegTTAModel
 
 from mmdas.apis import build_runner, load_config
 from mmdas.models import DASSegDataPreProcessor
@@ -65,10 +66,19 @@ def make_config(scope: str, **others) -> Config:
     )
 
 
-def test_tta_wraps_the_model_and_replaces_the_pipeline_of_a_wrapped_data_set(tool):
-    cfg = make_config('mmseg', tta_model=dict(type='SegTTAModel'), tta_pipeline=[dict(type='TestTimeAug')])
+@pytest.mark.parametrize(
+    ('kind', 'used'),
+    [
+        ('SegTTAModel', 'mmdas.SegTTAModel'),
+        ('mmseg.SegTTAModel', 'mmdas.SegTTAModel'),
+        (SegTTAModel, 'mmdas.SegTTAModel'),
+        ('mine.Own', 'mine.Own'),
+    ],
+)
+def test_tta_wraps_the_model_and_replaces_the_pipeline_of_a_wrapped_data_set(tool, kind, used):
+    cfg = make_config('mmseg', tta_model=dict(type=kind), tta_pipeline=[dict(type='TestTimeAug')])
     tool.enable_tta(cfg)
-    assert cfg.model.to_dict() == dict(type='SegTTAModel', module=dict(type='Net'))
+    assert cfg.model.to_dict() == dict(type=used, module=dict(type='Net'))
     assert cfg.test_dataloader.dataset.dataset.pipeline == [dict(type='TestTimeAug')]
 
 

@@ -1,9 +1,10 @@
 """Put frame fusion into a 2-D backbone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from mmdas.models.host_calls import keep_start, keep_training
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
@@ -16,7 +17,7 @@ class FusionModules(nn.ModuleDict):
     """The fusion modules of a backbone under the names of their places."""
 
     def init_weights(self) -> None:
-        """Restore the start state, which a backbone's initialisation of all convolutions would otherwise overwrite."""
+        """Set all modules to their start state."""
         for module in self.values():
             module.init_weights()
 
@@ -51,12 +52,28 @@ class _SplitClip:
     def __call__(self, backbone: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         clip = inputs[0]
         if clip.shape[1] != self.num_frames * self.channels:
-            raise ValueError(
-                f'backbone.num_frames is {self.num_frames}, data_preprocessor.num_frames is '
-                f'{clip.shape[1] / self.channels:g} (a clip of {clip.shape[1]} channels, {self.channels} a frame); '
-                'set both from one variable, as in configs/_base_'
-            )
+            raise ValueError(' '.join(self._explain(clip.shape[1])))
         return clip_to_frames(clip, self.num_frames), *inputs[1:]
+
+    def _explain(self, channels: int) -> Iterator[str]:
+        """What may be wrong with a clip of so many channels."""
+        yield (
+            f'the backbone takes clips of {self.num_frames * self.channels} channels (num_frames={self.num_frames}, '
+            f'{self.channels} a frame), got one of {channels}.'
+        )
+        whole_frames, whole_images = channels % self.num_frames == 0, channels % self.channels == 0
+        if whole_frames:
+            yield (
+                f'The images have {channels // self.num_frames} channels, the network takes {self.channels}: set '
+                "color_type of LoadImageFromFile ('color' reads 3, 'grayscale' 1), or in_channels of the network with "
+                'a mean and std of as many numbers.'
+            )
+        if whole_images or not whole_frames:
+            yield (
+                f'{"Or " if whole_frames else ""}backbone.num_frames is {self.num_frames}, '
+                f'data_preprocessor.num_frames is {channels / self.channels:g}: set both from one variable, as in '
+                'configs/_base_.'
+            )
 
 
 @MODELS.register_module(name='FrameFusionBackbone')
@@ -74,6 +91,10 @@ def build_frame_fusion_backbone(
     with only the fusion's parameters missing. With one frame there is nothing to fuse and the backbone computes what
     the plain one does.
 
+    The gated fusions start as the identity: ``init_weights`` of the host leaves their start state, or what its
+    pretrained checkpoint holds for them. Their norms learn their statistics under the host's ``norm_eval=True`` too,
+    since they have none from a pretraining.
+
     Args:
         backbone: config of the host's backbone (or the module, which is changed).
         num_frames: T >= 1.
@@ -88,7 +109,7 @@ def build_frame_fusion_backbone(
 
     Raises:
         ValueError: if the backbone has no place for fusion or no such stage; in ``forward`` if the clip has another
-            number of frames.
+            number of frames, or its frames another number of channels than the network.
     """
     if num_frames < 1:
         raise ValueError(f'backbone.num_frames must be at least 1, got {num_frames}')
@@ -133,6 +154,8 @@ def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None
         else:
             conv.register_forward_hook(_FuseOutput(module))
     host.fusion = modules
+    keep_start(host, modules)
+    keep_training(host, modules)
 
 
 def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int) -> nn.Module:

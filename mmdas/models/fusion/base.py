@@ -41,11 +41,7 @@ class FrameFusion(nn.Module):
         self.num_frames = num_frames
 
     def init_weights(self) -> None:
-        """Set all parameters and buffers to their start state.
-
-        Host backbones initialise every convolution below them and then call ``init_weights`` of their children, so
-        this restores exactly what the constructor made.
-        """
+        """Set all parameters and buffers to their start state, which is what the constructor made."""
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError where the features are not (B*T, C, h, w)."""

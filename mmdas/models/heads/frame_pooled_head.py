@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdas.models.host_calls import keep_start
 from mmdas.registry import MODELS
 
 from .temporal_pooling import TemporalPooling, pool_structure
@@ -97,6 +98,7 @@ def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int |
     host.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes)
     calls = _PooledCalls(host)
     host.loss, host.predict = calls.loss, calls.predict
+    keep_start(host, host.temporal_pooling)
     if num_frames > 1:
         host.forward = calls.forward
     return host

@@ -129,7 +129,7 @@ def test_statistics_follow_the_momentum_of_the_five_dimensional_form(name, momen
 @pytest.mark.parametrize('name', BUILDERS)
 def test_a_frozen_norm_keeps_its_statistics(name):
     module = build(name)
-    module.bn.eval()  # norm_eval of the host backbones
+    module.bn.eval()  # as by users who freeze it
     before = {key: tensor.clone() for key, tensor in module.bn.state_dict().items()}
     x = torch.randn(8, module.channels, 3, 3)
     torch.testing.assert_close(module(x), in_five_dimensions(module, x))

@@ -1,0 +1,5 @@
+"""Models for test-time augmentation."""
+
+from .seg_tta import SegTTAModel
+
+__all__ = ['SegTTAModel']
