@@ -21,12 +21,15 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmdas.cell import Policy
+from mmdas.registry import type_name
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
+# Names of synchronised batch norm, in the registry of mmcv and as a class of PyTorch.
+SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN')
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -145,7 +148,7 @@ def enable_amp(cfg: Config) -> None:
         )
     wrapper = cfg.optim_wrapper
     for part in [wrapper[name] for name in SEARCH_PARTS if name in wrapper] or [wrapper]:
-        kind = part.get('type', 'OptimWrapper')
+        kind = type_name(part) or 'OptimWrapper'
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ValueError(f'--amp goes with optim_wrapper.type "OptimWrapper", the config has "{kind}"')
         part['type'] = 'AmpOptimWrapper'
@@ -217,7 +220,7 @@ def adapt_to_device(cfg: Config) -> None:
     """
     if get_device() not in PLAIN_DEVICES:
         return
-    norms = [node for _, node in iterate_dicts(cfg.model) if str(node.get('type')).rpartition('.')[2] == 'SyncBN']
+    norms = [node for _, node in iterate_dicts(cfg.model) if type_name(node) in SYNC_NORMS]
     for norm in norms:
         norm['type'] = 'BN'
     if norms or cfg.get('sync_bn'):
@@ -238,7 +241,7 @@ def adapt_to_device(cfg: Config) -> None:
 def add_label_check(cfg: Config) -> None:
     """Let every run stop with a clear message at a label that no class stands for."""
     hooks = list(cfg.get('custom_hooks') or [])
-    if not any(hook.get('type') == LABEL_CHECK for hook in hooks if isinstance(hook, dict)):
+    if not any(type_name(hook) == type_name({'type': LABEL_CHECK}) for hook in hooks):
         cfg.custom_hooks = [*hooks, {'type': LABEL_CHECK}]
 
 
