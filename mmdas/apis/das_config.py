@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmdas.models.heads.temporal_pooling import POOLINGS
 from mmdas.registry import type_name
 
-from .runner import preprocessor_of
+from .runner import preprocessor_of, toolbox_of
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
@@ -51,9 +51,8 @@ class Host:
 
     @property
     def toolbox(self) -> str:
-        """``'mmseg'`` or ``'mmpretrain'``; a config of pure Python may say it by the module of its model alone."""
-        kind = str((self.cfg.get('model') or {}).get('type'))
-        return self.cfg.get('default_scope') or (kind.partition('.')[0] if '.' in kind else 'none')
+        """``'mmseg'`` or ``'mmpretrain'``, where the config is one of these."""
+        return toolbox_of(self.cfg) or 'none'
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,13 @@ def preprocessor_of(cfg: Config) -> dict:
     return inner if inner is not None else cfg.get('data_preprocessor') or {}
 
 
+def toolbox_of(cfg: Config) -> str | None:
+    """``default_scope``, or the package of the model's class where a pure-Python config leaves the scope out."""
+    kind = (cfg.get('model') or {}).get('type')
+    module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+    return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
+
+
 def load_config(
     path: str | Path,
     work_dir: str | None = None,
