@@ -172,8 +172,8 @@ def check_model(toolbox: str, model: dict) -> None:
     kind = type_name(model)
     if kind not in known[toolbox]:
         raise ConversionError(
-            f'model.type is {kind or None}, no {" or ".join(known[toolbox])}: it has no prediction that could be pooled '
-            'over the frames'
+            f'model.type is {kind or None}, no {" or ".join(known[toolbox])}: it has no prediction that could be '
+            'pooled over the frames'
         )
     for place in ('backbone', 'decode_head' if toolbox == 'mmseg' else 'head'):
         if not model.get(place):

@@ -31,7 +31,7 @@ class _NamedResults:
             yield from super()._get_chunk_data(group, chunk_size)
 
     def _inputs_to_list(self, inputs: Any) -> list:
-        """The inputs of a call, all of which :class:`mmdas.apis.Inferencer` has listed; their names are needed later."""
+        """The inputs of a call, a list already; their names are needed later."""
         images = super()._inputs_to_list(inputs)
         self.keys = self.result_names.keys(images)
         return images

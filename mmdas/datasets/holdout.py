@@ -143,8 +143,8 @@ class HoldoutDataset:
 
     Two of them with the same data set, ``ratio`` and ``seed`` and different parts make up the loaders of a search.
     The split is by sample, at random: neighbouring frames of a video may fall into different parts. Of wrappers
-    (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``, ``MultiImageMixDataset``, ``KFoldDataset``) the sets
-    inside are split: copies of an image never fall into both parts, and a mosaic is made of images of one part.
+    (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``, ``MultiImageMixDataset``, ``KFoldDataset``) the
+    sets inside are split: copies of an image never fall into both parts, and a mosaic is made of images of one part.
 
     Args:
         dataset: The whole data set, or its config; a type without a prefix belongs to the config's ``default_scope``.
