@@ -23,8 +23,8 @@ class LabelCheckHook(Hook):
     files are looked at: masks that hold one class and ignored pixels alone, or are of another size than their image,
     are a warning. Before every iteration, a label outside the classes and a label image that stores colours are an
     error. The labels are still on the CPU then, so that looking at them costs no synchronisation, and a GPU would
-    answer with a device-side assertion that names nothing. After the first epoch, or at once for a
-    small data set, a warning names the classes that no label holds.
+    answer with a device-side assertion that names nothing. After the first epoch,
+    or at once for a small data set, a warning names the classes that no label holds.
 
     Args:
         num_files: label files that are looked at beforehand, spread over the data set. Default: 16.

@@ -115,12 +115,13 @@ def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequ
     """
     found: set[int] = set()
     looked, file = 0, None
-    for looked, (info, labels) in enumerate(load_labels(dataset, count), 1):
+    for info, labels in load_labels(dataset, count):
+        looked += 1
         file, image = info.get('seg_map_path'), image_size(info.get('img_path'))
         if image is not None and image != labels.shape[:2]:
             yield 'size', different_sizes(file, labels.shape[:2], image)
         if labels.ndim == 2:
-            found.update(np.unique(labels).tolist())
+            found.update(np.flatnonzero(np.bincount(labels.ravel())).tolist())
     if ignore_index in found and len(found) < 3:
         yield (
             'one class',
