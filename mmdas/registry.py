@@ -4,6 +4,9 @@ A config of any OpenMMLab toolbox names a component as ``type='mmdas.X'``; the p
 without a prefix inside such a component belongs to the config's ``default_scope``.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -24,4 +27,21 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
 )
 TASK_UTILS = Registry('task util', scope='mmdas', parent=MMENGINE_TASK_UTILS, locations=['mmdas.engine'])
 
-__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TASK_UTILS']
+
+def type_name(node: Any) -> str:
+    """Name of the type in a piece of a config, without the scope or module before it.
+
+    Args:
+        node: a piece of a config. Its type is a text, such as ``'BN'``, ``'mmseg.FCNHead'`` or
+            ``'torch.nn.SyncBatchNorm'``, or a class, as in pure-Python configs.
+
+    Returns:
+        The name; empty for a piece that names no type.
+    """
+    kind = node.get('type') if isinstance(node, Mapping) else None
+    if kind is None:
+        return ''
+    return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
+
+
+__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TASK_UTILS', 'type_name']

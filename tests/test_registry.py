@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from torch import nn
+
+from mmdas.registry import type_name
 
 BUILD = """
 import sys
@@ -75,3 +78,20 @@ def test_configs_of_every_installed_package_are_found_after_importing_mmdas(tmp_
         'num_frames = 4\n'
     )
     run(INHERIT.format(file=str(file)))
+
+
+@pytest.mark.parametrize(
+    ('node', 'name'),
+    [
+        (dict(type='BN'), 'BN'),
+        (dict(type='mmseg.FCNHead'), 'FCNHead'),
+        (dict(type='torch.nn.SyncBatchNorm'), 'SyncBatchNorm'),
+        (dict(type=nn.SyncBatchNorm), 'SyncBatchNorm'),
+        (dict(type=len), 'len'),
+        (dict(depth=18), ''),
+        (dict(type=None), ''),
+        ([1], ''),
+    ],
+)
+def test_name_of_a_type_is_that_of_its_text_or_class(node, name: str):
+    assert type_name(node) == name

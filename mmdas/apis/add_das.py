@@ -3,7 +3,9 @@
 import glob
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -11,10 +13,13 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import get_installed_path
 from torch.overrides import TorchFunctionMode
 
+from mmdas.datasets import check_holdout
+from mmdas.engine.runner.search_loop import policy_part
 from mmdas.models import build_frame_fusion_backbone, build_temporal_pooling_cls_head, build_temporal_pooling_head
 from mmdas.registry import MODELS
 
 from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
+from .pure_python import is_pure_python, text_twin, types_as_text
 from .runner import load_config
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
@@ -30,23 +35,60 @@ def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASO
         options: what the user chooses. Default: 4 frames, GSF, the policy of the search.
 
     Returns:
-        The paths of the repeat, search and train configs. Files of these names are written anew.
+        The paths of the repeat, search and train configs. Files of these names are written anew. For a host of pure
+        Python, ``text_<name>.py`` beside them is what they inherit from.
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ConversionError: if a part of the model cannot take frames; nothing is written then.
+        ConversionError: if a part of the model cannot take frames, or the search could not start; nothing is written
+            then.
     """
     path, installed = find_config(config)
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
-    base = installed or Path(os.path.relpath(path, folder)).as_posix()
-    host = Host(load_config(path), base, path.stem)
     options = options or DASOptions()
+    host = read_host(path, installed or path.resolve().as_posix())
+    with TemporaryDirectory() as trial:
+        paths = write_configs(host, options, Path(trial))
+        check_builds(host, options.fusion)
+        check_search(host, paths[1])
+    if not installed:
+        host = replace(host, base=Path(os.path.relpath(path, folder)).as_posix())
+    return write_configs(host, options, folder)
+
+
+def read_host(path: Path, base: str) -> Host:
+    """The host at a path, with its types as text."""
+    cfg, pure = load_config(path), is_pure_python(path)
+    return Host(types_as_text(cfg) if pure else cfg, base, path.stem, pure)
+
+
+def write_configs(host: Host, options: DASOptions, folder: Path) -> list[Path]:
+    """Write the configs of a host, and its twin if it is of pure Python; returns repeat, search and train."""
+    if host.pure_python:
+        twin, reference = f'text_{host.name}.py', host.base
+        host = replace(host, base=f'./{twin}')
     texts = das_configs(host, options)
-    check_builds(host, options.fusion)
     folder.mkdir(parents=True, exist_ok=True)
+    if host.pure_python:
+        (folder / twin).write_text(text_twin(reference), encoding='utf-8')
     for name, text in texts.items():
         (folder / name).write_text(text, encoding='utf-8')
     return [folder / name for name in texts]
+
+
+def check_search(host: Host, path: Path) -> None:
+    """Read a search config and check, without its data, that its loop finds both parts of the training set.
+
+    Raises:
+        ConversionError: with the reason, such as a data set of a type that cannot be split.
+    """
+    try:
+        loader = load_config(path).train_dataloader
+        policy_part(loader)
+        with DefaultScope.overwrite_default_scope(host.toolbox):
+            check_holdout(loader.dataset.dataset, 'train_dataloader.dataset')
+    except Exception as error:  # whatever reading a chain of configs raises
+        raise ConversionError(f'its search could not start: {" ".join(str(error).split())}') from error
 
 
 def find_config(config: str | Path) -> tuple[Path, str | None]:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmdas.cell import OPERATIONS, Policy
+from mmdas.registry import type_name
 
 # Segmentors whose inputs stay images until the backbone takes them, for those of MMSegmentation.
 SEGMENTORS = {
@@ -25,7 +26,7 @@ def prepare_clips(cfg: Config, preprocessor: dict) -> None:
         cfg: of a run; changed.
         preprocessor: the data preprocessor that counts.
     """
-    kind = str(preprocessor.get('type')).rpartition('.')[2]
+    kind = type_name(preprocessor)
     if kind == 'DASSegDataPreProcessor':
         use_clip_segmentor(cfg.model.get('module', cfg.model))  # `module`: wrapped for test-time augmentation
     elif kind == 'DASClsDataPreprocessor':
@@ -40,14 +41,14 @@ def use_clip_segmentor(model: dict) -> None:
 
     A plain one takes ready clips of whole images, of which slide inference cuts windows: no clips that a training saw.
     """
-    model['type'] = SEGMENTORS.get(str(model.get('type')).rpartition('.')[2], model.get('type'))
+    model['type'] = SEGMENTORS.get(type_name(model), model.get('type'))
 
 
 def set_channel_order(cfg: Config, preprocessor: dict) -> None:
     """Say in which order colours come that the preprocessor does not convert: files are BGR, as OpenCV reads them."""
     if not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
         steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
-        reads_files = any('LoadImage' in str(step.get('type')) for step in steps)
+        reads_files = any('LoadImage' in type_name(step) for step in steps)
         preprocessor['channel_order'] = 'bgr' if reads_files else 'rgb'
 
 

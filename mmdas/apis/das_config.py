@@ -12,9 +12,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmdas.models.heads.temporal_pooling import POOLINGS
+from mmdas.registry import type_name
 
 from .clip_config import SEGMENTORS
-from .runner import preprocessor_of
+from .runner import preprocessor_of, toolbox_of
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
@@ -41,16 +42,18 @@ class Host:
         cfg: the loaded config.
         base: what stands in ``_base_``: ``'mmseg::folder/name.py'`` or a path relative to the new configs.
         name: of the file, without ``.py``.
+        pure_python: whether it is of MMEngine's lazy-import style; ``cfg`` then has its types as text.
     """
 
     cfg: Config
     base: str
     name: str
+    pure_python: bool = False
 
     @property
     def toolbox(self) -> str:
-        """``'mmseg'`` or ``'mmpretrain'``."""
-        return self.cfg.get('default_scope', 'none')
+        """``'mmseg'`` or ``'mmpretrain'``, where the config is one of these."""
+        return toolbox_of(self.cfg) or 'none'
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ def repeat_config(host: Host, options: DASOptions) -> str:
         f'_base_ = [{host.base!r}]',
         f'num_frames = {options.frames}',
     ]
-    segmentor = SEGMENTORS.get(str(model['type']).rpartition('.')[2])
+    segmentor = SEGMENTORS.get(type_name(model))
+    if host.cfg.get('default_scope') is None:
+        lines.append(f'default_scope = {host.toolbox!r}')
     preprocessor_text = f"dict(type='{preprocessor_kind(host.toolbox, preprocessor)}', num_frames=num_frames)"
     parts = [] if segmentor is None else [f'type={segmentor!r},']
     parts += [] if top else [f'data_preprocessor={preprocessor_text},']
@@ -167,11 +172,11 @@ def check_model(toolbox: str, model: dict) -> None:
     known = {'mmseg': ('EncoderDecoder', 'CascadeEncoderDecoder'), 'mmpretrain': ('ImageClassifier',)}
     if toolbox not in known:
         raise ConversionError(f'default_scope is {toolbox!r}; DAS extends configs of {" and ".join(known)}')
-    kind = str(model.get('type')).rpartition('.')[2]
+    kind = type_name(model)
     if kind not in known[toolbox]:
         raise ConversionError(
-            f'model.type is {kind}, no {" or ".join(known[toolbox])}: it has no prediction that could be pooled '
-            'over the frames'
+            f'model.type is {kind or None}, no {" or ".join(known[toolbox])}: it has no prediction that could be '
+            'pooled over the frames'
         )
     for place in ('backbone', 'decode_head' if toolbox == 'mmseg' else 'head'):
         if not model.get(place):
@@ -191,7 +196,7 @@ def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
         ConversionError: if the host's is of another type than its toolbox has.
     """
     default = 'SegDataPreProcessor' if toolbox == 'mmseg' else 'ClsDataPreprocessor'
-    kind = str(preprocessor.get('type', default)).rpartition('.')[2]
+    kind = type_name(preprocessor) or default
     if kind != default:
         raise ConversionError(f'data_preprocessor.type is {kind}; DAS has one in place of {default}')
     return PREPROCESSORS[kind]
@@ -233,6 +238,10 @@ def search_config(host: Host, repeat: str, selection: str) -> str:
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if not cfg.get(key):
             raise ConversionError(f'the config has no {key}: it cannot be trained, hence not searched')
+    if not cfg.optim_wrapper.get('optimizer'):
+        raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
+    if cfg.get('runner_type', 'Runner') != 'Runner':
+        raise ConversionError(f'runner_type is {cfg.runner_type}; a search runs with the Runner of MMEngine alone')
     unit, length, warmup = search_length(cfg)
     by_epoch = unit == 'epochs'
     cell = {
@@ -317,7 +326,7 @@ def weights_text(wrapper: dict) -> str:
 def policy_text(wrapper: dict, quick: bool) -> str:
     """The optimiser of the policy, in mixed precision where the host's is."""
     optimizer = f'{{{{_base_.{"quick_" if quick else ""}policy_optimizer}}}}'
-    if wrapper.get('type') != 'AmpOptimWrapper':
+    if type_name(wrapper) != 'AmpOptimWrapper':
         return f'dict(optimizer={optimizer})'
     kept = {key: f'{{{{_base_.optim_wrapper.{key}}}}}' for key in ('loss_scale', 'dtype') if key in wrapper}
     return dict_text({'type': "'AmpOptimWrapper'", 'optimizer': optimizer, **kept})

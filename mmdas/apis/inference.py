@@ -1,6 +1,5 @@
 """Predictions of a trained model on files, folders and arrays, by the inferencers of the toolboxes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,28 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from mmpretrain import ImageClassificationInferencer
-from mmseg.apis import MMSegInferencer
+
+from mmdas.registry import type_name
 
 from .add_das import find_config
 from .clip_config import prepare_clips
-from .runner import adapt_to_device, check_num_frames, load_config, preprocessor_of, require_checkpoint
+from .image_inputs import Images, as_colour, expand
+from .named_inferencers import NamedClsInferencer, NamedSegInferencer
+from .pure_python import is_pure_python, types_as_text
+from .runner import adapt_to_device, check_num_frames, load_config, preprocessor_of, require_checkpoint, toolbox_of
 
-Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
+# Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
+LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')
 
 
 class Inferencer:
     """``MMSegInferencer`` or ``ImageClassificationInferencer``, as the config's toolbox demands.
 
     Beyond what these do by themselves: installed configs of mmdas are read, T is checked in all places, models with
-    synchronised batch norm run without a GPU, folders are taken by both, inferencers of both toolboxes live side by
-    side in one process, and a model whose data set holds RGB pixels (CIFAR) gets them in that order.
+    synchronised batch norm run without a GPU, folders and lists of them are taken by both, results are named by their
+    images, images of several sizes may come in one call, test sets may lie within wrappers, inferencers of both
+    toolboxes live side by side in one process, and a model whose data set holds RGB pixels (CIFAR) gets them in that
+    order.
 
     Args:
         config: path, or name of an installed config.
@@ -36,34 +40,41 @@ class Inferencer:
 
     Raises:
         FileNotFoundError: if there is no such config or checkpoint, or no policy that the config names.
-        ValueError: if the parts of the model disagree on the number of frames.
+        ValueError: if the parts of the model disagree on the number of frames, or no test set is there to say how an
+            image is prepared.
     """
 
     def __init__(self, config: str | Path, checkpoint: str | Path, device: str | None = None) -> None:
         path, _ = find_config(config)
         require_checkpoint(str(checkpoint))
         cfg = load_config(path)
+        if is_pure_python(path):
+            cfg = types_as_text(cfg)
         check_num_frames(cfg)
         prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)
-        self.scope = cfg.default_scope
+        unwrap_test_set(cfg)
+        self.scope = toolbox_of(cfg)
+        self.colour = reads_colour(cfg)
         device = device or get_device()
         with DefaultScope.overwrite_default_scope(self.scope):
             if self.scope == 'mmpretrain':
-                self.host = ImageClassificationInferencer(cfg, pretrained=str(checkpoint), device=device)
+                self.host = NamedClsInferencer(cfg, pretrained=str(checkpoint), device=device)
                 if not loads_files(cfg):
                     self.host.pipeline.transforms.insert(0, swap_channels)
             else:
-                self.host = MMSegInferencer(cfg, weights=str(checkpoint), device=device)
+                self.host = NamedSegInferencer(cfg, weights=str(checkpoint), device=device)
 
     def __call__(self, images: Images, **options: Any) -> Any:
         """Predict.
 
         Args:
-            images: a file, a folder (its images in the order of their names), an array (H, W, 3) in BGR order, uint8,
-                or a list of files and arrays.
-            **options: as of the toolbox's inferencer, such as ``batch_size``, or ``out_dir`` (segmentation) and
-                ``show_dir`` (classification) for pictures.
+            images: a file, a folder (its images in the order of their names, without hidden files), an array
+                (H, W, 3) in BGR order, uint8, or a list of these. A grey array (H, W) gets three equal channels, and
+                a fourth channel is left out, as of a file.
+            **options: as of the toolbox's inferencer, such as ``batch_size``, or ``out_dir`` (segmentation: label maps
+                in ``pred``, pictures in ``vis``) and ``show_dir`` (classification) for pictures. The files have the
+                names of their images, with parts of the folder where two images have one name.
 
         Returns:
             What the toolbox's inferencer does: ``dict(predictions=..., visualization=...)`` with label maps (H, W), or
@@ -71,38 +82,48 @@ class Inferencer:
 
         Raises:
             FileNotFoundError: if a path leads nowhere or a folder holds no image.
+            TypeError: for what is no path and no array, and for arrays of another type than uint8.
+            ValueError: for arrays of another shape, or if there is no image.
         """
+        found = expand(images)
+        if self.colour:
+            arrays = [isinstance(image, np.ndarray) for image in found]
+            pairs = enumerate(zip(found, arrays, strict=True))
+            found = [as_colour(image, f'image {index}') if array else image for index, (image, array) in pairs]
         with DefaultScope.overwrite_default_scope(self.scope):
-            return self.host(expand(images), **options)
+            return self.host(found, **options)
+
+
+def unwrap_test_set(cfg: Config) -> None:
+    """Put the innermost data set of the test, which has the pipeline, in the place of its wrappers.
+
+    Raises:
+        ValueError: if the config has no test set with a pipeline.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    while isinstance(dataset, dict) and not dataset.get('pipeline'):
+        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+    if not isinstance(dataset, dict):
+        raise ValueError('test_dataloader.dataset of the config has no pipeline that says how an image is prepared')
+    cfg.test_dataloader.dataset = dataset
+    for step in dataset['pipeline']:
+        if type_name(step) in LOADING:
+            step['type'] = type_name(step)
 
 
 def loads_files(cfg: Config) -> bool:
     """Whether the data set of a test reads files: then its pixels are in the order BGR, as OpenCV reads them."""
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    return any('LoadImage' in str(step['type']) for step in pipeline)
+    return any('LoadImage' in type_name(step) for step in cfg.test_dataloader.dataset.pipeline)
+
+
+def reads_colour(cfg: Config) -> bool:
+    """Whether the data set of a test makes colour images of three channels and eight bits of every file."""
+    steps = cfg.test_dataloader.dataset.pipeline
+    kinds = [step.get('color_type', 'color') for step in steps if 'LoadImage' in type_name(step)]
+    channels = len(preprocessor_of(cfg).get('mean') or [0] * 3)
+    return channels == 3 and all(kind.startswith('color') for kind in kinds)
 
 
 def swap_channels(sample: dict) -> dict:
     """BGR to RGB, the step that such a pipeline lacks."""
     return {**sample, 'img': np.ascontiguousarray(sample['img'][..., ::-1])}
-
-
-def expand(images: Images) -> Any:
-    """Paths as text, a folder as the list of its images.
-
-    Raises:
-        FileNotFoundError: if a path leads nowhere or a folder holds no image.
-    """
-    if isinstance(images, (list, tuple)):
-        return [expand(image) for image in images]
-    if isinstance(images, np.ndarray) or '://' in str(images):
-        return images
-    path = Path(images)
-    if path.is_dir():
-        files = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not files:
-            raise FileNotFoundError(f'{path} holds no image ({", ".join(SUFFIXES)})')
-        return files
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no image {path}')
-    return str(path)

@@ -21,6 +21,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmdas.cell import Policy
+from mmdas.registry import type_name
 
 from .clip_config import prepare_clips
 
@@ -29,6 +30,8 @@ PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
+# Names of synchronised batch norm, in the registry of mmcv and as a class of PyTorch.
+SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN')
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -59,6 +62,13 @@ def preprocessor_of(cfg: Config) -> dict:
     """
     inner = (cfg.get('model') or {}).get('data_preprocessor')
     return inner if inner is not None else cfg.get('data_preprocessor') or {}
+
+
+def toolbox_of(cfg: Config) -> str | None:
+    """``default_scope``, or the package of the model's class where a pure-Python config leaves the scope out."""
+    kind = (cfg.get('model') or {}).get('type')
+    module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+    return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
 
 
 def load_config(
@@ -147,7 +157,7 @@ def enable_amp(cfg: Config) -> None:
         )
     wrapper = cfg.optim_wrapper
     for part in [wrapper[name] for name in SEARCH_PARTS if name in wrapper] or [wrapper]:
-        kind = part.get('type', 'OptimWrapper')
+        kind = type_name(part) or 'OptimWrapper'
         if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
             raise ValueError(f'--amp goes with optim_wrapper.type "OptimWrapper", the config has "{kind}"')
         part['type'] = 'AmpOptimWrapper'
@@ -219,7 +229,7 @@ def adapt_to_device(cfg: Config) -> None:
     """
     if get_device() not in PLAIN_DEVICES:
         return
-    norms = [node for _, node in iterate_dicts(cfg.model) if str(node.get('type')).rpartition('.')[2] == 'SyncBN']
+    norms = [node for _, node in iterate_dicts(cfg.model) if type_name(node) in SYNC_NORMS]
     for norm in norms:
         norm['type'] = 'BN'
     if norms or cfg.get('sync_bn'):
@@ -240,7 +250,7 @@ def adapt_to_device(cfg: Config) -> None:
 def add_label_check(cfg: Config) -> None:
     """Let every run stop with a clear message at a label that no class stands for."""
     hooks = list(cfg.get('custom_hooks') or [])
-    if not any(hook.get('type') == LABEL_CHECK for hook in hooks if isinstance(hook, dict)):
+    if not any(type_name(hook) == type_name({'type': LABEL_CHECK}) for hook in hooks):
         cfg.custom_hooks = [*hooks, {'type': LABEL_CHECK}]
 
 

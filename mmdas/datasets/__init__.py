@@ -3,7 +3,15 @@
 from .camvid import CamVidDataset
 from .cifar10_reduced import ReducedCIFAR10
 from .digit_scenes import DigitScenesDataset
-from .holdout import HoldoutDataset, holdout_indices
+from .holdout import HoldoutDataset, check_holdout, holdout_indices
 from .tiny_imagenet import TinyImageNet
 
-__all__ = ['CamVidDataset', 'DigitScenesDataset', 'HoldoutDataset', 'ReducedCIFAR10', 'TinyImageNet', 'holdout_indices']
+__all__ = [
+    'CamVidDataset',
+    'DigitScenesDataset',
+    'HoldoutDataset',
+    'ReducedCIFAR10',
+    'TinyImageNet',
+    'check_holdout',
+    'holdout_indices',
+]

@@ -1,13 +1,19 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
 import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmpretrain.datasets import KFoldDataset
+from mmseg.datasets import MultiImageMixDataset
 
 from mmdas.registry import DATASETS
 
 PARTS = ('weights', 'policy')
+# What holds other data sets and has no samples of its own: the split goes to what they hold.
+WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset, MultiImageMixDataset, KFoldDataset)
 
 
 def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
@@ -42,10 +48,13 @@ def take_part(dataset: object, part: str, ratio: float, seed: int) -> object:
     """The part of a data set, or the wrapper around the part of what it wraps.
 
     Raises:
-        TypeError: If it is neither a ``BaseDataset`` nor a wrapper that joins or repeats some.
+        TypeError: If it is neither a ``BaseDataset`` nor one of the known wrappers.
         ValueError: If a part would be empty.
     """
-    if isinstance(dataset, (ConcatDataset, RepeatDataset, ClassBalancedDataset)):
+    if isinstance(dataset, KFoldDataset):
+        dataset.full_init()  # from then on it holds the samples of its fold alone
+        return take_part(dataset.dataset, part, ratio, seed)
+    if isinstance(dataset, WRAPPERS):
         wrapper = copy.copy(dataset)  # their constructors refuse a wrapper within a wrapper
         if isinstance(dataset, ConcatDataset):
             wrapper.datasets = [take_part(inner, part, ratio, seed) for inner in dataset.datasets]
@@ -53,11 +62,13 @@ def take_part(dataset: object, part: str, ratio: float, seed: int) -> object:
             wrapper.dataset = take_part(dataset.dataset, part, ratio, seed)
         wrapper._fully_initialized = False
         wrapper.full_init()  # counts the samples anew
+        if isinstance(dataset, MultiImageMixDataset):
+            wrapper.num_samples = len(wrapper.dataset)  # which its constructor counts
         return wrapper
     if not isinstance(dataset, BaseDataset):
         raise TypeError(
-            f'dataset must be a BaseDataset or its config, or one of the wrappers that join or repeat some, got '
-            f'{type(dataset).__name__}; put other wrappers around HoldoutDataset instead'
+            f'dataset must be a BaseDataset or its config, or one of the wrappers '
+            f'{wrapper_names()}, got {type(dataset).__name__}; put other wrappers around HoldoutDataset instead'
         )
     dataset.full_init()
     # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
@@ -65,14 +76,75 @@ def take_part(dataset: object, part: str, ratio: float, seed: int) -> object:
     return dataset.get_subset(holdout_indices(len(dataset), ratio, seed)[part])
 
 
+def wrapper_names() -> str:
+    """The wrappers that the split reaches into, for messages."""
+    return ', '.join(wrapper.__name__ for wrapper in WRAPPERS)
+
+
+def check_holdout(dataset: Any, place: str) -> None:
+    """Check by the types in a data set's config that :class:`HoldoutDataset` can split it; no data is read.
+
+    Args:
+        dataset: the config of the whole data set.
+        place: where it stands, for the message.
+
+    Raises:
+        TypeError: naming the place and the type that cannot be split.
+    """
+    kind = find_type(dataset, place)
+    if issubclass(kind, BaseDataset):
+        return
+    if not issubclass(kind, WRAPPERS):
+        raise TypeError(
+            f'{place}.type is {kind.__name__}: a search holds half of the training set out, which goes for types of '
+            f'BaseDataset and for {wrapper_names()} around them; give train_cfg.policy_dataloader by hand, or leave '
+            'the wrapper out'
+        )
+    if issubclass(kind, ConcatDataset):
+        for index, inner in enumerate(dataset.get('datasets') or ()):
+            check_holdout(inner, f'{place}.datasets.{index}')
+        return
+    inner = f'{place}.dataset'
+    check_holdout(dataset.get('dataset'), inner)
+    if issubclass(kind, ClassBalancedDataset) and not knows_categories(find_type(dataset['dataset'], inner)):
+        raise TypeError(f'{place}.type is ClassBalancedDataset, but {inner} has no get_cat_ids that it could ask')
+
+
+def find_type(dataset: Any, place: str) -> type:
+    """The class that a data set's config names, as text or as the class itself.
+
+    Raises:
+        TypeError: if it names none, or none that is registered.
+    """
+    kind = dataset.get('type') if isinstance(dataset, Mapping) else None
+    if isinstance(kind, str):
+        name = kind
+        with DATASETS.switch_scope_and_registry(dataset.get('_scope_')) as registry:
+            try:
+                kind = registry.get(name)
+            except RuntimeError:  # MMEngine's, which says no more than the name
+                kind = None
+        if kind is None:
+            raise TypeError(f'{place}.type is {name!r}, which is not registered; name its module in custom_imports')
+    if not isinstance(kind, type):
+        what = f'a list of {len(dataset)}' if isinstance(dataset, Sequence) else repr(dataset)
+        raise TypeError(f'{place} must be the config of a data set, with its type, got {what}')
+    return kind
+
+
+def knows_categories(kind: type) -> bool:
+    """Whether data sets of a type say which categories a sample has, as ClassBalancedDataset asks."""
+    return getattr(kind, 'get_cat_ids', BaseDataset.get_cat_ids) is not BaseDataset.get_cat_ids
+
+
 @DATASETS.register_module()
 class HoldoutDataset:
     """One of two disjoint parts of a data set: one to train the weights on, the other to search the policy on.
 
     Two of them with the same data set, ``ratio`` and ``seed`` and different parts make up the loaders of a search.
-    The split is by sample, at random: neighbouring frames of a video may fall into different parts. Of joined or
-    repeated data sets (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``) the sets inside are split, so
-    that copies of an image never fall into both parts.
+    The split is by sample, at random: neighbouring frames of a video may fall into different parts. Of wrappers
+    (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``, ``MultiImageMixDataset``, ``KFoldDataset``) the
+    sets inside are split: copies of an image never fall into both parts, and a mosaic is made of images of one part.
 
     Args:
         dataset: The whole data set, or its config; a type without a prefix belongs to the config's ``default_scope``.

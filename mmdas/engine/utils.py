@@ -1,5 +1,7 @@
 """Helpers that the parts of the engine share."""
 
+from typing import Any
+
 from mmengine.model import is_model_wrapper
 from torch import nn
 
@@ -9,6 +11,13 @@ from mmdas.cell import DASCell
 def unwrap(model: nn.Module) -> nn.Module:
     """The model itself, without a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
+
+
+def main_head(model: nn.Module) -> tuple[str, Any]:
+    """Place and module of the head that predicts, the last of a cascade; ``None`` for a model without one."""
+    place = 'decode_head' if hasattr(model, 'decode_head') else 'head'
+    head = getattr(model, place, None)
+    return place, head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 def find_cell(model: nn.Module) -> DASCell:

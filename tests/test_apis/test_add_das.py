@@ -18,6 +18,7 @@ from mmdas.apis import (
     preprocessor_of,
 )
 from mmdas.cell import Policy
+from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import TASK_UTILS
 
 HOSTS = {
@@ -165,6 +166,115 @@ def test_search_has_its_own_schedule_whatever_the_host_has(schedule: str, tmp_pa
         stream.write(schedule)
     scheduler = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1]).param_scheduler
     assert scheduler.keys() == {'weights', 'policy'}
+
+
+DATA = "dict(type='CustomDataset', data_root='absent', pipeline=[])"
+WRAPPERS = {
+    'mosaic': f"dict(_delete_=True, type='mmseg.MultiImageMixDataset', dataset={DATA}, pipeline=[])",
+    'list': f"dict(_delete_=True, type='ConcatDataset', datasets=[{DATA}, {DATA}])",
+    'nested': f"dict(_delete_=True, type='RepeatDataset', dataset=dict(type='KFoldDataset', dataset={DATA}), times=2)",
+}
+
+
+def with_dataset(folder: Path, dataset: str) -> Path:
+    path = folder / 'mine.py'
+    path.write_text(
+        f"_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\ntrain_dataloader = dict(dataset={dataset})\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize('wrapper', WRAPPERS.values(), ids=WRAPPERS)
+def test_holdout_of_a_wrapped_training_set_is_reached_by_the_search(wrapper: str, tmp_path: Path):
+    loader = load_config(add_das(with_dataset(tmp_path, wrapper), tmp_path / 'das')[1]).train_dataloader
+    assert loader.dataset.part == 'weights'
+    assert plain(loader.dataset.dataset.to_dict()) == plain(
+        load_config(tmp_path / 'mine.py').train_dataloader.dataset.to_dict()
+    )
+    assert policy_part(loader)['dataset']['part'] == 'policy'
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'reason'),
+    [
+        ("dict(_delete_=True, type='MultiTaskDataset', ann_file='x')", 'dataset.type is MultiTaskDataset'),
+        ("dict(_delete_=True, type='Absent')", "dataset.type is 'Absent', which is not registered"),
+        (f'[{DATA}, {DATA}]', 'train_dataloader.dataset must be the config of a data set'),
+    ],
+)
+def test_training_set_that_cannot_be_split_is_refused_and_nothing_written(dataset: str, reason: str, tmp_path: Path):
+    with pytest.raises(ConversionError, match=reason):
+        add_das(with_dataset(tmp_path, dataset), tmp_path / 'das')
+    assert not (tmp_path / 'das').exists()
+
+
+@pytest.mark.parametrize(
+    ('setting', 'reason'),
+    [
+        ("runner_type = 'FlexibleRunner'", 'runner_type is FlexibleRunner'),
+        ('optim_wrapper = dict(_delete_=True, generator=dict(), critic=dict())', 'optim_wrapper has no optimizer'),
+        ('policy_optimizer = dict(lr=1)', 'Duplicate key'),
+    ],
+)
+def test_host_whose_search_could_not_start_is_refused(setting: str, reason: str, tmp_path: Path):
+    (tmp_path / 'mine.py').write_text(f"_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\n{setting}\n")
+    with pytest.raises(ConversionError, match=reason):
+        add_das(tmp_path / 'mine.py', tmp_path / 'das')
+    assert not (tmp_path / 'das').exists()
+
+
+PURE_PYTHON = """
+from mmengine.dataset import DefaultSampler
+from mmengine.optim import AmpOptimWrapper
+from mmpretrain.datasets import CIFAR10, PackInputs
+from mmpretrain.models import ClsDataPreprocessor, GlobalAveragePooling, ImageClassifier, LinearClsHead, ResNet_CIFAR
+from torch.optim import SGD
+{read_base}
+model = dict(
+    type=ImageClassifier,
+    data_preprocessor=dict(type=ClsDataPreprocessor, mean=[120.0] * 3, std=[60.0] * 3),
+    backbone=dict(type=ResNet_CIFAR, depth=18, base_channels=8, stem_channels=8),
+    neck=dict(type=GlobalAveragePooling),
+    head=dict(type=LinearClsHead, num_classes=10, in_channels=64),
+)
+train_dataloader = dict(
+    batch_size=4,
+    sampler=dict(type=DefaultSampler, shuffle=True),
+    dataset=dict(type=CIFAR10, data_root='absent', pipeline=[dict(type=PackInputs)]),
+)
+train_cfg = dict(by_epoch=True, max_epochs={epochs})
+optim_wrapper = dict(type=AmpOptimWrapper, optimizer=dict(type=SGD, lr=0.1))
+"""
+READ_BASE = 'from mmengine.config import read_base\nwith read_base():\n    from .base import *\n'
+
+
+def write_pure_python(folder: Path, epochs: int = 40, scope: bool = True) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / 'base.py').write_text("default_scope = 'mmpretrain'\n" * scope + 'find_unused_parameters = False\n')
+    (folder / 'mine.py').write_text(PURE_PYTHON.format(read_base=READ_BASE, epochs=epochs))
+    return folder / 'mine.py'
+
+
+@pytest.mark.parametrize('scope', [True, False])
+def test_host_of_pure_python_becomes_text_configs_whose_models_build(scope: bool, tmp_path: Path):
+    paths = add_das(write_pure_python(tmp_path, scope=scope), tmp_path / 'das')
+    repeat, search, _ = map(load_config, paths)
+    assert search.optim_wrapper.policy.type == 'AmpOptimWrapper'
+    assert policy_part(search.train_dataloader)['dataset']['part'] == 'policy'
+    assert repeat.default_scope == 'mmpretrain'
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        for cfg in (repeat, search):
+            assert type(MODELS.build(cfg.model)).__name__ == 'ImageClassifier'
+
+
+def test_a_change_of_a_pure_python_host_reaches_configs_that_moved_with_it(tmp_path: Path):
+    paths = add_das(write_pure_python(tmp_path / 'a'), tmp_path / 'a' / 'das')
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(
+        [*(path.name for path in paths), 'text_mine.py']
+    )
+    (tmp_path / 'a').rename(tmp_path / 'b')
+    write_pure_python(tmp_path / 'b', epochs=50)
+    assert load_config(tmp_path / 'b/das' / paths[0].name).train_cfg.max_epochs == 50
 
 
 REFUSED = {

@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer
 
 from mmdas.apis import Inferencer, load_config, preprocessor_of
+from mmdas.apis.inference import loads_files, unwrap_test_set
 from mmdas.cell import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -127,3 +130,79 @@ def test_missing_checkpoint_and_config_are_named(models):
         Inferencer(models['mmseg'][0], 'absent.pth')
     with pytest.raises(FileNotFoundError, match=r'no file absent\.py and no installed config'):
         Inferencer('absent.py', models['mmseg'][1])
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_lists_may_hold_folders(inferencers, images: Path, toolbox: str):
+    infer = inferencers[toolbox]
+    expected = label_maps(toolbox, infer(images))
+    found = label_maps(toolbox, infer([images, images / '0.png']))
+    assert all(np.array_equal(a, b) for a, b in zip(found, [*expected, expected[0]], strict=True))
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_images_of_several_sizes_in_one_batch_are_predicted_as_alone(inferencers, images: Path, toolbox: str):
+    infer, image = inferencers[toolbox], cv2.imread(str(images / '0.png'))
+    given = [image, image, image[:24, :28], image]
+    expected = [label_maps(toolbox, infer(one))[0] for one in given]
+    found = label_maps(toolbox, infer(given, batch_size=2))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
+
+
+def test_results_are_named_by_their_images_and_none_is_overwritten(inferencers, images: Path, tmp_path: Path):
+    names = ['a/x.png', 'b/x.png', 'b/y.jpg']
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), cv2.imread(str(images / f'{names.index(name)}.png')))
+    files = [tmp_path / name for name in names]
+    found = inferencers['mmseg'](files, out_dir=tmp_path / 'seg')['predictions']
+    inferencers['mmpretrain'](files, show_dir=tmp_path / 'new/cls')
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / 'seg').rglob('*.*'))
+    assert written == [
+        *(f'seg/pred/{name}.png' for name in ('a_x', 'b_x', 'y')),
+        *(f'seg/vis/{name}' for name in ('a_x.png', 'b_x.png', 'y.jpg')),
+    ]
+    assert sorted(path.name for path in (tmp_path / 'new/cls').iterdir()) == ['a_x.png', 'b_x.png', 'y.png']
+    for name, labels in zip(('a_x', 'b_x', 'y'), found, strict=True):
+        assert np.array_equal(cv2.imread(str(tmp_path / f'seg/pred/{name}.png'), cv2.IMREAD_UNCHANGED), labels)
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_arrays_that_no_model_expects_are_refused_and_grey_ones_converted(inferencers, images: Path, toolbox: str):
+    infer, image = inferencers[toolbox], cv2.imread(str(images / '0.png'))
+    grey = image[..., 0]
+    expected = label_maps(toolbox, infer(np.dstack([grey] * 3)))[0]
+    assert np.array_equal(label_maps(toolbox, infer(grey))[0], expected)
+    assert np.array_equal(label_maps(toolbox, infer(np.dstack([grey] * 4)))[0], expected)
+    with pytest.raises(TypeError, match='image 1 is an array of float64'):
+        infer([image, image / 255])
+
+
+def nested(dataset: dict) -> dict:
+    return dict(type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[dataset, dataset]))
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_test_set_within_wrappers_prepares_images_as_without(models, inferencers, images: Path, toolbox: str):
+    config, checkpoint = models[toolbox]
+    cfg = load_config(config)
+    cfg.test_dataloader.dataset = nested(cfg.test_dataloader.dataset.to_dict())
+    wrapped = Path(config).with_name('wrapped.py')
+    cfg.dump(wrapped)
+    infer = Inferencer(wrapped, checkpoint, device='cpu')
+    found, expected = (label_maps(toolbox, one(images / '0.png'))[0] for one in (infer, inferencers[toolbox]))
+    assert np.array_equal(found, expected)
+
+
+def test_config_without_a_test_set_is_refused():
+    with pytest.raises(ValueError, match=r'test_dataloader\.dataset of the config has no pipeline'):
+        unwrap_test_set(Config(dict(test_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=dict(type='X'))))))
+
+
+def test_loading_steps_named_as_classes_are_understood():
+    steps = [dict(type=LoadImageFromFile), dict(type='mmseg.datasets.LoadAnnotations'), dict(type='mmseg.Resize')]
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=steps))))
+    unwrap_test_set(cfg)
+    types = [step['type'] for step in cfg.test_dataloader.dataset.pipeline]
+    assert types == ['LoadImageFromFile', 'LoadAnnotations', 'mmseg.Resize']
+    assert loads_files(cfg)

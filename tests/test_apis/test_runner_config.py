@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
 from mmdas.apis.runner import add_label_check, set_dataloader_defaults
@@ -160,7 +162,9 @@ def test_amp_on_the_cpu_is_an_error_that_names_the_option(monkeypatch):
         enable_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
 
 
-@pytest.mark.parametrize('wrapper', [dict(optimizer={}), dict(type='OptimWrapper'), dict(type='AmpOptimWrapper')])
+@pytest.mark.parametrize(
+    'wrapper', [dict(optimizer={}), dict(type='OptimWrapper'), dict(type='AmpOptimWrapper'), dict(type=OptimWrapper)]
+)
 def test_amp_sets_the_wrapper_and_a_dynamic_loss_scale(monkeypatch, wrapper):
     set_device(monkeypatch, 'cuda')
     cfg = Config(dict(optim_wrapper=wrapper))
@@ -258,7 +262,8 @@ def test_missing_policy_is_an_error_before_anything_is_built(tmp_path):
 def test_without_gpu_every_synchronised_norm_becomes_a_plain_one(monkeypatch):
     set_device(monkeypatch, 'cpu')
     norm = dict(type='SyncBN', requires_grad=True)
-    model = dict(backbone=dict(norm_cfg=norm), heads=[dict(norm_cfg=norm), dict(norm_cfg=dict(type='mmseg.SyncBN'))])
+    others = [dict(type='mmseg.SyncBN'), dict(type=torch.nn.SyncBatchNorm), dict(type='torch.nn.SyncBatchNorm')]
+    model = dict(backbone=dict(norm_cfg=norm), heads=[dict(norm_cfg=norm), *(dict(norm_cfg=one) for one in others)])
     cfg = Config(dict(model=model))
     adapt_to_device(cfg)
     assert 'SyncBN' not in json.dumps(cfg.model.to_dict())

@@ -4,12 +4,26 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
-from mmengine.registry import DefaultScope
+from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 from mmengine.runner import Runner
+from mmpretrain.datasets import KFoldDataset
+from mmseg.datasets import MultiImageMixDataset
 
-from mmdas.datasets import HoldoutDataset, holdout_indices
+from mmdas.datasets import HoldoutDataset, check_holdout, holdout_indices
 
 
+@TRANSFORMS.register_module()
+class AddOthers:
+    """Stands for a mosaic: the numbers of all images that were mixed."""
+
+    def get_indices(self, dataset) -> list[int]:
+        return list(range(len(dataset)))
+
+    def __call__(self, results: dict) -> dict:
+        return {**results, 'mixed': [other['number'] for other in results['mix_results']]}
+
+
+@DATASETS.register_module()
 class Numbers(BaseDataset):
     METAINFO = {'classes': ('even', 'odd')}
 
@@ -155,7 +169,24 @@ def test_an_empty_part_is_refused_with_the_sizes(count, ratio, weights, policy):
         HoldoutDataset(Numbers(count, serialize_data=False), 'weights', ratio=ratio)
 
 
+def mosaic_config() -> dict:
+    return dict(
+        type='mmseg.MultiImageMixDataset',
+        dataset=dict(type='mmengine.Numbers', count=10, serialize_data=False),
+        pipeline=[],
+    )
+
+
+def mosaic(dataset: dict) -> MultiImageMixDataset:
+    return MultiImageMixDataset(dataset, [dict(type='mmengine.AddOthers')])
+
+
 WRAPPED = {
+    'mosaic': lambda: mosaic(dict(type='mmengine.Numbers', count=10, serialize_data=False)),
+    'mosaic of joined': lambda: mosaic(
+        dict(type='ConcatDataset', datasets=[Numbers(10, serialize_data=False), Numbers(10, serialize_data=False)])
+    ),
+    'repeated mosaic': lambda: RepeatDataset(mosaic_config(), times=2),
     'repeated': lambda: RepeatDataset(Numbers(10), times=3),
     'joined': lambda: ConcatDataset([Numbers(10), Numbers(10)]),
     'balanced': lambda: ClassBalancedDataset(Numbers(10), oversample_thr=1.0),
@@ -181,3 +212,59 @@ def test_parts_of_a_wrapper_are_wrapped_in_the_same_way():
 def test_other_wrappers_are_refused():
     with pytest.raises(TypeError, match='got list; put other wrappers around HoldoutDataset'):
         HoldoutDataset([1, 2, 3], 'weights')
+
+
+def test_mosaic_is_made_of_images_of_its_part():
+    parts = [HoldoutDataset(WRAPPED['mosaic'](), part) for part in ('weights', 'policy')]
+    assert [len(part) for part in parts] == [5, 5]
+    for part in parts:
+        assert sorted(part[0]['mixed']) == sorted(numbers_of(part))
+
+
+def test_holdout_of_a_fold_divides_its_training_samples():
+    fold = dict(dataset=dict(type='mmengine.Numbers', count=10, serialize_data=False), fold=1, num_splits=5)
+    whole = KFoldDataset(**fold)
+    parts = [HoldoutDataset(KFoldDataset(**fold), part) for part in ('weights', 'policy')]
+    assert sorted(numbers_of(parts[0]) + numbers_of(parts[1])) == numbers_of(whole) == [0, 1, 4, 5, 6, 7, 8, 9]
+
+
+NUMBERS = dict(type='mmengine.Numbers', count=4)
+SPLITTABLE = {
+    'plain': NUMBERS,
+    'class': dict(type=Numbers, count=4),
+    'full name': dict(type='mmengine.dataset.RepeatDataset', dataset=NUMBERS, times=2),
+    'list': dict(type='ConcatDataset', datasets=[NUMBERS, dict(type='RepeatDataset', dataset=NUMBERS, times=2)]),
+    'mosaic': mosaic_config(),
+    'fold': dict(type='mmpretrain.KFoldDataset', dataset=NUMBERS),
+    'balanced': dict(type='ClassBalancedDataset', dataset=NUMBERS, oversample_thr=0.1),
+}
+
+
+@pytest.mark.parametrize('dataset', SPLITTABLE.values(), ids=SPLITTABLE)
+def test_types_alone_tell_what_can_be_split(dataset):
+    check_holdout(dataset, 'train_dataloader.dataset')
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'message'),
+    [
+        (
+            dict(type='mmpretrain.MultiTaskDataset', ann_file='x'),
+            r'^data.type is MultiTaskDataset: a search holds half',
+        ),
+        (
+            dict(type='RepeatDataset', dataset=dict(type='mmpretrain.MultiTaskDataset')),
+            r'^data\.dataset\.type is Multi',
+        ),
+        (dict(type='ConcatDataset', datasets=[NUMBERS, dict(type='Absent')]), r"^data\.datasets\.1\.type is 'Absent'"),
+        ([NUMBERS, NUMBERS], r'^data must be the config of a data set, with its type, got a list of 2'),
+        (None, r'^data must be the config of a data set, with its type, got None'),
+        (
+            dict(type='ClassBalancedDataset', dataset=dict(type='mmseg.ADE20KDataset')),
+            r'^data\.type is ClassBalancedDataset, but data\.dataset has no get_cat_ids',
+        ),
+    ],
+)
+def test_what_cannot_be_split_is_named_with_its_place(dataset, message):
+    with pytest.raises(TypeError, match=message):
+        check_holdout(dataset, 'data')

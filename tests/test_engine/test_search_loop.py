@@ -343,6 +343,26 @@ def test_a_trial_of_diverged_weights_is_an_error(tmp_path):
         runner.train_loop._evaluate(batches)
 
 
+def one_channel_search(work_dir: Path, **options) -> Config:
+    model = seg_model()
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    model['decode_head']['head'].update(out_channels=1, loss_decode=loss)
+    return iter_search(work_dir, model=model, train_cfg=options)
+
+
+def test_accuracy_of_one_channel_is_refused_as_criterion(tmp_path):
+    with pytest.raises(ValueError, match=r"out_channels is 1: .* set train_cfg\.criterion='loss'"):
+        prepare(one_channel_search(tmp_path, criterion='accuracy'))
+
+
+def test_trial_on_a_batch_that_is_ignored_wholly_goes_on(tmp_path):
+    runner, batches = trial_runner(one_channel_search(tmp_path, criterion='loss'))
+    expected = runner.train_loop._evaluate(batches[:1]).negative_loss
+    for sample in batches[1]['data_samples']:
+        sample.gt_sem_seg.data.fill_(255)
+    assert runner.train_loop._evaluate(batches).negative_loss == pytest.approx(expected / 2)
+
+
 def test_images_are_not_mixed_in_a_trial(tmp_path):
     runner, batches = trial_runner(mixing_search(tmp_path))
     score = runner.train_loop._evaluate(batches)

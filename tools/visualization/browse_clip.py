@@ -18,6 +18,7 @@ from mmengine.runner import set_random_seed
 
 from mmdas.apis import load_config, preprocessor_of
 from mmdas.cell import Policy
+from mmdas.registry import type_name
 from mmdas.visualization import clip_to_images, draw_clips
 
 # scope -> the host's data preprocessor, and its equal with the step from image to clip
@@ -51,7 +52,7 @@ def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
         raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(PREPROCESSORS)}')
     plain, das = PREPROCESSORS[scope]
     options = dict(preprocessor_of(cfg))
-    if options.setdefault('type', plain) == plain:
+    if type_name(options) in ('', plain):
         options['type'] = das
     if policy is not None:
         options.update(cell=None, policy=policy, num_frames=Policy.load(policy).num_frames)

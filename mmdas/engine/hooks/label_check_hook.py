@@ -1,25 +1,56 @@
-"""Labels that no class stands for, found before they reach the loss."""
+"""Labels that nothing can be learned from, found before they reach the loss."""
 
-from typing import Any
+import logging
 
-import torch
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 
-from mmdas.engine.utils import unwrap
+from mmdas.engine.utils import main_head, unwrap
 from mmdas.registry import HOOKS
+
+from .label_checks import check_labels, check_num_classes, find_label_faults, is_ignored, sample_file, size_fault
+from .label_tally import LabelTally
 
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Stop with the file's name when a label lies outside the classes of the head.
+    """Stop or warn, with the file's name, where labels and model do not fit.
 
-    Before the iteration: the labels are still on the CPU, so that looking at them costs no synchronisation, and a GPU
-    would answer with a device-side assertion that names nothing.
+    Before a training, validation or test, the head's number of classes is compared with the data set's, and some label
+    files are looked at: masks that hold one class and ignored pixels alone, or are of another size than their image,
+    are a warning. Before every iteration, a label outside the classes and a label image that stores colours are an
+    error. The labels are still on the CPU then, so that looking at them costs no synchronisation, and a GPU would
+    answer with a device-side assertion that names nothing. After the first epoch,
+    or at once for a small data set, a warning names the classes that no label holds.
+
+    Args:
+        num_files: label files that are looked at beforehand, spread over the data set. Default: 16.
+        num_images: images after which the missing classes are named, if the data set has as many. Default: 2000.
 
     Raises:
-        ValueError: naming the label, the classes and the image.
+        ValueError: naming the label, the classes and the image; or the numbers of classes that disagree.
     """
+
+    def __init__(self, num_files: int = 16, num_images: int = 2000) -> None:
+        self.num_files = num_files
+        self.num_images = num_images
+        self._tallies: dict[str, LabelTally] = {}
+        self._warned: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set."""
+        self._check_dataset(runner, 'train')
+
+    def before_val(self, runner: Runner) -> None:
+        """Check the validation set, the first time."""
+        self._check_dataset(runner, 'val')
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test set."""
+        self._check_dataset(runner, 'test')
 
     def before_policy_batch(self, runner: Runner, data_batch: dict | None) -> None:
         """Check a batch of the policy part; the search loop calls this, MMEngine has no such place."""
@@ -27,33 +58,43 @@ class LabelCheckHook(Hook):
 
     def _before_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, mode: str = 'train') -> None:
         """Check all labels of a batch, which MMEngine's Hook passes on before every kind of iteration."""
-        head = _main_head(unwrap(runner.model))
+        _, head = main_head(unwrap(runner.model))
         num_classes = getattr(head, 'num_classes', None)
-        if num_classes and isinstance(data_batch, dict):
-            for sample in data_batch.get('data_samples') or ():
-                check_labels(sample, num_classes, getattr(head, 'ignore_index', 255))
+        if not num_classes or not isinstance(data_batch, dict):
+            return
+        ignored = getattr(head, 'ignore_index', 255)
+        inputs = data_batch.get('inputs')
+        samples = [sample for sample in data_batch.get('data_samples') or () if isinstance(sample, BaseDataElement)]
+        for index, sample in enumerate(samples):
+            check_labels(sample, num_classes, ignored)
+            self._warn(f'{mode} size', size_fault(sample, inputs[index] if inputs is not None else None))
+            if mode in self._tallies:
+                self._warn(f'{mode} classes', self._tallies[mode].add(sample))
+        if samples and all(is_ignored(sample, ignored) for sample in samples):
+            self._warn(
+                'ignored', f'all pixels of a batch, as of {sample_file(samples[0])}, are ignored: nothing is learned'
+            )
 
+    def _check_dataset(self, runner: Runner, mode: str) -> None:
+        dataset = getattr(getattr(runner, f'{mode}_dataloader', None), 'dataset', None)
+        place, head = main_head(unwrap(runner.model))
+        num_classes = getattr(head, 'num_classes', None)
+        if mode in self._tallies or dataset is None or not num_classes:
+            return
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if place == 'decode_head':
+            num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
+        if classes:
+            self._warn(f'{mode} number', check_num_classes(num_classes, classes, f'num_classes of the {place}', mode))
+        share = max(min(len(dataset), self.num_images) // get_world_size(), 1)
+        classes = classes or range(num_classes)
+        self._tallies[mode] = LabelTally(classes, share)
+        if is_main_process():
+            for kind, fault in find_label_faults(dataset, self.num_files, getattr(head, 'ignore_index', 255), classes):
+                self._warn(f'{mode} {kind}', fault)
 
-def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None:
-    """Check the labels of one data sample of MMSegmentation or MMPretrain against classes 0 .. num_classes - 1."""
-    if 'gt_sem_seg' in sample:
-        labels, ignored = sample.gt_sem_seg.data, ignore_index
-        num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
-    elif 'gt_label' in sample:
-        labels, ignored = sample.gt_label, None
-    else:
-        return
-    outside = (labels < 0) | (labels >= num_classes)
-    if ignored is not None:
-        outside = outside & (labels != ignored)
-    if outside.any():
-        wrong = torch.unique(labels[outside]).tolist()
-        raise ValueError(
-            f'labels {wrong} of {sample.get("seg_map_path", sample.get("img_path", "an image"))} lie outside the '
-            f"{num_classes} classes 0..{num_classes - 1}; correct num_classes of the head or the data set's labels"
-        )
-
-
-def _main_head(model: torch.nn.Module) -> Any:
-    head = getattr(model, 'decode_head', getattr(model, 'head', None))
-    return head[-1] if isinstance(head, torch.nn.ModuleList) else head
+    def _warn(self, kind: str, fault: str | None) -> None:
+        """Log a fault of a kind once."""
+        if fault and kind not in self._warned:
+            self._warned.add(kind)
+            print_log(fault, 'current', logging.WARNING)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
 from mmdas.engine.selection import BaseSelection, Score
-from mmdas.engine.utils import find_cell, unwrap
+from mmdas.engine.utils import find_cell, main_head, unwrap
 from mmdas.registry import TASK_UTILS
 
 from .endless_batches import EndlessBatches
@@ -43,12 +43,13 @@ class SearchLoop(BaseLoop):
         policy_dataloader: of the policy part, or its config; None takes the config of the weights part's with the
             other part of its ``mmdas.HoldoutDataset``.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
-            name contains "acc", with ties broken by the loss; or ``'loss'``.
+            name contains "acc", with ties broken by the loss; or ``'loss'``. A decode head of one channel needs
+            ``'loss'``: the accuracy that MMSegmentation logs for it is the share of the background.
         val_begin, val_interval: as of MMEngine's loops.
 
     Raises:
-        ValueError: for an unknown criterion, a warm-up longer than the search, a model without a cell, a clip of one
-            frame, or data without a policy part.
+        ValueError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
+            a model without a cell, a clip of one frame, or data without a policy part.
     """
 
     def __init__(
@@ -84,10 +85,20 @@ class SearchLoop(BaseLoop):
         self.weights_batches = EndlessBatches(self.dataloader)
         self.policy_batches = EndlessBatches(policy_dataloader)
         self.selection: BaseSelection = TASK_UTILS.build(dict(selection))
+        self._check_criterion()
         self.schedule = SearchSchedule(self._rounds(warmup, length), self.selection.num_batches)
         self._seed = runner.seed
         self._random_state = RandomStateHook()
         runner.register_hook(self._random_state)
+
+    def _check_criterion(self) -> None:
+        place, head = main_head(unwrap(self.runner.model))
+        trials = self.criterion == 'accuracy' and self.selection.num_batches
+        if trials and place == 'decode_head' and getattr(head, 'out_channels', None) == 1:
+            raise ValueError(
+                "train_cfg.criterion is 'accuracy', but decode_head.out_channels is 1: the accuracy logged for a head "
+                "of one channel is the share of the background; set train_cfg.criterion='loss'"
+            )
 
     @property
     def iter(self) -> int:

@@ -1,6 +1,6 @@
 """What the segmentation and the classification heads share: a head whose forward pools over the frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,8 +29,10 @@ class _PooledCalls:
         return pool_structure(type(self.head).forward(self.head, inputs, *args, **kwargs), pooling)
 
     def loss(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Loss of the pooled prediction."""
+        """Loss of the pooled prediction; zero where no pixel of the batch counts, on which some losses fail."""
         self._check_images(inputs, args, kwargs)
+        if self._all_ignored(args, kwargs):
+            return {'loss_ignored': self._zero(inputs)}
         return type(self.head).loss(self.head, inputs, *args, **kwargs)
 
     def predict(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -44,6 +46,18 @@ class _PooledCalls:
         if torch.is_tensor(value) and value.ndim and value.shape[0] * num_frames == first_tensor(inputs).shape[0]:
             return value.repeat_interleave(num_frames, dim=0)
         return value
+
+    def _all_ignored(self, args: tuple, kwargs: dict) -> bool:
+        """Whether every pixel of every label map has the label that does not count."""
+        ignore_index = getattr(self.head, 'ignore_index', None)
+        for samples in (*args, *kwargs.values()):
+            if isinstance(samples, (list, tuple)) and samples and hasattr(samples[0], 'gt_sem_seg'):
+                return all(bool((sample.gt_sem_seg.data == ignore_index).all()) for sample in samples)
+        return False
+
+    def _zero(self, inputs: Any) -> Tensor:
+        """Zero with a gradient for features and parameters, as distributed training needs; NaN where these are."""
+        return sum((0 * tensor).sum() for tensor in (*all_tensors(inputs), *self.head.parameters()))
 
     def _check_images(self, inputs: Any, args: tuple, kwargs: dict) -> None:
         """The head cannot see how many images its frames come from, but its samples tell."""
@@ -102,6 +116,15 @@ def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int |
     if num_frames > 1:
         host.forward = calls.forward
     return host
+
+
+def all_tensors(inputs: Any) -> Iterator[Tensor]:
+    """All tensors in nested tuples or lists of features."""
+    if torch.is_tensor(inputs):
+        yield inputs
+    elif isinstance(inputs, (list, tuple)):
+        for part in inputs:
+            yield from all_tensors(part)
 
 
 def first_tensor(inputs: Any) -> Tensor:

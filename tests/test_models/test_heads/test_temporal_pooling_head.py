@@ -243,3 +243,28 @@ def test_index_that_fits_no_list_is_refused(heads, index):
     head = HEADS[heads] if isinstance(heads, str) else [HEADS[name] for name in heads]
     with pytest.raises(ValueError, match='index'):
         MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=head, index=index, num_frames=T))
+
+
+@pytest.mark.parametrize('losses', [HEADS['binary']['loss_decode'], dict(type='LovaszLoss', per_image=True)])
+def test_batch_that_is_ignored_wholly_has_a_loss_of_zero_that_reaches_all_parameters(losses):
+    name = 'binary' if losses['type'] == 'CrossEntropyLoss' else 'FCNHead'
+    host = {**HEADS[name], 'loss_decode': losses}
+    head = MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=host, num_frames=T))
+    features, samples = make_features(), make_samples()
+    features[0].requires_grad_()
+    for sample in samples:
+        sample.gt_sem_seg.data = torch.full_like(sample.gt_sem_seg.data, head.ignore_index)
+    losses = head.loss(features, samples, {})
+    total = sum(value for key, value in losses.items() if 'loss' in key)
+    total.backward()
+    assert total.item() == 0
+    assert all(not tensor.grad.any() for tensor in (features[0], *head.parameters()))
+
+
+def test_zero_loss_of_an_ignored_batch_does_not_hide_diverged_features():
+    head, samples = build(), make_samples()
+    for sample in samples:
+        sample.gt_sem_seg.data = torch.full_like(sample.gt_sem_seg.data, head.ignore_index)
+    features = make_features()
+    features[0][0, 0, 0, 0] = float('nan')
+    assert not torch.isfinite(sum(head.loss(features, samples, {}).values()))

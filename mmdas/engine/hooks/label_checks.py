@@ -1,0 +1,182 @@
+"""What can be wrong with labels: their values, their channels, their sizes, and how many classes there are."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+ROTATED = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
+EXIF_ORIENTATION = 274
+
+
+def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None:
+    """Check the labels of one data sample of MMSegmentation or MMPretrain against classes 0 .. num_classes - 1.
+
+    Raises:
+        ValueError: naming the file, for a label outside the classes or a label image of several channels.
+    """
+    file = sample_file(sample)
+    if 'gt_sem_seg' in sample:
+        labels, ignored = sample.gt_sem_seg.data, ignore_index
+        num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
+        if labels.shape[0] != 1:
+            raise ValueError(
+                f'the label image {file} is of shape {tuple(labels.shape)}: it stores colours, not classes; write '
+                'images of one channel, whose pixels are the numbers of the classes, or palette images'
+            )
+    elif 'gt_label' in sample:
+        labels, ignored = sample.gt_label, None
+    else:
+        return
+    outside = (labels < 0) | (labels >= num_classes)
+    if ignored is not None:
+        outside = outside & (labels != ignored)
+    if outside.any():
+        wrong = torch.unique(labels[outside]).tolist()
+        hint = '; masks of 0 and 255 must become 0 and 1' if wrong == [255] else ''
+        raise ValueError(
+            f'labels {wrong} of {file} lie outside the {num_classes} classes 0..{num_classes - 1}; correct num_classes '
+            f"of the head or the data set's labels{hint}"
+        )
+
+
+def sample_file(sample: Any) -> str:
+    """Name of a data sample's file: the label image's, else the image's."""
+    return sample.get('seg_map_path') or sample.get('img_path') or 'an image'
+
+
+def is_ignored(sample: Any, ignore_index: int) -> bool:
+    """Whether no pixel of a data sample counts."""
+    return 'gt_sem_seg' in sample and bool((sample.gt_sem_seg.data == ignore_index).all())
+
+
+def size_fault(sample: Any, image: torch.Tensor | None) -> str | None:
+    """What is wrong with the size of a data sample's label map, if anything.
+
+    Args:
+        sample: of MMSegmentation.
+        image: (C, H, W) as the pipeline leaves it. A test may keep labels in the size of the file.
+    """
+    if 'gt_sem_seg' not in sample or image is None:
+        return None
+    size = tuple(sample.gt_sem_seg.data.shape[-2:])
+    known = tuple(image.shape[-2:]), tuple(sample.get('ori_shape') or ())[:2]
+    return None if size in known else different_sizes(sample_file(sample), size, known[0])
+
+
+def different_sizes(file: str, labels: tuple[int, ...], image: tuple[int, ...]) -> str:
+    """The message for sizes (height, width) that differ."""
+    return (
+        f'the label image {file} is of size {labels[0]} x {labels[1]}, its image of {image[0]} x {image[1]}: pixels '
+        'and labels do not lie on each other; write label images of the size of the images'
+    )
+
+
+def check_num_classes(outputs: int, classes: Sequence[str], key: str, mode: str) -> str | None:
+    """Compare the number of outputs of a head with the classes of a data set.
+
+    Args:
+        outputs: classes that the head tells apart.
+        classes: of the data set.
+        key: what says the number, for the message.
+        mode: ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns:
+        A warning if there are more outputs than classes.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+    numbers = f'{key} is {outputs}, but the data set of {mode}_dataloader has {len(classes)} classes'
+    if outputs < len(classes):
+        raise ValueError(f'{numbers}; set num_classes={len(classes)}, or correct classes in metainfo of the data set')
+    if outputs == len(classes):
+        return None
+    return (
+        f'{numbers}: {outputs - len(classes)} outputs are never right; set num_classes={len(classes)}. A placeholder '
+        'such as {{_base_.meta.classes}} has no length while its config runs: write the number'
+    )
+
+
+def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequence) -> Iterator[tuple[str, str]]:
+    """Look at some label files of a data set, as its own pipeline loads them.
+
+    Args:
+        dataset: of any type; one without ``LoadAnnotations`` of MMSegmentation has no label files.
+        count: files to look at. Where the data set has no more, the classes that none of them holds are a fault.
+        ignore_index: label of the pixels that do not count.
+        classes: names or numbers of the classes.
+
+    Yields:
+        kind and message of each fault.
+    """
+    found: set[int] = set()
+    looked, file = 0, None
+    for info, labels in load_labels(dataset, count):
+        looked += 1
+        file, image = info.get('seg_map_path'), image_size(info.get('img_path'))
+        if image is not None and image != labels.shape[:2]:
+            yield 'size', different_sizes(file, labels.shape[:2], image)
+        if labels.ndim == 2:
+            found.update(np.flatnonzero(np.bincount(labels.ravel())).tolist())
+    if ignore_index in found and len(found) < 3:
+        yield (
+            'one class',
+            f'the {looked} label images looked at, such as {file}, hold no class but {sorted(found - {ignore_index})}; '
+            f'all other pixels are {ignore_index}, which is ignored: nothing else is learned or tested. Write masks of '
+            '0 and 255 as 0 and 1, or set ignore_index of the head',
+        )
+    missing = [name for number, name in enumerate(classes) if number not in found]
+    if found and missing and looked == sum(map(len, inner_datasets(dataset))):
+        yield 'classes', missing_classes(missing, f'pixel in the {looked} label images, such as {file}')
+
+
+def missing_classes(missing: Sequence, where: str) -> str:
+    """The message for classes without labels."""
+    return (
+        f'the classes {list(missing)} have no {where}: they are not learned or tested; correct the labels, the '
+        'label_map or reduce_zero_label of the data set, or its classes'
+    )
+
+
+def load_labels(dataset: Any, count: int) -> Iterator[tuple[dict, np.ndarray]]:
+    """Annotation and labels of at most ``count`` samples, spread over a data set and all that it wraps."""
+    from mmseg.datasets.transforms import LoadAnnotations  # heavy, and not needed for classification
+
+    inner = list(inner_datasets(dataset))
+    for part in inner:
+        steps = getattr(getattr(part, 'pipeline', None), 'transforms', ())
+        load = next((step for step in steps if isinstance(step, LoadAnnotations)), None)
+        if load is None or not hasattr(part, 'get_data_info') or not len(part):
+            continue
+        for index in np.unique(np.linspace(0, len(part) - 1, max(count // len(inner), 1)).astype(int)):
+            try:
+                info = part.get_data_info(int(index))
+                labels = load(dict(info))['gt_seg_map']
+            except Exception:  # a file that cannot be read is named when its turn comes
+                continue
+            yield info, labels
+
+
+def inner_datasets(dataset: Any) -> Iterator[Any]:
+    """The data sets at the bottom of all wrappers."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+    else:
+        for part in inner:
+            yield from inner_datasets(part)
+
+
+def image_size(file: str | Path | None) -> tuple[int, int] | None:
+    """Height and width of an image file by its header, turned as OpenCV turns it; None where it cannot be told."""
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+            rotated = image.getexif().get(EXIF_ORIENTATION) in ROTATED
+    except Exception:  # no file, no local file, or a format of its own
+        return None
+    return (width, height) if rotated else (height, width)
