@@ -15,7 +15,7 @@ from mmdas.models import build_frame_fusion_backbone, build_temporal_pooling_cls
 from mmdas.registry import MODELS
 
 from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
-from .runner import load_config
+from .runner import read_config
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
 PACKAGES = (*TOOLBOXES, 'mmdas')  # whose configs are found by their names
@@ -39,7 +39,7 @@ def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASO
     path, installed = find_config(config)
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
     base = installed or Path(os.path.relpath(path, folder)).as_posix()
-    host = Host(load_config(path), base, path.stem)
+    host = Host(read_config(path), base, path.stem)
     options = options or DASOptions()
     texts = das_configs(host, options)
     check_builds(host, options.fusion)

@@ -12,6 +12,7 @@ from mmpretrain import ImageClassificationInferencer
 from mmseg.apis import MMSegInferencer
 
 from .add_das import find_config
+from .das_settings import accept_differences, check_preprocessors, set_policy
 from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint
 
 Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
@@ -29,19 +30,36 @@ class Inferencer:
         config: path, or name of an installed config.
         checkpoint: path of the weights.
         device: such as ``'cuda:0'``. Default: a GPU if there is one.
+        policy: file of a policy in place of the config's. Default: the config's, or the checkpoint's where the file
+            that the config names is absent.
+        accept_difference: whether to load weights that were trained with other frames, policy, fusion or pooling.
+            Default: False.
 
     Attributes:
         host: the toolbox's inferencer.
 
     Raises:
-        FileNotFoundError: if there is no such config or checkpoint, or no policy that the config names.
-        ValueError: if the parts of the model disagree on the number of frames.
+        FileNotFoundError: if there is no such config, checkpoint or policy.
+        ValueError: if the parts of the model disagree on the number of frames, the config has no place for a policy, or
+            the checkpoint was trained with other settings.
     """
 
-    def __init__(self, config: str | Path, checkpoint: str | Path, device: str | None = None) -> None:
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        device: str | None = None,
+        policy: str | Path | None = None,
+        accept_difference: bool = False,
+    ) -> None:
         path, _ = find_config(config)
         require_checkpoint(str(checkpoint))
         cfg = load_config(path)
+        cfg.load_from = str(checkpoint)
+        set_policy(cfg, policy)
+        if accept_difference:
+            accept_differences(cfg)
+        check_preprocessors(cfg)
         check_num_frames(cfg)
         adapt_to_device(cfg)
         self.scope = cfg.default_scope

@@ -1,14 +1,17 @@
 """The reduction of T per-frame predictions to one (DAS, Sec. 3: the mean of the logits)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from mmdas.models.settings import Recorded
 from mmdas.ops.clip import reference_frame, split_frames
 
 POOLINGS = ('mean', 'reference', 'max', 'attention')
 
 
-class TemporalPooling(nn.Module):
+class TemporalPooling(Recorded, nn.Module):
     """Pool predictions over the frames of each image.
 
     Args:
@@ -17,15 +20,21 @@ class TemporalPooling(nn.Module):
             weighs the frames per pixel with the softmax of a learned linear score of the logits, which starts as the
             mean.
         channels: classes K of the predictions, needed by ``'attention'`` alone.
+        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Shape:
         (B*T, K, ...) -> (B, K, ...).
 
     Raises:
-        ValueError: for another mode, or a batch that is not made of clips.
+        ValueError: for another mode, or a batch that is not made of clips; on loading weights that were trained with
+            another pooling.
     """
 
-    def __init__(self, num_frames: int, mode: str = 'mean', channels: int | None = None) -> None:
+    place = 'head'
+
+    def __init__(
+        self, num_frames: int, mode: str = 'mean', channels: int | None = None, accept_difference: bool = False
+    ) -> None:
         super().__init__()
         if num_frames < 1:
             raise ValueError(f'num_frames must be at least 1, got {num_frames}')
@@ -33,11 +42,16 @@ class TemporalPooling(nn.Module):
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.num_frames = num_frames
         self.mode = mode
+        self.accept_difference = accept_difference
         if mode == 'attention' and not channels:
             raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
         # One frame needs no weight, and parameters that no loss reaches stop distributed training.
         self.score = nn.Linear(channels, 1) if mode == 'attention' and num_frames > 1 else None
         self.init_weights()
+
+    def settings(self) -> dict[str, Any]:
+        """Frames and mode."""
+        return {'num_frames': self.num_frames, 'pooling': self.mode}
 
     def init_weights(self) -> None:
         """Equal weights for all frames."""
