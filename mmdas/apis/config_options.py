@@ -13,11 +13,12 @@ from .das_settings import preprocessor_of, preprocessor_place
 # What the top of a config may say: MMEngine's runners and our tools read it. Everything else there is a variable of
 # the file, whose value was put in its places when the file was read.
 _READ = (
-    'activation_checkpointing auto_scale_lr compile custom_hooks custom_imports data_preprocessor default_hooks '
-    'default_scope efficient_conv_bn_eval env_cfg experiment_name find_unused_parameters '
-    'init_weights_for_test_or_val launcher load_from log_level log_processor model model_wrapper_cfg num_frames optim_wrapper param_scheduler '
-    'randomness resume runner_type strategy sync_bn test_cfg test_dataloader test_evaluator train_cfg '
-    'train_dataloader tta_model tta_pipeline val_cfg val_dataloader val_evaluator visualizer work_dir'
+    'activation_checkpointing auto_scale_lr compile custom_hooks custom_imports data_preprocessor '
+    'default_hooks default_scope efficient_conv_bn_eval env_cfg experiment_name find_unused_parameters '
+    'init_weights_for_test_or_val launcher load_from log_level log_processor model model_wrapper_cfg '
+    'num_frames optim_wrapper param_scheduler randomness resume runner_type strategy sync_bn test_cfg '
+    'test_dataloader test_evaluator train_cfg train_dataloader tta_model tta_pipeline val_cfg '
+    'val_dataloader val_evaluator visualizer work_dir'
 )
 READ = frozenset(_READ.split())
 TYPO = 0.85  # similarity of a new key to one beside it, above which it is taken for a slip

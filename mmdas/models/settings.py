@@ -67,15 +67,14 @@ class Recorded:
         text = describe(found, self.place)
         if not self.accept_difference:
             raise ValueError(
-                f'{text}. The predictions would not be those of the training. Set what the checkpoint was trained with '
-                f'({self.remedy()}), or accept the difference: accept_difference=True of {self.place} in the config, '
-                '--accept-difference of tools/train.py and tools/test.py'
+                f'{text}. Set it as in the training ({self.remedy()}), or go on with the difference by '
+                f'--accept-difference (accept_difference=True of {self.place} in the config)'
             )
         print_log(f'difference accepted: {text}', logger='current', level=logging.WARNING)
 
     def remedy(self) -> str:
         """Where the settings of the training are found."""
-        return 'the run that wrote it keeps its config in its work directory'
+        return 'the work directory of its run keeps the config'
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -137,9 +136,9 @@ def are_names(value: Any) -> bool:
 
 def describe(found: list[tuple[str, Any, Any]], place: str) -> str:
     """The first differences in words, with both values."""
-    parts = [f'{place}{path} is {short(own)}, the checkpoint has {short(other)}' for path, own, other in found[:SHOWN]]
+    parts = [f'{place}{path} is {short(own)} and was {short(other)}' for path, own, other in found[:SHOWN]]
     more = f'; {len(found) - SHOWN} more values differ' if len(found) > SHOWN else ''
-    return '; '.join(parts) + more
+    return f'{place} differs from what the checkpoint was trained with: {"; ".join(parts)}{more}'
 
 
 def short(value: Any) -> str:

@@ -69,8 +69,17 @@ class ImageToClip(Recorded):
         return repeat_image(images, self.num_frames)
 
     def settings(self) -> dict[str, Any]:
-        """Frames, and the policy or what stands in its place."""
-        return {'num_frames': self.num_frames, 'policy': self._policy_settings()}
+        """Frames, the policy or what stands in its place, and what a search cell and its policies have in common."""
+        settings = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
+        if self.cell is not None:
+            settings['cell'] = {
+                'operations': ' '.join(self.cell.operation_names),
+                'num_nodes': self.cell.num_nodes,
+                'node_reduction': self.cell.node_reduction,
+                'ramp': self.cell.transform.ramp,
+                'padding': self.cell.transform.padding,
+            }
+        return settings
 
     def _policy_settings(self) -> dict[str, Any] | str:
         if self.cell is not None:
@@ -98,7 +107,7 @@ class ImageToClip(Recorded):
 
     def remedy(self) -> str:
         """Where the policy of the training is found."""
-        return 'the work directory of its run keeps config and policy.json; --policy FILE names another policy'
+        return 'the work directory of its run keeps the config and policy.json, which --policy FILE names'
 
     def _build_cell(self, cell: Mapping) -> nn.Module:
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
