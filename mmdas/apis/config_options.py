@@ -99,7 +99,7 @@ def _search(node: Any, path: str, name: str, value: Any) -> Iterator[str]:
 
 def _check_slip(cfg: Config, key: str) -> None:
     """Warn of a new key that is almost one of those beside it."""
-    node, path = cfg._cfg_dict, ''
+    node, path = dict(cfg.items()), ''
     for word in key.split('.'):
         if isinstance(node, (list, tuple)) and word.isdigit() and int(word) < len(node):
             node = node[int(word)]
