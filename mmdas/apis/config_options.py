@@ -82,14 +82,15 @@ def _check_top(cfg: Config, key: str, top: str, options: Iterable[str]) -> None:
 
 
 def places_of(cfg: Config, name: str) -> Iterator[str]:
-    """Dotted places, among those that are read, that have the name of a variable or hold its list or dict."""
+    """Dotted places, among those that are read, with the value of a variable: under its name, or as a list or dict."""
     value = cfg[name]
     for top in sorted(READ & set(cfg.keys())):
         yield from _search(cfg[top], top, name, value)
 
 
 def _search(node: Any, path: str, name: str, value: Any) -> Iterator[str]:
-    if path.rpartition('.')[2] == name or (isinstance(node, (dict, list, tuple)) and node and node == value):
+    told = path.rpartition('.')[2] == name or (isinstance(node, (dict, list, tuple)) and node)
+    if told and node == value:
         yield path
         return
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else ()

@@ -1,9 +1,11 @@
 """What the command line says of DAS, in the places of a config where it counts."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmdas.cell import Policy
 
@@ -30,18 +32,24 @@ def preprocessor_place(cfg: Config) -> str:
 def check_preprocessors(cfg: Config) -> None:
     """Check that no second data preprocessor, which nothing reads, says something else of the clip.
 
+    A variable ``data_preprocessor`` that was put into the model may lag behind it, which is a warning.
+
     Raises:
-        ValueError: if the one at the top of the config does, beside that of the model; it names the right key.
+        ValueError: if the one at the top of the config says what that of the model does not; it names the right key.
     """
     outer, inner = cfg.get('data_preprocessor'), preprocessor_of(cfg)
     if not outer or preprocessor_place(cfg) == 'data_preprocessor':
         return
     for key in CLIP_OPTIONS:
-        if key in outer and outer[key] != inner.get(key):
-            raise ValueError(
-                f'data_preprocessor.{key} is {outer[key]!r}, but nothing reads it: the model of this config has a '
-                f'data preprocessor of its own; set model.data_preprocessor.{key}, which is {inner.get(key)!r}'
-            )
+        if key not in outer or outer[key] == inner.get(key):
+            continue
+        message = (
+            f'data_preprocessor.{key} is {outer[key]!r}, but nothing reads it: the model of this config has a data '
+            f'preprocessor of its own; set model.data_preprocessor.{key}, which is {inner.get(key)!r}'
+        )
+        if key not in inner or outer.get('type') != inner.get('type'):
+            raise ValueError(message)
+        print_log(message, logger='current', level=logging.WARNING)
 
 
 def set_policy(cfg: Config, policy: str | Path | None) -> None:

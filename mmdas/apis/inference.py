@@ -12,7 +12,7 @@ from mmpretrain import ImageClassificationInferencer
 from mmseg.apis import MMSegInferencer
 
 from .add_das import find_config
-from .das_settings import accept_differences, check_preprocessors, set_policy
+from .das_settings import accept_differences, set_policy
 from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint
 
 Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
@@ -59,7 +59,6 @@ class Inferencer:
         set_policy(cfg, policy)
         if accept_difference:
             accept_differences(cfg)
-        check_preprocessors(cfg)
         check_num_frames(cfg)
         adapt_to_device(cfg)
         self.scope = cfg.default_scope

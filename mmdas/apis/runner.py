@@ -97,11 +97,12 @@ def load_config(
         The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
-        ValueError: for an option that nothing would read.
+        ValueError: for an option, or a second data preprocessor, that nothing would read.
     """
     cfg = read_config(path)
     check_options(cfg, cfg_options or {})
     cfg.merge_from_dict(cfg_options or {})
+    check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(local_rank))

@@ -11,6 +11,7 @@ from mmdas.apis.config_options import check_options
 
 SEG = dict(
     max_iters=8,
+    interval=7,  # of something else than the checkpoints
     pipeline=[dict(type='A'), dict(type='B')],
     crop_size=(4, 4),
     palette=dict(a=1),
@@ -90,6 +91,7 @@ def test_what_has_no_effect_is_an_error_with_the_right_key(option: str, right: s
         ('train_dataloader.batchsize', 'did you mean train_dataloader.batch_size?'),
         ('default_hooks.chekpoint.interval', 'did you mean default_hooks.checkpoint?'),
         ('param_scheduler.0.ends', 'did you mean param_scheduler.0.end?'),
+        ('interval', 'unless code of your own reads interval'),
         ('palette.a', 'unless code of your own reads palette'),
         ('my_flag', 'unless code of your own reads my_flag'),
     ],

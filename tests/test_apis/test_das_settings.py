@@ -1,5 +1,6 @@
 """Options of the command line in the places of a config where they count."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -90,10 +91,17 @@ def test_a_second_preprocessor_with_options_of_the_clip_is_refused_before_anythi
     assert not (tmp_path / 'run').exists()
 
 
-def test_one_preprocessor_written_in_both_places_is_no_second_one():
+def test_one_preprocessor_written_in_both_places_is_no_second_one(monkeypatch: pytest.MonkeyPatch, policy: Path):
+    messages = []
+    monkeypatch.setattr('mmdas.apis.das_settings.print_log', lambda message, **_: messages.append(message))
     cfg = das_config('mmseg', policy='a.json')
-    cfg.data_preprocessor = cfg.model.data_preprocessor
+    cfg.data_preprocessor = copy.deepcopy(cfg.model.data_preprocessor)
     check_preprocessors(cfg)
+    assert messages == []
+    set_policy(cfg, policy)
+    check_preprocessors(cfg)
+    assert "data_preprocessor.policy is 'a.json'" in messages[0]
+    assert str(policy) in messages[0]
 
 
 @pytest.mark.parametrize('script', ['train.py', 'test.py'])

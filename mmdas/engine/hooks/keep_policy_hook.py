@@ -33,7 +33,7 @@ class KeepPolicyHook(Hook):
             return
         earlier = set_aside(path)
         if earlier is not None:
-            runner.logger.warning(f'{path} held another policy than that of this training; it is now {earlier}')
+            runner.logger.info(f'{path} held another policy than that of this training; it is now {earlier}')
         clip.policy.save(path)
         runner.logger.info(f'The policy of this training is kept in {path}')
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmdas.cell import Policy, PolicyClip
+from mmdas.cell import Policy, PolicyClip, PolicyError
 from mmdas.models.settings import Recorded
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
@@ -103,7 +103,10 @@ class ImageToClip(Recorded):
         policy = settings.get('policy')
         if not isinstance(policy, dict):
             return settings
-        return {**settings, 'policy': Policy.from_dict(policy, 'the policy of the checkpoint').content()}
+        try:
+            return {**settings, 'policy': Policy.from_dict(policy, 'the policy of the checkpoint').content()}
+        except PolicyError:  # of another release: it differs
+            return settings
 
     def remedy(self) -> str:
         """Where the policy of the training is found."""
