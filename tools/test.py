@@ -9,6 +9,7 @@ from mmengine.dist import master_only
 
 from mmdas.apis import (
     add_run_arguments,
+    apply_run_arguments,
     build_runner,
     end_processes,
     iterate_dicts,
@@ -110,6 +111,7 @@ def print_metrics(metrics: dict[str, Any]) -> None:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher, args.local_rank)
+    apply_run_arguments(cfg, args)
     require_checkpoint(args.checkpoint)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.tta and (args.show or args.show_dir) and cfg.get('default_scope') == 'mmpretrain':

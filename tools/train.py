@@ -2,7 +2,15 @@
 
 from argparse import ArgumentParser, Namespace
 
-from mmdas.apis import add_run_arguments, build_runner, enable_amp, end_processes, load_config, set_resume
+from mmdas.apis import (
+    add_run_arguments,
+    apply_run_arguments,
+    build_runner,
+    enable_amp,
+    end_processes,
+    load_config,
+    set_resume,
+)
 
 
 def parse_args() -> Namespace:
@@ -22,6 +30,7 @@ def parse_args() -> Namespace:
 def main() -> None:
     args = parse_args()
     cfg = load_config(args.config, args.work_dir, args.cfg_options, args.launcher, args.local_rank)
+    apply_run_arguments(cfg, args)
     set_resume(cfg, args.resume)
     if args.amp:
         enable_amp(cfg)

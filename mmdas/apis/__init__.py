@@ -2,17 +2,18 @@
 
 from .add_das import add_das, find_config
 from .das_config import FUSIONS, SELECTIONS, ConversionError, DASOptions, Host, das_configs
+from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
 from .inference import Inferencer
 from .runner import (
     adapt_to_device,
     add_run_arguments,
+    apply_run_arguments,
     build_runner,
     check_num_frames,
     enable_amp,
     end_processes,
     iterate_dicts,
     load_config,
-    preprocessor_of,
     require_checkpoint,
     set_resume,
 )
@@ -26,8 +27,10 @@ __all__ = [
     'Inferencer',
     'add_das',
     'das_configs',
+    'accept_differences',
     'adapt_to_device',
     'add_run_arguments',
+    'apply_run_arguments',
     'build_runner',
     'check_num_frames',
     'enable_amp',
@@ -36,6 +39,8 @@ __all__ = [
     'iterate_dicts',
     'load_config',
     'preprocessor_of',
+    'preprocessor_place',
     'require_checkpoint',
+    'set_policy',
     'set_resume',
 ]

@@ -20,7 +20,7 @@ from mmdas.registry import MODELS
 
 from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
 from .pure_python import is_pure_python, text_twin, types_as_text
-from .runner import load_config
+from .runner import read_config
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
 PACKAGES = (*TOOLBOXES, 'mmdas')  # whose configs are found by their names
@@ -58,7 +58,7 @@ def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASO
 
 def read_host(path: Path, base: str) -> Host:
     """The host at a path, with its types as text."""
-    cfg, pure = load_config(path), is_pure_python(path)
+    cfg, pure = read_config(path), is_pure_python(path)
     return Host(types_as_text(cfg) if pure else cfg, base, path.stem, pure)
 
 
@@ -83,7 +83,7 @@ def check_search(host: Host, path: Path) -> None:
         ConversionError: with the reason, such as a data set of a type that cannot be split.
     """
     try:
-        loader = load_config(path).train_dataloader
+        loader = read_config(path).train_dataloader
         policy_part(loader)
         with DefaultScope.overwrite_default_scope(host.toolbox):
             check_holdout(loader.dataset.dataset, 'train_dataloader.dataset')

@@ -15,7 +15,8 @@ from mmdas.models.heads.temporal_pooling import POOLINGS
 from mmdas.registry import type_name
 
 from .clip_config import SEGMENTORS
-from .runner import preprocessor_of, toolbox_of
+from .das_settings import preprocessor_of
+from .runner import toolbox_of
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
@@ -107,10 +108,40 @@ def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]
     repeat, search, train = (f'{method}-{suffix}.py' for method in ('repeat', 'search', 'das'))
     policy = options.policy or f'work_dirs/{Path(search).stem}/policy.json'
     return {
-        repeat: repeat_config(host, options),
-        search: search_config(host, f'./{repeat}', options.selection),
-        train: train_config(host, f'./{repeat}', policy),
+        repeat: own_run(host, repeat, repeat_config(host, options), first=True),
+        search: own_run(host, search, search_config(host, f'./{repeat}', options.selection)),
+        train: own_run(host, train, train_config(host, f'./{repeat}', policy)),
     }
+
+
+def own_run(host: Host, name: str, text: str, first: bool = False) -> str:
+    """The text of a config with what must not be that of the host's own run, as far as the host says it.
+
+    The work directory, the name of the experiment, and the checkpoint of the host's run that it resumes or tests, as in
+    a config that a run has written. Weights from elsewhere that the host starts from stay.
+
+    Args:
+        host: the plain config.
+        name: file name of the config.
+        text: of the config.
+        first: whether the others inherit from it.
+    """
+    cfg, stem = host.cfg, Path(name).stem
+    lines = []
+    if cfg.get('work_dir'):
+        lines.append(f'work_dir = {f"work_dirs/{stem}"!r}')
+    if cfg.get('experiment_name'):
+        lines.append(f'experiment_name = {stem!r}')
+    if first and (cfg.get('resume') or starts_from_own_run(cfg)):
+        lines += ['load_from = None', 'resume = False']
+    return '\n'.join([text.rstrip('\n'), *lines]) + '\n'
+
+
+def starts_from_own_run(cfg: Config) -> bool:
+    """Whether ``load_from`` is a checkpoint in the work directory of the same config."""
+    if not cfg.get('load_from') or not cfg.get('work_dir') or '://' in cfg.load_from:
+        return False
+    return Path(cfg.load_from).resolve().is_relative_to(Path(cfg.work_dir).resolve())
 
 
 def repeat_config(host: Host, options: DASOptions) -> str:

@@ -12,10 +12,11 @@ from mmdas.registry import type_name
 
 from .add_das import find_config
 from .clip_config import prepare_clips
+from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .named_inferencers import NamedClsInferencer, NamedSegInferencer
 from .pure_python import is_pure_python, types_as_text
-from .runner import adapt_to_device, check_num_frames, load_config, preprocessor_of, require_checkpoint, toolbox_of
+from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint, toolbox_of
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
 LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')
@@ -34,22 +35,37 @@ class Inferencer:
         config: path, or name of an installed config.
         checkpoint: path of the weights.
         device: such as ``'cuda:0'``. Default: a GPU if there is one.
+        policy: file of a policy in place of the config's. Default: the config's, or the checkpoint's where the file
+            that the config names is absent.
+        accept_difference: whether to load weights that were trained with other frames, policy, fusion or pooling.
+            Default: False.
 
     Attributes:
         host: the toolbox's inferencer.
 
     Raises:
-        FileNotFoundError: if there is no such config or checkpoint, or no policy that the config names.
-        ValueError: if the parts of the model disagree on the number of frames, or no test set is there to say how an
-            image is prepared.
+        FileNotFoundError: if there is no such config, checkpoint or policy.
+        ValueError: if the parts of the model disagree on the number of frames, the config has no place for a policy or
+            no test set that says how an image is prepared, or the checkpoint was trained with other settings.
     """
 
-    def __init__(self, config: str | Path, checkpoint: str | Path, device: str | None = None) -> None:
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        device: str | None = None,
+        policy: str | Path | None = None,
+        accept_difference: bool = False,
+    ) -> None:
         path, _ = find_config(config)
         require_checkpoint(str(checkpoint))
         cfg = load_config(path)
         if is_pure_python(path):
             cfg = types_as_text(cfg)
+        cfg.load_from = str(checkpoint)
+        set_policy(cfg, policy)
+        if accept_difference:
+            accept_differences(cfg)
         check_num_frames(cfg)
         prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)

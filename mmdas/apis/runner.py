@@ -6,7 +6,7 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 
 import gc
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +24,20 @@ from mmdas.cell import Policy
 from mmdas.registry import type_name
 
 from .clip_config import prepare_clips
+from .config_options import check_options
+from .das_settings import (
+    accept_differences,
+    check_preprocessors,
+    parts_with_frames,
+    preprocessor_of,
+    preprocessor_place,
+    set_policy,
+)
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
+CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.KeepPolicyHook')
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
 # Names of synchronised batch norm, in the registry of mmcv and as a class of PyTorch.
@@ -44,6 +54,12 @@ def add_run_arguments(parser: ArgumentParser) -> None:
         action=DictAction,
         help='settings that replace the config\'s, as key=value; lists as key="[a,b]" or key=a,b, without white space',
     )
+    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
+    parser.add_argument(
+        '--accept-difference',
+        action='store_true',
+        help='load weights that were trained with other frames, policy, fusion or pooling than the config has',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -54,14 +70,16 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
 
-def preprocessor_of(cfg: Config) -> dict:
-    """The data preprocessor that counts, to read or change; empty if the config has none.
+def apply_run_arguments(cfg: Config, args: Namespace) -> None:
+    """Put ``--policy`` and ``--accept-difference`` into a config.
 
-    It stands at the top of a config or in its model; the runner fills in the one at the top only where the model has
-    none.
+    Raises:
+        ValueError: if the config has no place for a policy.
+        FileNotFoundError: if there is no such policy.
     """
-    inner = (cfg.get('model') or {}).get('data_preprocessor')
-    return inner if inner is not None else cfg.get('data_preprocessor') or {}
+    set_policy(cfg, args.policy)
+    if args.accept_difference:
+        accept_differences(cfg)
 
 
 def toolbox_of(cfg: Config) -> str | None:
@@ -89,14 +107,25 @@ def load_config(
 
     Returns:
         The config, with ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        ValueError: for an option, or a second data preprocessor, that nothing would read.
     """
-    cfg = Config.fromfile(path)
-    drop_own_scope(cfg)
+    cfg = read_config(path)
+    check_options(cfg, cfg_options or {})
     cfg.merge_from_dict(cfg_options or {})
+    check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
+    return cfg
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a config as its file has it."""
+    cfg = Config.fromfile(path)
+    drop_own_scope(cfg)
     return cfg
 
 
@@ -182,7 +211,7 @@ def check_num_frames(cfg: Config) -> None:
 
     Raises:
         ValueError: If two of them differ.
-        FileNotFoundError: If the policy that the config names does not exist.
+        FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     found = find_num_frames(cfg)
     if len(set(found.values())) > 1:
@@ -202,7 +231,7 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
         if 'num_frames' in node:
             found[f'{path}.num_frames'.lstrip('.')] = node['num_frames']
     policy = (model.get('data_preprocessor') or {}).get('policy')
-    if isinstance(policy, (str, Path)):
+    if isinstance(policy, (str, Path)) and not waits_for_checkpoint(cfg, policy):
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
     if found:  # what says nothing knows of one frame: a plain head would take frames for images
         for place in ('data_preprocessor', *parts_with_frames(model)):
@@ -212,14 +241,20 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
     return found
 
 
-def parts_with_frames(model: dict) -> Iterator[str]:
-    """Yield the places of a model's backbone and heads, which have to know the number of frames."""
-    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
-        part = model.get(place)
-        if isinstance(part, (list, tuple)):
-            yield from (f'{place}.{index}' for index in range(len(part)))
-        elif part is not None:
-            yield place
+def waits_for_checkpoint(cfg: Config, policy: str | Path) -> bool:
+    """Whether a policy file is absent and the checkpoint that is to be loaded may hold the policy.
+
+    Raises:
+        FileNotFoundError: If the file is absent and there is no checkpoint to load.
+    """
+    if Path(policy).is_file():
+        return False
+    if not cfg.get('load_from'):
+        raise FileNotFoundError(
+            f'no policy at {policy}; run its search first, or name a policy by --policy FILE '
+            f'({preprocessor_place(cfg)}.policy of the config)'
+        )
+    return True
 
 
 def adapt_to_device(cfg: Config) -> None:
@@ -249,9 +284,19 @@ def adapt_to_device(cfg: Config) -> None:
 
 def add_label_check(cfg: Config) -> None:
     """Let every run stop with a clear message at a label that no class stands for."""
+    _add_hook(cfg, LABEL_CHECK)
+
+
+def add_checkpoint_hooks(cfg: Config) -> None:
+    """Let every run resume only its own model's checkpoints, and keep its policy beside them."""
+    for hook in CHECKPOINT_HOOKS:
+        _add_hook(cfg, hook)
+
+
+def _add_hook(cfg: Config, kind: str) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
-    if not any(type_name(hook) == type_name({'type': LABEL_CHECK}) for hook in hooks):
-        cfg.custom_hooks = [*hooks, {'type': LABEL_CHECK}]
+    if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
+        cfg.custom_hooks = [*hooks, {'type': kind}]
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
@@ -307,12 +352,15 @@ def build_runner(cfg: Config) -> Runner:
         The runner, of the type ``runner_type`` where the config names one.
 
     Raises:
-        ValueError: If the parts of the model disagree on the number of frames.
-        FileNotFoundError: If the policy that the config names does not exist.
+        ValueError: If the parts of the model disagree on the number of frames, or a second data preprocessor says
+            something else of the clip.
+        FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
+    check_preprocessors(cfg)
     check_num_frames(cfg)
     prepare_clips(cfg, preprocessor_of(cfg))
     add_label_check(cfg)
+    add_checkpoint_hooks(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,20 @@ class Policy:
         unchanged = all(OPERATIONS[edge.operation].is_identity for edge in self.needed_edges)
         return unchanged and self.node_reduction == 'mean'
 
+    def content(self) -> dict:
+        """What decides the clip, in one form, so that policies with equal content make equal clips.
+
+        Left out are ``origin`` and ``operations``, edges that the clip does not depend on and their order, the strength
+        of an identity, and the seed where no operation draws.
+        """
+        edges = [
+            asdict(replace(edge, strength=0.0 if OPERATIONS[edge.operation].is_identity else float(edge.strength)))
+            for edge in sorted(self.needed_edges, key=lambda edge: (edge.target, edge.source))
+        ]
+        draws = any(OPERATIONS[edge.operation].random for edge in self.needed_edges)
+        fields = ('num_frames', 'num_nodes', 'ramp', 'padding', 'node_reduction')
+        return {**{name: getattr(self, name) for name in fields}, 'edges': edges, 'seed': self.seed if draws else None}
+
     def to_dict(self) -> dict:
         """Plain data of the policy with its schema version, as the file holds it."""
         return {'schema_version': SCHEMA_VERSION, **asdict(self)}
@@ -194,7 +208,7 @@ class Policy:
             PolicyError: naming the file and the field that is wrong.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f'no policy at {path}; run its search first or correct data_preprocessor.policy')
+            raise FileNotFoundError(f'no policy at {path}; run its search first or name another file')
         try:
             data = json.loads(Path(path).read_text(encoding='utf-8'))
         except ValueError as error:

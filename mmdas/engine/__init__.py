@@ -1,6 +1,6 @@
 """The search as MMEngine components: loops, optimisers, selections and hooks."""
 
-from .hooks import LabelCheckHook, PolicyHook, SearchProgressHook
+from .hooks import KeepPolicyHook, LabelCheckHook, PolicyHook, ResumeCheckHook, SearchProgressHook
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
 from .selection import ArgmaxSelection, BlankSelection, PerturbationSelection
@@ -10,9 +10,11 @@ __all__ = [
     'BlankSelection',
     'EpochBasedSearchLoop',
     'IterBasedSearchLoop',
+    'KeepPolicyHook',
     'LabelCheckHook',
     'PerturbationSelection',
     'PolicyHook',
+    'ResumeCheckHook',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
 ]

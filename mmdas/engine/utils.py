@@ -1,5 +1,7 @@
 """Helpers that the parts of the engine share."""
 
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from mmengine.model import is_model_wrapper
@@ -33,3 +35,23 @@ def find_cell(model: nn.Module) -> DASCell:
             "mmdas.DASClsDataPreprocessor with cell=dict(type='mmdas.DASCell', ...)"
         )
     return cell
+
+
+def set_aside(path: Path) -> Path | None:
+    """Give a policy file, and the pictures beside it, another name, so that a new one may take its place.
+
+    Args:
+        path: of the policy, such as ``policy.json``.
+
+    Returns:
+        The new name of the earlier policy, such as ``policy_1.json``; None if there was none.
+    """
+    if not path.exists():
+        return None
+    name, suffix = path.stem, path.suffix
+    number = next(number for number in count(1) if not path.with_name(f'{name}_{number}{suffix}').exists())
+    for ending in (suffix, '.png', '_mixtures.png'):
+        file = path.with_name(f'{name}{ending}')
+        if file.exists():
+            file.replace(path.with_name(f'{name}_{number}{ending}'))
+    return path.with_name(f'{name}_{number}{suffix}')

@@ -121,6 +121,31 @@ def test_train_config_names_what_the_search_leaves(tmp_path: Path):
     assert load_config(das).data_preprocessor.policy == f'{load_config(search).work_dir}/policy.json'
 
 
+RUNS = {  # what a host says of its run -> the weights that the new configs start from
+    'a work dir': ("work_dir = 'work_dirs/mine'", None),
+    'what a run has dumped': ("work_dir, load_from, resume, launcher = 'runs', None, False, 'none'", None),
+    'a resumed run': ("work_dir, load_from, resume = 'runs', 'runs/epoch_3.pth', True", None),
+    'a test': ("work_dir, load_from, resume = './runs', 'runs/epoch_3.pth', False", None),
+    'weights from elsewhere': ("work_dir, load_from, resume = 'runs', 'pretrained.pth', False", 'pretrained.pth'),
+    'weights of the web': ("work_dir, load_from, resume = 'runs', 'https://x.y/z.pth', False", 'https://x.y/z.pth'),
+    'a named experiment': ("work_dir, experiment_name = 'runs', 'mine'", None),
+}
+
+
+@pytest.mark.parametrize('run', RUNS)
+def test_no_run_of_the_host_reaches_into_those_of_the_new_configs(run: str, tmp_path: Path):
+    text, load_from = RUNS[run]
+    text = f"_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\n{text}\n"
+    (tmp_path / 'my net v1.2.py').write_text(text)
+    paths = add_das(tmp_path / 'my net v1.2.py', tmp_path)
+    cfgs = [load_config(path) for path in paths]
+    assert [cfg.work_dir for cfg in cfgs] == [f'work_dirs/{path.stem}' for path in paths]
+    assert cfgs[2].data_preprocessor.policy == f'{cfgs[1].work_dir}/policy.json'
+    for cfg, path in zip(cfgs, paths, strict=True):
+        assert (cfg.get('load_from'), cfg.get('resume', False)) == (load_from, False)
+        assert cfg.get('experiment_name') in (None, path.stem)
+
+
 @pytest.mark.parametrize(
     'base',
     [

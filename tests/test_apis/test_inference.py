@@ -125,6 +125,29 @@ def test_folder_without_images_is_named(inferencers, tmp_path: Path):
         inferencers['mmseg'](tmp_path)
 
 
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_policy_of_the_checkpoint_stands_in_for_an_absent_file(models, inferencers, images: Path, toolbox: str):
+    config, checkpoint = models[toolbox]
+    text = Path(config).read_text()
+    moved = Path(config).with_name('moved.py')
+    moved.write_text(text.replace('policy.json', 'gone.json'))
+    found, expected = (
+        label_maps(toolbox, infer(images / '0.png'))[0]
+        for infer in (Inferencer(moved, checkpoint, device='cpu'), inferencers[toolbox])
+    )
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+def test_another_policy_than_that_of_the_training_is_used_on_purpose_only(models, tmp_path: Path, toolbox: str):
+    Policy.random(4, seed=7).save(tmp_path / 'other.json')
+    options = dict(device='cpu', policy=tmp_path / 'other.json')
+    with pytest.raises(ValueError, match=r'data_preprocessor\.policy\..* and was .*--accept-difference'):
+        Inferencer(*models[toolbox], **options)
+    infer = Inferencer(*models[toolbox], **options, accept_difference=True)
+    assert infer.host.model.data_preprocessor.policy.policy == Policy.load(tmp_path / 'other.json')
+
+
 def test_missing_checkpoint_and_config_are_named(models):
     with pytest.raises(FileNotFoundError, match='there is no checkpoint absent'):
         Inferencer(models['mmseg'][0], 'absent.pth')

@@ -263,3 +263,41 @@ def test_sum_of_images_is_not_the_image() -> None:
     edges = PolicyEdge(0, 2, 'identity', 0.0), PolicyEdge(1, 2, 'identity', 0.0)
     assert Policy(2, 1, edges).repeats_image
     assert not Policy(2, 1, edges, node_reduction='sum').repeats_image
+
+
+def with_edge(position: int, **fields: Any) -> tuple[PolicyEdge, ...]:
+    return tuple(PolicyEdge(**edge) for edge in edges_with(position, **fields))
+
+
+SAME = {
+    'origin': dict(origin=ORIGIN),
+    'searched operations': dict(operations=SPACES['large']),
+    'order of the edges': dict(edges=EDGES[::-1]),
+    'strength of the identity': dict(edges=with_edge(1, strength=0.5)),
+}
+OTHER = {
+    'strength': dict(edges=with_edge(0, strength=0.2)),
+    'operation': dict(edges=with_edge(0, operation='shear_x')),
+    'source': dict(edges=(*EDGES[:2], PolicyEdge(2, 3, 'scale', -0.25), PolicyEdge(1, 3, 'noise', 1 / 3))),
+    'ramp': dict(ramp='mirrored'),
+    'padding': dict(padding='border'),
+    'reduction': dict(node_reduction='sum'),
+    'seed of the noise': dict(seed=1),
+}
+
+
+@pytest.mark.parametrize('change', [*SAME, *OTHER])
+def test_content_is_equal_exactly_where_the_clips_are(change: str) -> None:
+    policies = build_policy(), build_policy(**(SAME | OTHER)[change])
+    images = torch.rand(1, 3, 9, 11, generator=torch.Generator().manual_seed(0))
+    first, second = (PolicyClip(policy).eval()(images) for policy in policies)
+    assert torch.allclose(first, second, atol=1e-5) == (change in SAME)
+    assert (policies[0].content() == policies[1].content()) == (change in SAME)
+
+
+def test_content_depends_on_no_edge_that_the_clip_does_not_and_on_no_seed_without_draws() -> None:
+    edges = (PolicyEdge(0, 2, 'noise', 0.1), PolicyEdge(0, 3, 'rotate', 1.0))  # node 2 leads nowhere
+    policy = build_policy(edges=edges)
+    other = build_policy(edges=(PolicyEdge(1, 2, 'noise', 0.2), edges[1]), seed=7)
+    assert policy.content() == other.content()
+    assert json.loads(json.dumps(policy.content())) == policy.content()

@@ -244,6 +244,9 @@ class TestSearch:
 
     def test_a_searched_model_gives_its_weights_to_the_model_with_the_policy(self):
         searched, trained = build(source=sources()['cell']), build(source=sources()['policy'])
+        with pytest.raises(ValueError, match='policy is .* and was .a search cell.*--accept-difference'):
+            trained.load_state_dict(searched.state_dict(), strict=False)
+        trained.data_preprocessor.accept_difference = True
         result = trained.load_state_dict(searched.state_dict(), strict=False)
         assert not result.missing_keys
         assert all(key.startswith('data_preprocessor.cell.') for key in result.unexpected_keys)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmdas.apis import load_config, preprocessor_of
+from mmdas.apis import load_config, preprocessor_of, preprocessor_place
 from mmdas.cell import SPACES, Policy
 
 # What a cell and a policy both have a word for.
@@ -47,7 +47,7 @@ def read_cell(config: str) -> dict[str, Any]:
     preprocessor = preprocessor_of(cfg)
     cell = preprocessor.get('cell')
     if cell is None:
-        raise ValueError(f'{config} has no data_preprocessor.cell; give the config of a search')
+        raise ValueError(f'{config} has no {preprocessor_place(cfg)}.cell; give the config of a search')
     size = cell.get('reference_size') or preprocessor.get('size')
     shared = {key: cell[key] for key in SHARED if key in cell}
     return {'num_frames': preprocessor.num_frames, 'reference_size': size and tuple(size), **shared}

@@ -1,8 +1,17 @@
 """Hooks of searches and trainings."""
 
+from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
 from .policy_hook import PolicyHook
 from .random_state_hook import RandomStateHook
+from .resume_check_hook import ResumeCheckHook
 from .search_progress_hook import SearchProgressHook
 
-__all__ = ['LabelCheckHook', 'PolicyHook', 'RandomStateHook', 'SearchProgressHook']
+__all__ = [
+    'KeepPolicyHook',
+    'LabelCheckHook',
+    'PolicyHook',
+    'RandomStateHook',
+    'ResumeCheckHook',
+    'SearchProgressHook',
+]

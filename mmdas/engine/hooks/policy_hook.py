@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdas.cell import DASCell
-from mmdas.engine.utils import find_cell
+from mmdas.engine.utils import find_cell, set_aside
 from mmdas.registry import HOOKS
 from mmdas.visualization import draw_mixtures, save_policy_figure
 
@@ -24,7 +24,8 @@ class PolicyHook(Hook):
     Args:
         interval: iterations between two points of the curves.
         filename: of the policy within the work directory. Beside it come its picture, with ``.png``, and that of the
-            mixtures that the selection started from, with ``_mixtures.png``.
+            mixtures that the selection started from, with ``_mixtures.png``. A policy that an earlier search left there
+            keeps its content under another name, ``policy_1.json``.
     """
 
     priority = 'NORMAL'
@@ -49,6 +50,9 @@ class PolicyHook(Hook):
             return
         policy = find_cell(runner.model).to_policy(search_origin(runner))
         path = Path(runner.work_dir) / self.filename
+        earlier = set_aside(path)
+        if earlier is not None:
+            runner.logger.warning(f'{path} was there already; the earlier policy is now {earlier}')
         policy.save(path)
         save_policy_figure(policy, path.with_suffix('.png'))
         save_mixtures_figure(find_cell(runner.model), path.with_name(f'{path.stem}_mixtures.png'))

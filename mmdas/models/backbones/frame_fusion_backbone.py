@@ -1,10 +1,15 @@
 """Put frame fusion into a 2-D backbone."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import signature
+from typing import Any
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdas.models.host_calls import keep_start, keep_training
+from mmdas.models.settings import KEY, Recorded
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
@@ -13,8 +18,38 @@ from .placement import Site, find_sites, named_sites
 PLACEMENTS = ('before_first_conv', 'after_last_conv')
 
 
-class FusionModules(nn.ModuleDict):
-    """The fusion modules of a backbone under the names of their places."""
+class FusionModules(Recorded, nn.ModuleDict):
+    """The fusion modules of a backbone under the names of their places.
+
+    It is there for every T > 1, empty where nothing is fused, so that a checkpoint tells how its frames were fused.
+
+    Args:
+        num_frames: T > 1.
+        fusion: type and all options of the modules; None for no fusion.
+        accept_difference: whether weights of another fusion may be loaded.
+    """
+
+    place = 'backbone'
+
+    def __init__(self, num_frames: int, fusion: dict[str, Any] | None, accept_difference: bool) -> None:
+        super().__init__()
+        self.num_frames = num_frames
+        self.options = fusion
+        self.accept_difference = accept_difference
+
+    def settings(self) -> dict[str, Any]:
+        """Frames, the fusion with all its options, and the convolutions where it is."""
+        return {'num_frames': self.num_frames, 'fusion': self.options, 'fused_convolutions': list(self)}
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *others: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *others)
+        if prefix + KEY not in state_dict and any(key.startswith(prefix) for key in state_dict):
+            print_log(
+                'the checkpoint has fusion weights but no record of its policy, fusion and pooling, as those of '
+                'earlier releases of mmdas: make sure that the config is the one that it was trained with',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def init_weights(self) -> None:
         """Set all modules to their start state."""
@@ -83,6 +118,7 @@ def build_frame_fusion_backbone(
     fusion: Mapping | None = None,
     stages: Sequence[int] | Sequence[str] | None = None,
     pretrained: str | None = None,
+    accept_difference: bool = False,
 ) -> nn.Module:
     """Any backbone of MMSegmentation or MMPretrain with residual blocks, made to fuse the frames of a clip.
 
@@ -103,13 +139,15 @@ def build_frame_fusion_backbone(
         stages: positions, among the stages with residual blocks, of those that fuse; or paths of the convolutions at
             which to fuse in a backbone without known residual blocks; None takes every residual block.
         pretrained: passed on to the host's config. MMSegmentation's segmentors set it here when theirs is set.
+        accept_difference: whether weights may be loaded that were trained with another fusion. Default: False.
 
     Shape:
         the backbone's input becomes (B, T*C, H, W); its outputs are (B*T, C', h, w).
 
     Raises:
         ValueError: if the backbone has no place for fusion or no such stage; in ``forward`` if the clip has another
-            number of frames, or its frames another number of channels than the network.
+            number of frames, or its frames another number of channels than the network; or on loading weights that were
+            trained with another fusion.
     """
     if num_frames < 1:
         raise ValueError(f'backbone.num_frames must be at least 1, got {num_frames}')
@@ -120,8 +158,8 @@ def build_frame_fusion_backbone(
         raise ValueError(f'{type(host).__name__} already takes clips; wrap a backbone only once')
     host.num_frames = num_frames
     host.image_channels = channels = _image_channels(host)
-    if num_frames > 1 and fusion is not None:
-        _add_fusion(host, _sites(host, stages), fusion)
+    if num_frames > 1:
+        _add_fusion(host, [] if fusion is None else _sites(host, stages), fusion, accept_difference)
     host.register_forward_pre_hook(_SplitClip(num_frames, channels))
     return host
 
@@ -136,14 +174,22 @@ def _image_channels(host: nn.Module) -> int:
     return next((module.in_channels for module in host.modules() if isinstance(module, nn.Conv2d)), 3)
 
 
-def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None:
+def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping | None, accept_difference: bool) -> None:
+    modules = FusionModules(host.num_frames, fusion and _all_options(fusion), accept_difference)
+    host.fusion = modules
+    if fusion is not None:
+        _fill(modules, host, sites, fusion)
+        keep_start(host, modules)
+        keep_training(host, modules)
+
+
+def _fill(modules: FusionModules, host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None:
     if fusion.get('num_frames', host.num_frames) != host.num_frames:
         raise ValueError(
             f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {host.num_frames}; leave '
             'it out of the fusion'
         )
     before = _placement(fusion) == 'before_first_conv'
-    modules = FusionModules()
     for site in sites:
         path = site.first if before else site.last
         conv = host.get_submodule(path)
@@ -153,9 +199,6 @@ def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None
             conv.register_forward_pre_hook(_FuseInput(module))
         else:
             conv.register_forward_hook(_FuseOutput(module))
-    host.fusion = modules
-    keep_start(host, modules)
-    keep_training(host, modules)
 
 
 def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int) -> nn.Module:
@@ -165,8 +208,21 @@ def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int) ->
         raise ValueError(f'no fusion at {path} of the backbone: {error}') from error
 
 
+def _fusion_class(fusion: Mapping) -> Any:
+    return fusion['type'] if isinstance(fusion['type'], type) else MODELS.get(fusion['type'])
+
+
+def _all_options(fusion: Mapping) -> dict[str, Any]:
+    """Type and options of a fusion, with the defaults of those that its config leaves out."""
+    kind = _fusion_class(fusion)
+    parameters = signature(kind).parameters.values() if kind else ()
+    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
+    own = {key: value for key, value in fusion.items() if key not in ('type', 'channels', 'num_frames', '_scope_')}
+    return {'type': getattr(kind, '__name__', str(fusion['type'])), **defaults, **own}
+
+
 def _placement(fusion: Mapping) -> str:
-    module = fusion['type'] if isinstance(fusion['type'], type) else MODELS.get(fusion['type'])
+    module = _fusion_class(fusion)
     placement = getattr(module, 'placement', None)
     if placement not in PLACEMENTS:
         raise ValueError(

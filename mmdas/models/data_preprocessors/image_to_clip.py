@@ -8,18 +8,20 @@ from typing import Any, ClassVar
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdas.cell import Operation, Pixels, Policy, PolicyClip
+from mmdas.cell import Operation, Pixels, Policy, PolicyClip, PolicyError
 from mmdas.cell.operation import Size
+from mmdas.models.settings import Recorded
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
 
+from .absent_policy import AbsentPolicy
 from .pixel_values import check_channels, check_values, find_max_value, names
 
 # Batches whose pixels are compared with the range that colour operations assume.
 CHECKED_BATCHES = 20
 
 
-class ImageToClip:
+class ImageToClip(Recorded):
     """Mixin of a data preprocessor that owns the image-to-clip step and takes it at the end of its ``forward``.
 
     The clip is made of the image's content, without what pads it. Shifts count in a size that stays: that of the
@@ -31,18 +33,22 @@ class ImageToClip:
         num_frames: T >= 1.
         cell: config of the relaxed cell while searching, ``dict(type='mmdas.DASCell', ...)``; ``num_frames`` and what
             the pixels mean are filled in.
-        policy: file of a policy, or its content as a dict, after a search.
+        policy: file of a policy, or its content as a dict, after a search. Where there is no such file, the policy of
+            the checkpoint is taken.
             Neither: the clip repeats the image.
         max_value: the pixel value that is white, for colour operations: 65535 for 16 bits, 1 for floats. Default: 255
             or 1, as the normalisation says.
         channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for colour operations. Default: as the parent
             converts, or the toolbox reads.
+        accept_difference: whether weights may be loaded that were trained with another clip. Default: False.
 
     Raises:
         ValueError: for both ``cell`` and ``policy``, a number of frames that differs from ``num_frames``, or colour
-            operations whose pixels are not known.
+            operations whose pixels are not known; on loading weights that were trained with another clip.
+        FileNotFoundError: in ``forward``, if there is no policy file and no checkpoint brought a policy.
     """
 
+    place = 'data_preprocessor'
     file_order: ClassVar[str | None] = None  # of images that the parent does not convert
 
     def __init__(
@@ -53,6 +59,7 @@ class ImageToClip:
         policy: str | Path | Mapping | None = None,
         max_value: float | None = None,
         channel_order: str | None = None,
+        accept_difference: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -67,8 +74,10 @@ class ImageToClip:
         self.training_size: Size | None = None
         self._unchecked = CHECKED_BATCHES
         self._warned = False
+        self.accept_difference = accept_difference
         self.cell = self._build_cell(cell) if cell is not None else None
         self.policy = self._build_policy(policy) if policy is not None else None
+        self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
         self._set_reference(getattr(self, 'size', None))
 
     @property
@@ -134,12 +143,67 @@ class ImageToClip:
                 back[:, places] = self.image_to_clip.unwarp(maps[:, places], size, canvas).to(back.dtype)
         return back
 
+    def settings(self) -> dict[str, Any]:
+        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count."""
+        settings = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
+        if self.cell is not None:
+            settings['cell'] = {
+                'operations': ' '.join(self.cell.operation_names),
+                'num_nodes': self.cell.num_nodes,
+                'node_reduction': self.cell.node_reduction,
+                'ramp': self.cell.transform.ramp,
+                'padding': self.cell.transform.padding,
+            }
+        clip = self.image_to_clip
+        if clip is not None:
+            settings.update(reference_size=clip.reference_size, training_size=self.training_size)
+            if colour_operations(clip):
+                settings.update(max_value=self.max_value, channel_order=self.channel_order)
+        return settings
+
+    def _policy_settings(self) -> dict[str, Any] | str:
+        if self.cell is not None:
+            return 'a search cell'
+        if isinstance(self.policy, AbsentPolicy):
+            return f'the absent file {self.policy.path}'
+        if self.policy is None:
+            return 'none, equal frames'
+        content = {**self.policy.policy.to_dict(), 'reference_size': self.policy.reference_size}
+        return {key: value for key, value in content.items() if key not in ('origin', 'operations')}
+
+    def adopt(self, settings: dict[str, Any]) -> None:
+        """Take up what the config leaves open: the policy of an absent file, and the size that shifts count in."""
+        policy, frames = settings.get('policy'), settings.get('num_frames')
+        if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
+            self.policy = self._build_policy(policy).to(self.device).train(self.training)
+        if self._open_reference and settings.get('reference_size') is not None:
+            self.image_to_clip.reference_size = settings['reference_size']
+        if settings.get('training_size') is not None:
+            self.training_size = tuple(settings['training_size'])
+
+    def canonical(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings with what decides the clip, not how it is written down."""
+        settings = {key: value for key, value in settings.items() if key != 'training_size' and value is not None}
+        policy = settings.get('policy')
+        if not isinstance(policy, dict):
+            return settings
+        try:
+            return {**settings, 'policy': Policy.from_dict(policy, 'the policy of the checkpoint').content()}
+        except PolicyError:  # of another release: it differs
+            return settings
+
+    def remedy(self) -> str:
+        """Where the policy of the training is found."""
+        return 'the work directory of its run keeps the config and policy.json, which --policy FILE names'
+
     def _build_cell(self, cell: Mapping) -> nn.Module:
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
         return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
 
-    def _build_policy(self, policy: str | Path | Mapping) -> PolicyClip:
+    def _build_policy(self, policy: str | Path | Mapping) -> PolicyClip | AbsentPolicy:
         inline = isinstance(policy, Mapping)
+        if not inline and not Path(policy).is_file():
+            return AbsentPolicy(policy)
         loaded = Policy.from_dict(policy, 'data_preprocessor.policy') if inline else Policy.load(policy)
         self._check_frames(loaded.num_frames, f'num_frames of {"data_preprocessor.policy" if inline else policy}')
         return self._with_pixels(PolicyClip(loaded))

@@ -12,7 +12,7 @@ class DASSegDataPreProcessor(ImageToClip, SegDataPreProcessor):
     """Normalise and pad as :class:`mmseg.models.SegDataPreProcessor`, then turn every image into a clip.
 
     Args:
-        num_frames, cell, policy: see :class:`ImageToClip`.
+        num_frames, cell, policy, accept_difference: see :class:`ImageToClip`.
         others: as of the parent, ``size``, ``size_divisor``, ``batch_augments`` and ``test_cfg`` included.
     """
 

@@ -12,7 +12,11 @@ from .frame_pooled_head import build_head, pick_head, pool_head
 
 @MODELS.register_module(name='TemporalPoolingClsHead')
 def build_temporal_pooling_cls_head(
-    head: Mapping | nn.Module | Sequence[Mapping], num_frames: int, pooling: str = 'mean', index: int | None = None
+    head: Mapping | nn.Module | Sequence[Mapping],
+    num_frames: int,
+    pooling: str = 'mean',
+    index: int | None = None,
+    accept_difference: bool = False,
 ) -> nn.Module:
     """Any classification head of MMPretrain whose ``forward`` returns class scores, pooled over the frames.
 
@@ -23,12 +27,14 @@ def build_temporal_pooling_cls_head(
         num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
+        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Shape:
         features (B*T, C) -> scores (B, K).
 
     Raises:
-        ValueError: for an unknown pooling, a head of several tasks, or as soon as frames and images do not fit.
+        ValueError: for an unknown pooling, a head of several tasks, as soon as frames and images do not fit, or on
+            loading weights that were trained with another pooling.
     """
     head = pick_head(head, index)
     host = build_head(head)
@@ -37,4 +43,4 @@ def build_temporal_pooling_cls_head(
     num_classes = getattr(host, 'num_classes', None)
     if num_classes is None and isinstance(head, Mapping):  # some heads keep no number of what their config says
         num_classes = head.get('num_classes')
-    return pool_head(host, num_frames, pooling, num_classes)
+    return pool_head(host, num_frames, pooling, num_classes, accept_difference)

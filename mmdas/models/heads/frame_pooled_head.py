@@ -94,7 +94,9 @@ def build_head(head: Mapping | nn.Module) -> nn.Module:
     return head if isinstance(head, nn.Module) else MODELS.build(head)
 
 
-def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int | None) -> nn.Module:
+def pool_head(
+    host: nn.Module, num_frames: int, pooling: str, num_classes: int | None, accept_difference: bool = False
+) -> nn.Module:
     """Change a head so that it pools its per-frame predictions over time before loss and prediction.
 
     Args:
@@ -102,6 +104,7 @@ def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int |
         num_frames: T >= 1.
         pooling: mode of :class:`TemporalPooling`.
         num_classes: K, channels of the predictions, where the mode needs it.
+        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Raises:
         ValueError: for an unknown mode or a head that already pools.
@@ -109,7 +112,7 @@ def pool_head(host: nn.Module, num_frames: int, pooling: str, num_classes: int |
     if hasattr(host, 'temporal_pooling'):
         raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
     host.num_frames = num_frames
-    host.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes)
+    host.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes, accept_difference)
     calls = _PooledCalls(host)
     host.loss, host.predict = calls.loss, calls.predict
     keep_start(host, host.temporal_pooling)

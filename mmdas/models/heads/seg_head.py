@@ -13,7 +13,11 @@ from .frame_pooled_head import build_head, pick_head, pool_head
 
 @MODELS.register_module(name='TemporalPoolingHead')
 def build_temporal_pooling_head(
-    head: Mapping | nn.Module | Sequence[Mapping], num_frames: int, pooling: str = 'mean', index: int | None = None
+    head: Mapping | nn.Module | Sequence[Mapping],
+    num_frames: int,
+    pooling: str = 'mean',
+    index: int | None = None,
+    accept_difference: bool = False,
 ) -> nn.Module:
     """Any decode or auxiliary head of MMSegmentation whose ``forward`` returns logits, pooled over the frames.
 
@@ -24,13 +28,14 @@ def build_temporal_pooling_head(
         num_frames: T >= 1; with one frame the predictions stay as they are.
         pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
+        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Shape:
         features (B*T, C, h, w) -> logits (B, K, h, w).
 
     Raises:
-        ValueError: for an unknown pooling, a head whose ``forward`` does not return a map of logits, or as soon as
-            frames and images do not fit.
+        ValueError: for an unknown pooling, a head whose ``forward`` does not return a map of logits, as soon as
+            frames and images do not fit, or on loading weights that were trained with another pooling.
     """
     head = pick_head(head, index)
     host = build_head(head)
@@ -39,4 +44,4 @@ def build_temporal_pooling_head(
             f'TemporalPoolingHead pools maps of logits, but {type(host).__name__} predicts something else (such as '
             'masks of queries, or points); use a decode head that returns one map'
         )
-    return pool_head(host, num_frames, pooling, host.out_channels)
+    return pool_head(host, num_frames, pooling, host.out_channels, accept_difference)

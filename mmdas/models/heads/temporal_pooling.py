@@ -1,16 +1,18 @@
 """The reduction of T per-frame predictions to one (DAS, Sec. 3: the mean of the logits)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mmdas.models.settings import Recorded
 from mmdas.ops.clip import reference_frame, split_frames
 
 POOLINGS = ('mean', 'reference', 'max', 'attention', 'aligned', 'aligned_attention')
 
 
-class TemporalPooling(nn.Module):
+class TemporalPooling(Recorded, nn.Module):
     """Pool predictions over the frames of each image.
 
     Args:
@@ -21,6 +23,7 @@ class TemporalPooling(nn.Module):
             takes the mean of those frames that show a pixel; ``'aligned_attention'`` weighs them on top of that.
             The aligned ones need maps, and :attr:`unwarp`, which the segmentors of DAS set.
         channels: classes K of the predictions, needed by the attentions alone.
+        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Attributes:
         unwarp: maps (T, B, K, h, w) on the frames -> the same on the image, zero where a frame does not show it.
@@ -29,10 +32,15 @@ class TemporalPooling(nn.Module):
         (B*T, K, ...) -> (B, K, ...).
 
     Raises:
-        ValueError: for another mode, or a batch that is not made of clips.
+        ValueError: for another mode, or a batch that is not made of clips; on loading weights that were trained with
+            another pooling.
     """
 
-    def __init__(self, num_frames: int, mode: str = 'mean', channels: int | None = None) -> None:
+    place = 'head'
+
+    def __init__(
+        self, num_frames: int, mode: str = 'mean', channels: int | None = None, accept_difference: bool = False
+    ) -> None:
         super().__init__()
         if num_frames < 1:
             raise ValueError(f'num_frames must be at least 1, got {num_frames}')
@@ -40,6 +48,7 @@ class TemporalPooling(nn.Module):
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.num_frames = num_frames
         self.mode = mode
+        self.accept_difference = accept_difference
         self.aligns = mode.startswith('aligned') and num_frames > 1
         attends = mode.endswith('attention')
         self.unwarp: Callable[[Tensor], Tensor] | None = None
@@ -48,6 +57,10 @@ class TemporalPooling(nn.Module):
         # One frame needs no weight, and parameters that no loss reaches stop distributed training.
         self.score = nn.Linear(channels, 1) if attends and num_frames > 1 else None
         self.init_weights()
+
+    def settings(self) -> dict[str, Any]:
+        """Frames and mode."""
+        return {'num_frames': self.num_frames, 'pooling': self.mode}
 
     def init_weights(self) -> None:
         """Equal weights for all frames."""

@@ -1,0 +1,101 @@
+"""What the command line says of DAS, in the places of a config where it counts."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmdas.cell import Policy
+
+# Options of the data preprocessor that decide the clip.
+CLIP_OPTIONS = ('policy', 'cell', 'num_frames')
+
+
+def preprocessor_of(cfg: Config) -> dict:
+    """The data preprocessor that counts, to read or change; empty if the config has none.
+
+    It stands at the top of a config or in its model; the runner fills in the one at the top only where the model has
+    none.
+    """
+    inner = (cfg.get('model') or {}).get('data_preprocessor')
+    return inner if inner is not None else cfg.get('data_preprocessor') or {}
+
+
+def preprocessor_place(cfg: Config) -> str:
+    """Where the data preprocessor that counts stands: ``'model.data_preprocessor'`` or ``'data_preprocessor'``."""
+    in_model = (cfg.get('model') or {}).get('data_preprocessor') is not None
+    return 'model.data_preprocessor' if in_model else 'data_preprocessor'
+
+
+def check_preprocessors(cfg: Config) -> None:
+    """Check that no second data preprocessor, which nothing reads, says something else of the clip.
+
+    A variable ``data_preprocessor`` that was put into the model may lag behind it, which is a warning.
+
+    Raises:
+        ValueError: if the one at the top of the config says what that of the model does not; it names the right key.
+    """
+    outer, inner = cfg.get('data_preprocessor'), preprocessor_of(cfg)
+    if not outer or preprocessor_place(cfg) == 'data_preprocessor':
+        return
+    for key in CLIP_OPTIONS:
+        if key not in outer or outer[key] == inner.get(key):
+            continue
+        message = (
+            f'data_preprocessor.{key} is {outer[key]!r}, but nothing reads it: the model of this config has a data '
+            f'preprocessor of its own; set model.data_preprocessor.{key}, which is {inner.get(key)!r}'
+        )
+        if key not in inner or outer.get('type') != inner.get('type'):
+            raise ValueError(message)
+        print_log(message, logger='current', level=logging.WARNING)
+
+
+def set_policy(cfg: Config, policy: str | Path | None) -> None:
+    """Let a config use another policy file.
+
+    Args:
+        cfg: of a training or test with frames.
+        policy: the file; None leaves the config as it is.
+
+    Raises:
+        ValueError: if the config makes no clips or searches.
+        FileNotFoundError: if there is no such file.
+    """
+    if policy is None:
+        return
+    options, place = preprocessor_of(cfg), preprocessor_place(cfg)
+    if 'num_frames' not in options:
+        raise ValueError(
+            f'--policy {policy}: {place} has no num_frames, so that this config makes no clips; give a repeat or das '
+            'config, as tools/misc/add_das.py makes them'
+        )
+    if options.get('cell') is not None:
+        raise ValueError(
+            f'--policy {policy}: {place}.cell says that this config searches a policy; give the das config that goes '
+            'with it'
+        )
+    Policy.load(policy)
+    options['policy'] = str(policy)
+
+
+def accept_differences(cfg: Config) -> None:
+    """Let the model load weights that were trained with other frames, policy, fusion or pooling."""
+    for part in (preprocessor_of(cfg), *parts_with_frames(cfg.model).values()):
+        if 'num_frames' in part:
+            part['accept_difference'] = True
+
+
+def parts_with_frames(model: dict) -> dict[str, dict]:
+    """Place -> config of a model's backbone and heads, which have to know the number of frames."""
+    return dict(_parts(model))
+
+
+def _parts(model: dict) -> Iterator[tuple[str, dict]]:
+    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
+        part = model.get(place)
+        if isinstance(part, (list, tuple)):
+            yield from ((f'{place}.{index}', item) for index, item in enumerate(part))
+        elif part is not None:
+            yield place, part

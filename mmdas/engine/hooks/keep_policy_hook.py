@@ -1,0 +1,46 @@
+"""The policy of a training, beside its config and checkpoints."""
+
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmdas.cell import Policy, PolicyClip, PolicyError
+from mmdas.engine.utils import set_aside, unwrap
+from mmdas.registry import HOOKS
+
+
+@HOOKS.register_module()
+class KeepPolicyHook(Hook):
+    """Write the policy that a training uses to its work directory.
+
+    Before training: a checkpoint has been loaded by then, whose policy may stand in for an absent file.
+
+    Args:
+        filename: of the policy within the work directory. Another policy that is there already gets another name.
+    """
+
+    def __init__(self, filename: str = 'policy.json') -> None:
+        self.filename = filename
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Write the policy, unless it is there."""
+        clip = getattr(getattr(unwrap(runner.model), 'data_preprocessor', None), 'policy', None)
+        path = Path(runner.work_dir) / self.filename
+        if not isinstance(clip, PolicyClip) or holds(path, clip.policy):
+            return
+        earlier = set_aside(path)
+        if earlier is not None:
+            runner.logger.info(f'{path} held another policy than that of this training; it is now {earlier}')
+        clip.policy.save(path)
+        runner.logger.info(f'The policy of this training is kept in {path}')
+
+
+def holds(path: Path, policy: Policy) -> bool:
+    """Whether a file holds a policy that makes the same clips."""
+    try:
+        return Policy.load(path).content() == policy.content()
+    except (FileNotFoundError, PolicyError):
+        return False
