@@ -11,12 +11,14 @@ from mmdas.apis import (
     SELECTIONS,
     ConversionError,
     DASOptions,
+    Host,
     adapt_to_device,
     add_das,
     find_config,
     load_config,
     preprocessor_of,
 )
+from mmdas.apis.das_config import own_run
 from mmdas.cell import Policy
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import TASK_UTILS
@@ -133,17 +135,27 @@ RUNS = {  # what a host says of its run -> the weights that the new configs star
 
 
 @pytest.mark.parametrize('run', RUNS)
-def test_no_run_of_the_host_reaches_into_those_of_the_new_configs(run: str, tmp_path: Path):
+def test_no_run_of_the_host_reaches_into_those_of_the_new_configs(run: str):
     text, load_from = RUNS[run]
-    text = f"_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\n{text}\n"
-    (tmp_path / 'my net v1.2.py').write_text(text)
+    cfg = Config.fromstring(text, '.py')
+    made = Config.fromstring(f'{text}\n{own_run(Host(cfg, "host.py", "host"), "das_x y.v2.py", "", first=True)}', '.py')
+    assert made.work_dir == 'work_dirs/das_x y.v2'
+    assert (made.get('load_from'), made.get('resume', False)) == (load_from, False)
+    assert made.get('experiment_name') == ('das_x y.v2' if 'experiment_name' in cfg else None)
+
+
+def test_host_without_a_run_adds_nothing():
+    assert own_run(Host(Config(dict(load_from='x.pth')), 'host.py', 'host'), 'das.py', 'x = 1\n') == 'x = 1\n'
+
+
+def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_path: Path):
+    (tmp_path / 'my net v1.2.py').write_text(
+        "_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\nwork_dir = 'work_dirs/mine'\n"
+    )
     paths = add_das(tmp_path / 'my net v1.2.py', tmp_path)
     cfgs = [load_config(path) for path in paths]
     assert [cfg.work_dir for cfg in cfgs] == [f'work_dirs/{path.stem}' for path in paths]
     assert cfgs[2].data_preprocessor.policy == f'{cfgs[1].work_dir}/policy.json'
-    for cfg, path in zip(cfgs, paths, strict=True):
-        assert (cfg.get('load_from'), cfg.get('resume', False)) == (load_from, False)
-        assert cfg.get('experiment_name') in (None, path.stem)
 
 
 @pytest.mark.parametrize(
