@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmdas.models.heads.temporal_pooling import POOLINGS
+from mmdas.models.heads.temporal_pooling import ALIGNED, POOLINGS
 from mmdas.registry import type_name
 
 from .clip_config import SEGMENTORS
@@ -104,12 +104,14 @@ def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]
         ConversionError: if a part of the host's config cannot take frames.
     """
     options = options or DASOptions()
+    if options.pooling in ALIGNED and host.toolbox != 'mmseg':
+        raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
     suffix = f'{options.frames}f-{options.fusion}_{host.name}'
     repeat, search, train = (f'{method}-{suffix}.py' for method in ('repeat', 'search', 'das'))
     policy = options.policy or f'work_dirs/{Path(search).stem}/policy.json'
     return {
         repeat: own_run(host, repeat, repeat_config(host, options), first=True),
-        search: own_run(host, search, search_config(host, f'./{repeat}', options.selection)),
+        search: own_run(host, search, search_config(host, f'./{repeat}', options)),
         train: own_run(host, train, train_config(host, f'./{repeat}', policy)),
     }
 
@@ -263,7 +265,7 @@ def in_preprocessor(host: Host, items: dict[str, str]) -> str:
     return f'model = {dict_text({"data_preprocessor": text})}\n'
 
 
-def search_config(host: Host, repeat: str, selection: str) -> str:
+def search_config(host: Host, repeat: str, options: DASOptions) -> str:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
     cfg = host.cfg
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
@@ -293,7 +295,7 @@ def search_config(host: Host, repeat: str, selection: str) -> str:
         f'max_{unit}': f'max_{unit}',
         f'warmup_{unit}': str(warmup),
         'val_interval': f'10 * max_{unit}',  # once, at the end of all phases
-        'selection': selection_text(selection, by_epoch),
+        'selection': selection_text(options, by_epoch),
         'criterion': "'loss'",
     }
     wrapper = {
@@ -328,12 +330,14 @@ def search_config(host: Host, repeat: str, selection: str) -> str:
     )
 
 
-def selection_text(selection: str, by_epoch: bool) -> str:
-    """The selection, with the numbers that suit a search of the host's unit."""
-    options = ''
-    if selection == 'perturbation':
-        options = ', num_batches=8' if by_epoch else ', num_batches=8, tune=20'
-    return f"dict(type='{SELECTIONS[selection]}'{options})"
+def selection_text(options: DASOptions, by_epoch: bool) -> str:
+    """The selection, with the numbers that suit a search of the host's unit, and a chain where frames are aligned."""
+    numbers = ''
+    if options.selection == 'perturbation':
+        numbers = ', num_batches=8' if by_epoch else ', num_batches=8, tune=20'
+    if options.pooling in ALIGNED:
+        numbers += ', edges_per_node=1'
+    return f"dict(type='{SELECTIONS[options.selection]}'{numbers})"
 
 
 def search_length(cfg: Config) -> tuple[str, int, int]:

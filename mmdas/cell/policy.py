@@ -10,7 +10,7 @@ import torch
 
 from mmdas.ops.affine import PADDINGS
 
-from .operation import RAMPS, Size, check_size, draw_strength
+from .operation import RAMPS, SIDES, Size, check_size, draw_strength
 from .search_space import OPERATIONS, build_space
 from .topology import NUM_INPUTS, REDUCTIONS, incoming, needed_nodes
 
@@ -141,7 +141,7 @@ class Policy:
         """What decides the clip, in one form, so that policies with equal content make equal clips.
 
         Left out are ``origin`` and ``operations``, edges that the clip does not depend on and their order, the strength
-        of an identity, and the seed where no operation draws.
+        of an identity, the seed where no operation draws, and the reference size where nothing counts in it.
         """
         edges = [
             asdict(replace(edge, strength=0.0 if OPERATIONS[edge.operation].is_identity else float(edge.strength)))
@@ -149,7 +149,13 @@ class Policy:
         ]
         draws = any(OPERATIONS[edge.operation].random for edge in self.needed_edges)
         fields = ('num_frames', 'num_nodes', 'ramp', 'padding', 'node_reduction')
-        return {**{name: getattr(self, name) for name in fields}, 'edges': edges, 'seed': self.seed if draws else None}
+        counts = any(OPERATIONS[edge.operation].unit in SIDES for edge in self.needed_edges)
+        return {
+            **{name: getattr(self, name) for name in fields},
+            'edges': edges,
+            'seed': self.seed if draws else None,
+            'reference_size': self.reference_size if counts else None,
+        }
 
     def to_dict(self) -> dict:
         """Plain data of the policy with its schema version, as the file holds it."""

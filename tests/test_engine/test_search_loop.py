@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.models.heads import LinearClsHead
 from toy_search import (
     NUM_FRAMES,
+    SIZE,
     cell_config,
     cls_model,
     differences,
@@ -21,13 +22,14 @@ from toy_search import (
     optimizers,
     prepare,
     read_log,
+    read_policy,
     run,
     seg_model,
 )
 
 from mmdas.apis import enable_amp
 from mmdas.apis import runner as runner_api
-from mmdas.cell import Policy
+from mmdas.cell import Policy, PolicyClip
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.engine.runner.search_schedule import PHASES
@@ -215,6 +217,21 @@ def test_a_search_that_cannot_run_is_refused(tmp_path, train_cfg, message):
     config = iter_search(tmp_path, policy_loader=train_cfg.pop('policy_loader', None), train_cfg=train_cfg)
     with pytest.raises(ValueError, match=message):
         run(config)
+
+
+@pytest.mark.parametrize('edges', [1, 2])
+def test_a_search_with_aligned_frames_ends_with_a_chain_that_a_training_takes(tmp_path, edges):
+    model = seg_model()
+    model['decode_head']['pooling'] = 'aligned'
+    selection = dict(type='mmdas.ArgmaxSelection', edges_per_node=edges)
+    config = iter_search(tmp_path, model=model, train_cfg=dict(selection=selection))
+    if edges == 2:
+        with pytest.raises(ValueError, match='keeps 2 edges a node.*edges_per_node=1'):
+            run(config)
+        return
+    policy = read_policy(run(config))
+    assert policy['reference_size'] == [SIZE, SIZE]
+    PolicyClip(Policy.from_dict(policy)).check_alignable()
 
 
 def test_the_policy_loader_follows_from_the_weights_loader():

@@ -301,3 +301,26 @@ def test_exported_model_takes_an_image():
         expected = model(image)
         program = torch.export.export(model, (image,))
         torch.testing.assert_close(program.module()(image), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('source', ['policy', 'cell'])
+def test_sizes_that_a_training_fixes_travel_with_its_weights(source):
+    options = dict(policy=TURN) if source == 'policy' else dict(cell=dict(type='mmdas.DASCell', num_nodes=1))
+    trained = build(**options).train()
+    before = {key: value.shape for key, value in trained.state_dict().items()}
+    trained(**trained.data_preprocessor(make_batch([random_image(CROP)]), True), mode='loss')
+    assert {key: value.shape for key, value in trained.state_dict().items()} == before  # averaged models copy it
+    other = build(**options)
+    other.data_preprocessor.image_to_clip.reference_size = None
+    other.load_state_dict(trained.state_dict())
+    assert other.data_preprocessor.image_to_clip.reference_size == CROP
+    assert other.data_preprocessor.training_size == CROP
+
+
+def test_a_policy_of_another_reference_size_is_told_from_that_of_the_checkpoint():
+    state = build(policy=chain(('translate_x', 0.1), reference_size=(40, 80))).state_dict()
+    build(policy=chain(('translate_x', 0.1), reference_size=(40, 80))).load_state_dict(state)
+    with pytest.raises(ValueError, match=r'reference_size.1 is 60 and was 80'):
+        build(policy=chain(('translate_x', 0.1), reference_size=(40, 60))).load_state_dict(state)
+    turn = build(policy=chain(('rotate', 5.0), reference_size=(40, 80))).state_dict()
+    build(policy=chain(('rotate', 5.0), reference_size=(40, 60))).load_state_dict(turn)  # nothing counts in it

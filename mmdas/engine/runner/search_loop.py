@@ -86,10 +86,21 @@ class SearchLoop(BaseLoop):
         self.policy_batches = EndlessBatches(policy_dataloader)
         self.selection: BaseSelection = TASK_UTILS.build(dict(selection))
         self._check_criterion()
+        self._check_chain()
         self.schedule = SearchSchedule(self._rounds(warmup, length), self.selection.num_batches)
         self._seed = runner.seed
         self._random_state = RandomStateHook()
         runner.register_hook(self._random_state)
+
+    def _check_chain(self) -> None:
+        """Refuse a search of sums of warps where the predictions of the frames are to be aligned."""
+        poolings = (getattr(module, 'temporal_pooling', None) for module in unwrap(self.runner.model).modules())
+        aligned = any(getattr(pooling, 'aligns', False) for pooling in poolings)
+        if aligned and self.selection.edges_per_node > 1:
+            raise ValueError(
+                f'pooling is aligned, but the selection keeps {self.selection.edges_per_node} edges a node, so that '
+                'frames of the policy would be sums of warps; set edges_per_node=1 of train_cfg.selection'
+            )
 
     def _check_criterion(self) -> None:
         place, head = main_head(unwrap(self.runner.model))

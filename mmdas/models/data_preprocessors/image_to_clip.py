@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.cell import Operation, Pixels, Policy, PolicyClip, PolicyError
 from mmdas.cell.operation import Size
+from mmdas.cell.policy import SCHEMA_VERSION
 from mmdas.models.settings import Recorded
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
@@ -156,7 +157,7 @@ class ImageToClip(Recorded):
             }
         clip = self.image_to_clip
         if clip is not None:
-            settings.update(reference_size=clip.reference_size, training_size=self.training_size)
+            settings.update(reference_size=as_text(clip.reference_size), training_size=as_text(self.training_size))
             if colour_operations(clip):
                 settings.update(max_value=self.max_value, channel_order=self.channel_order)
         return settings
@@ -168,7 +169,7 @@ class ImageToClip(Recorded):
             return f'the absent file {self.policy.path}'
         if self.policy is None:
             return 'none, equal frames'
-        content = {**self.policy.policy.to_dict(), 'reference_size': self.policy.reference_size}
+        content = self.policy.policy.to_dict()
         return {key: value for key, value in content.items() if key not in ('origin', 'operations')}
 
     def adopt(self, settings: dict[str, Any]) -> None:
@@ -176,18 +177,20 @@ class ImageToClip(Recorded):
         policy, frames = settings.get('policy'), settings.get('num_frames')
         if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
             self.policy = self._build_policy(policy).to(self.device).train(self.training)
-        if self._open_reference and settings.get('reference_size') is not None:
-            self.image_to_clip.reference_size = settings['reference_size']
-        if settings.get('training_size') is not None:
-            self.training_size = tuple(settings['training_size'])
+        reference, trained = (as_size(settings.get(key)) for key in ('reference_size', 'training_size'))
+        if self._open_reference and reference is not None:
+            self.image_to_clip.reference_size = reference
+        self.training_size = trained or self.training_size
 
     def canonical(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Settings with what decides the clip, not how it is written down."""
-        settings = {key: value for key, value in settings.items() if key != 'training_size' and value is not None}
+        settings = {key: value for key, value in settings.items() if key != 'training_size'}
+        reference = as_size(settings.pop('reference_size', None))
         policy = settings.get('policy')
         if not isinstance(policy, dict):
-            return settings
+            return settings if reference is None else {**settings, 'reference_size': list(reference)}
         try:
+            policy = {**policy, 'schema_version': SCHEMA_VERSION, 'reference_size': reference}
             return {**settings, 'policy': Policy.from_dict(policy, 'the policy of the checkpoint').content()}
         except PolicyError:  # of another release: it differs
             return settings
@@ -278,6 +281,17 @@ def group_by_size(sizes: Sequence[Size] | None, canvas: Size) -> dict[Size, list
     for place, size in enumerate(sizes or ()):
         groups.setdefault((min(size[0], canvas[0]), min(size[1], canvas[1])), []).append(place)
     return groups or {tuple(canvas): []}
+
+
+def as_text(size: Size | None) -> str:
+    """A size in a record, always of the same length: averaged models copy records like parameters."""
+    return '{:06d} x {:06d}'.format(*(size or (0, 0)))
+
+
+def as_size(text: str | None) -> Size | None:
+    """Inverse of :func:`as_text`."""
+    height, width = (int(side) for side in (text or '0 x 0').split(' x '))
+    return (height, width) if height and width else None
 
 
 def converted_order(options: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from torch import nn
 from mmdas.registry import MODELS
 
 from .frame_pooled_head import build_head, pick_head, pool_head
+from .temporal_pooling import ALIGNED
 
 
 @MODELS.register_module(name='TemporalPoolingClsHead')
@@ -33,13 +34,15 @@ def build_temporal_pooling_cls_head(
         features (B*T, C) -> scores (B, K).
 
     Raises:
-        ValueError: for an unknown pooling, a head of several tasks, as soon as frames and images do not fit, or on
-            loading weights that were trained with another pooling.
+        ValueError: for an unknown pooling or one of maps, a head of several tasks, as soon as frames and images do not
+            fit, or on loading weights that were trained with another pooling.
     """
     head = pick_head(head, index)
     host = build_head(head)
     if isinstance(host, MultiTaskHead):
         raise ValueError('MultiTaskHead picks images for each task itself and cannot pool frames; use one head a model')
+    if pooling in ALIGNED:
+        raise ValueError(f'pooling={pooling!r} aligns maps of logits; scores of a classification have no place')
     num_classes = getattr(host, 'num_classes', None)
     if num_classes is None and isinstance(head, Mapping):  # some heads keep no number of what their config says
         num_classes = head.get('num_classes')

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from mmdas.models.settings import Recorded
 from mmdas.ops.clip import reference_frame, split_frames
 
-POOLINGS = ('mean', 'reference', 'max', 'attention', 'aligned', 'aligned_attention')
+ALIGNED = ('aligned', 'aligned_attention')
+POOLINGS = ('mean', 'reference', 'max', 'attention', *ALIGNED)
 
 
 class TemporalPooling(Recorded, nn.Module):
@@ -49,7 +50,7 @@ class TemporalPooling(Recorded, nn.Module):
         self.num_frames = num_frames
         self.mode = mode
         self.accept_difference = accept_difference
-        self.aligns = mode.startswith('aligned') and num_frames > 1
+        self.aligns = mode in ALIGNED and num_frames > 1
         attends = mode.endswith('attention')
         self.unwarp: Callable[[Tensor], Tensor] | None = None
         if attends and not channels:
