@@ -320,7 +320,7 @@ def test_sizes_that_a_training_fixes_travel_with_its_weights(source):
 def test_a_policy_of_another_reference_size_is_told_from_that_of_the_checkpoint():
     state = build(policy=chain(('translate_x', 0.1), reference_size=(40, 80))).state_dict()
     build(policy=chain(('translate_x', 0.1), reference_size=(40, 80))).load_state_dict(state)
-    with pytest.raises(ValueError, match=r'reference_size.1 is 60 and was 80'):
+    with pytest.raises(ValueError, match=r'reference_size is \(40, 60\) and was \(40, 80\)'):
         build(policy=chain(('translate_x', 0.1), reference_size=(40, 60))).load_state_dict(state)
     turn = build(policy=chain(('rotate', 5.0), reference_size=(40, 80))).state_dict()
     build(policy=chain(('rotate', 5.0), reference_size=(40, 60))).load_state_dict(turn)  # nothing counts in it
