@@ -32,6 +32,16 @@ HEADER = (
     'frame T//2 alone',
     'mean gate',
 )
+GEOMETRY_HEADER = (
+    'row',
+    'whole image, shifts in pixels',
+    'by windows',
+    'whole image, shifts as shares of it',
+    'seeds',
+    'train s',
+    'test ms',
+    'by windows, ms',
+)
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
 
@@ -152,6 +162,29 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
     return '\n'.join(lines)
 
 
+def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
+    """Markdown table of the rows that were tested in several ways; empty without records."""
+    lines = []
+    for row in rows:
+        found = [record for record in records if record['row'] == row.name]
+        if found:
+            shares = [record['shares'] for record in found if 'shares' in record]
+            cells = [
+                row.title,
+                spread([record['score'] for record in found]),
+                spread([record['windows'] for record in found]),
+                spread(shares),
+                len(found),
+                f'{mean([record["train_seconds"] for record in found]):.0f}',
+                f'{mean([record["test_milliseconds"] for record in found]):.1f}',
+                f'{mean([record["windows_milliseconds"] for record in found]):.1f}',
+            ]
+            lines.append(f'| {" | ".join(map(str, cells))} |')
+    if not lines:
+        return ''
+    return '\n'.join([f'| {" | ".join(GEOMETRY_HEADER)} |', '| --- ' * len(GEOMETRY_HEADER) + '|', *lines])
+
+
 def same_compute(rival: Sequence[dict], seconds: float) -> str:
     """What the rival reaches in as many seconds; '>=' where it was not trained for so long."""
     best = front(rival, 1.02 * seconds)
@@ -222,10 +255,16 @@ def main() -> None:
         records = priced(read(RESULTS / f'accuracy-{name}.jsonl'), RESULTS / f'accuracy-{name}-cost.json')
         if not records:
             continue
+        rows = [row for row in ROWS[name] if not row.geometry]
         picture = RESULTS / f'accuracy-{name}.svg'
-        draw(ROWS[name], records, task, picture)
-        content = f'Score: {task.what}.\n\n{table(ROWS[name], records, task.iterations)}'
+        draw(rows, records, task, picture)
+        content = f'Score: {task.what}.\n\n{table(rows, records, task.iterations)}'
         text = replace_between(text, name, f'{content}\n\n![curves](results/{picture.name})')
+        for kind in ('geometry', 'sizes'):
+            rows = [row for row in ROWS[name] if row.name.startswith(f'{kind}-')]
+            written = geometry_table(rows, records)
+            if written:
+                text = replace_between(text, f'{name}, {kind}', written)
     PAGE.write_text(text)
 
 

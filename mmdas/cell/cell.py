@@ -116,6 +116,7 @@ class DASCell(nn.Module):
         self._removed_edge: int | None = None
         self._operators: SizeCache[list[WarpOperator]] = SizeCache()
         self._chosen, self._kept = HostCopy(), HostCopy()
+        self._last_draw = LastDraw()
 
     def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
         drawn = [[draw_strength(operation, generator) for operation in self.operations] for _ in range(rows)]
@@ -161,7 +162,13 @@ class DASCell(nn.Module):
         if self.relaxation == 'softmax' or not self.training or self._in_trial():
             return self.weights()
         drawn = nn.functional.gumbel_softmax(self.logits, hard=True)
-        return torch.where(self.chosen[:, None] < 0, drawn, self.weights())
+        self._last_draw.weights = torch.where(self.chosen[:, None] < 0, drawn, self.weights())
+        return self._last_draw.weights
+
+    def _last_weights(self) -> Tensor:
+        """The weights of the pass whose frames are there."""
+        drawn = self.relaxation == 'gumbel' and self.training and not self._in_trial()
+        return self._last_draw.weights if drawn and self._last_draw.weights is not None else self.weights()
 
     def _in_trial(self) -> bool:
         return self._removed_operation is not None or self._removed_edge is not None
@@ -262,7 +269,7 @@ class DASCell(nn.Module):
         The graph is gone through from the clip to the image, with the inverse of every warp. Where mixtures are one-hot
         and every node has one edge, that is the inverse of the frames' warps; otherwise it is the mean over all paths.
         """
-        weights, strengths, positions = self._pass_weights(), self.strengths().tolist(), self._present_edges()
+        weights, strengths, positions = self._last_weights(), self.strengths().tolist(), self._present_edges()
         edges = [self.edges[position] for position in positions]
         back = {NUM_INPUTS + self.num_nodes - 1: maps}
         for target, incoming_edges in reversed(steps(edges, self.num_nodes)):
@@ -376,6 +383,15 @@ class DASCell(nn.Module):
 
     def extra_repr(self) -> str:
         return f'operations={self.operation_names}, edges={len(self.edges)}, share_strength={self.share_strength}'
+
+
+class LastDraw:
+    """The weights that the last pass has drawn; a copy of it, as of a copied cell, starts empty."""
+
+    weights: Tensor | None = None
+
+    def __reduce__(self) -> tuple:
+        return LastDraw, ()
 
 
 def _numbered(names: Sequence[str]) -> Iterator[str]:

@@ -229,6 +229,19 @@ def test_alignment_of_a_decided_chain_equals_that_of_its_policy():
     torch.testing.assert_close(found[inner], expected[inner], atol=1e-5, rtol=0)
 
 
+def test_alignment_of_a_drawn_chain_undoes_what_was_drawn():
+    space = dict(
+        space=['translate_x', 'translate_y'], ranges=dict(translate_x=(0.125, 0.125), translate_y=(0.25, 0.25))
+    )
+    cell = dict(type='mmdas.DASCell', num_nodes=1, relaxation='gumbel', share_strength=True, **space)
+    model = equivariant(cell=cell, pooling='aligned').train()
+    model.data_preprocessor.cell.keep_edges(2, [0])
+    image = (random_image(CROP).float()[None] - 120) / 60
+    for _ in range(8):  # a draw of its own each
+        torch.testing.assert_close(model(image), image, atol=1e-4, rtol=1e-4)
+    copy.deepcopy(model)
+
+
 def test_sums_of_several_warps_cannot_be_aligned():
     edges = (PolicyEdge(0, 2, 'rotate', 5.0), PolicyEdge(1, 2, 'identity', 0.0))
     policy = Policy(T, 1, edges).to_dict()

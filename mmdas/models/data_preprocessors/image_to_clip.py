@@ -243,10 +243,11 @@ class ImageToClip(Recorded):
             self.image_to_clip.reference_size = tuple(int(side) for side in size)
 
     def _note_size(self, canvas: Size) -> None:
-        """Remember the size of the training's clips, and tell of a test whose clips differ from them."""
+        """Remember the largest sides of the training's clips, and tell of a test whose clips differ from them."""
         if self.training:
             self._set_reference(canvas)
-            self.training_size = canvas
+            largest = self.training_size or canvas
+            self.training_size = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
         elif self.training_size and not self._warned and self.image_to_clip.grows_with_image:
             self._warn(canvas)
 
