@@ -56,8 +56,9 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         if 'search' in name:
             assert set(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == {'weights', 'policy'}
     with torch.no_grad():
-        clip = model.data_preprocessor.to_clip(torch.rand(1, 3, 64, 64))
-        predictions = model(clip, mode='tensor')
+        images = torch.rand(1, 3, 64, 64)
+        clip = model.data_preprocessor.to_clip(images)
+        predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
     assert clip.shape == (1, 12, 64, 64)
     assert len(predictions) == 1
 

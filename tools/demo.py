@@ -201,8 +201,7 @@ def describe_model(out: Path, model: str, train_seconds: float) -> dict:
 def count_parameters(cfg: Config) -> int:
     """Trainable numbers of a config's network."""
     init_default_scope(cfg.default_scope)
-    network = MODELS.build({**cfg.model, 'data_preprocessor': None})  # which has none, but asks for its policy's file
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in MODELS.build(cfg.model).parameters())
 
 
 def save_predictions_figure(out: Path) -> None:

@@ -35,7 +35,8 @@ from mmdas.engine.selection import Score
 def test_rows_have_names_of_their_own_and_configs(task: str, tmp_path: Path):
     names = [row.name for row in ROWS[task]]
     assert len(set(names)) == len(names)
-    for row in ROWS[task]:
+    # what differs between the rows of small crops is told by one of them
+    for row in (row for row in ROWS[task] if not row.name.startswith('sizes-') or row.name == 'sizes-2-turn-4f-tsm'):
         cfg = run_config(TASKS[task], row, 'repeat', tmp_path)
         assert cfg.get('num_frames', 1) == row.frames
         if row.frames > 1:
@@ -305,6 +306,7 @@ def test_one_view_is_the_image_itself():
 def test_views_of_a_clip_are_clips_of_the_views():
     class Preprocessor:
         num_frames = 2
+        gives_images = False
 
         @staticmethod
         def to_clip(images: torch.Tensor) -> torch.Tensor:

@@ -72,8 +72,8 @@ def loss_of_policy(searched):
     cell = preprocessor.cell
 
     def evaluate(policy: Policy) -> float:
-        mean, std = cell.transform.mean.flatten().tolist(), cell.transform.std.flatten().tolist()
-        preprocessor.cell, preprocessor.policy = None, PolicyClip(policy, mean, std)
+        preprocessor.cell, preprocessor.policy = None, PolicyClip(policy)
+        preprocessor.policy.reference_size = cell.reference_size
         return held_out_loss(searched)
 
     yield evaluate
