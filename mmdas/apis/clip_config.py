@@ -33,7 +33,14 @@ def prepare_clips(cfg: Config, preprocessor: dict) -> None:
         set_channel_order(cfg, preprocessor)
     else:
         return
-    warn_of_larger_clips(cfg, preprocessor)
+    if makes_clips(preprocessor):
+        leave_out_padding(cfg, preprocessor)
+        warn_of_larger_clips(cfg, preprocessor)
+
+
+def makes_clips(preprocessor: dict) -> bool:
+    """Whether the frames differ: by a cell or a policy."""
+    return preprocessor.get('cell') is not None or preprocessor.get('policy') is not None
 
 
 def use_clip_segmentor(model: dict) -> None:
@@ -46,10 +53,33 @@ def use_clip_segmentor(model: dict) -> None:
 
 def set_channel_order(cfg: Config, preprocessor: dict) -> None:
     """Say in which order colours come that the preprocessor does not convert: files are BGR, as OpenCV reads them."""
-    if not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
+    if makes_clips(preprocessor) and not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
         steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
         reads_files = any('LoadImage' in type_name(step) for step in steps)
         preprocessor['channel_order'] = 'bgr' if reads_files else 'rgb'
+
+
+def leave_out_padding(cfg: Config, preprocessor: dict) -> None:
+    """Leave a ``Pad`` to the preprocessor's size out of the training's pipeline: the preprocessor pads as well.
+
+    What a pipeline pads counts as content, so that the clip would turn about another centre than in a test.
+    """
+    for step in list(pipeline_of(cfg.get('train_dataloader'))):
+        if type_name(step) != 'Pad':
+            continue
+        if pair(step.get('size')) is not None and pair(step.get('size')) == pair(preprocessor.get('size')):
+            pipeline_of(cfg.train_dataloader).remove(step)
+            text, level = (
+                'Pad is left out of the training: data_preprocessor.size pads, and tells image from padding',
+                logging.INFO,
+            )
+        else:
+            text, level = (
+                f'the pipeline of the training pads ({dict(step)}), which counts as a part of the image in its clips; '
+                'let data_preprocessor.size pad instead',
+                logging.WARNING,
+            )
+        print_log(text, 'current', level)
 
 
 def warn_of_larger_clips(cfg: Config, preprocessor: dict) -> None:

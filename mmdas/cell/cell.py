@@ -56,6 +56,8 @@ class DASCell(nn.Module):
             mixture, its gradient that of a Gumbel softmax of temperature 1 (straight through; Jang et al., ICLR 2017;
             GDAS, Dong and Yang, CVPR 2019). The model is then trained on clips like those of policies, and not on sums
             of faint copies of the image. In evaluation it is the mixture.
+        reference_size: (H, W) in whose sides ``ranges`` count, so that a shift is as many pixels in images of every
+            size. None (default): the size of each image; the data preprocessors fill in that of the training's crops.
 
     Shape:
         images (B, C, H, W) -> clip (B, T*C, H, W), with derivatives of every order in logits and images.
@@ -179,11 +181,12 @@ class DASCell(nn.Module):
             self._chosen, self._kept = HostCopy(), HostCopy()
         return super().train(mode)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
+        """Make the clip; ``seldom`` says that images of this size hardly come again, so that nothing is kept for it."""
         if self.num_frames == 1:
             return images
         check_floating_point(images)
-        operators = self._linear_operators(images)
+        operators = None if seldom else self._linear_operators(images)
         return self._loop(images) if operators is None else self._linear(images, operators)
 
     def _linear_operators(self, images: Tensor) -> list[WarpOperator] | None:

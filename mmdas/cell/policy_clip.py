@@ -89,20 +89,21 @@ class PolicyClip(nn.Module):
         """Whether the policy has operations that depend on what white and grey are."""
         return not is_linear(self.operations)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
+        """Make the clip; ``seldom`` says that images of this size hardly come again, so that nothing is kept for it."""
         if self.num_frames == 1:
             return images
         check_floating_point(images)
         reference = images if self.policy.node_reduction == 'mean' else images * self._share_of_image()
-        return clip_around(reference, self._others(images))
+        return clip_around(reference, self._others(images, seldom))
 
-    def _others(self, images: Tensor) -> Tensor:
+    def _others(self, images: Tensor, seldom: bool) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W)."""
         if self.reads_colours:
             return self.pixels.unscale(self._one_after_the_other(self.pixels.scale(images))).to(images.dtype)
         if self.paths is None:
             return self._one_after_the_other(images)
-        operator = self._operator(images)
+        operator = None if seldom else self._operator(images)
         return self._sample(images) if operator is None else self._gather(images, operator)
 
     def _share_of_image(self) -> float:

@@ -98,10 +98,21 @@ def test_larger_test_crops_of_a_classification_are_told(messages):
     ],
 )
 def test_order_of_unconverted_colours_follows_from_the_data(pipeline, options, order):
-    preprocessor = dict(type='mmdas.DASClsDataPreprocessor', num_frames=4, **options)
+    preprocessor = dict(type='mmdas.DASClsDataPreprocessor', num_frames=4, policy=SHIFT, **options)
     loader = dict(dataset=dict(pipeline=pipeline))
     cfg = Config(dict(model=dict(type='ImageClassifier'), data_preprocessor=preprocessor, train_dataloader=loader))
     assert prepare(cfg).get('channel_order') == order
+
+
+@pytest.mark.parametrize(('size', 'left_out'), [((48, 64), True), ((64, 48), True), ((96, 128), False)])
+def test_padding_of_the_pipeline_is_left_to_the_preprocessor_or_told(messages, size, left_out):
+    cfg = seg_config(policy=SHIFT)
+    steps = [LOAD, dict(type='RandomCrop', crop_size=(48, 64)), dict(type='Pad', size=size), dict(type='PackSegInputs')]
+    cfg.train_dataloader = dict(dataset=dict(type='RepeatDataset', dataset=dict(pipeline=steps)))
+    prepare(cfg)
+    kinds = [step.type for step in pipeline_of(cfg.train_dataloader)]
+    assert ('Pad' not in kinds) == left_out
+    assert len(messages) == 1 and ('left out' in messages[0]) == left_out
 
 
 def test_sizes_are_read_in_any_form():

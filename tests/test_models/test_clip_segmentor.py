@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmdas.cell import Policy, PolicyClip, PolicyEdge
-from mmdas.models.data_preprocessors import image_to_clip
+from mmdas.models.data_preprocessors import image_to_clip, seg_data_preprocessor
 from mmdas.models.segmentors.clip_segmentor import add_content_mask, split_content_mask
 from mmdas.registry import MODELS
 
@@ -328,6 +328,49 @@ def test_sizes_that_a_training_fixes_travel_with_its_weights(source):
     other.load_state_dict(trained.state_dict())
     assert other.data_preprocessor.image_to_clip.reference_size == CROP
     assert other.data_preprocessor.training_size == CROP
+
+
+def test_copies_of_a_model_know_the_sizes_of_its_training():
+    """An average of the weights is copied before the first batch, and it is what a checkpoint holds."""
+    model = build(policy=SHIFT).train()
+    model.data_preprocessor.image_to_clip.reference_size = None
+    average = copy.deepcopy(model)
+    model(**model.data_preprocessor(make_batch([random_image(CROP)]), True), mode='loss')
+    average.eval()(torch.rand(1, 3, 48, 64))
+    assert average.data_preprocessor.policy.reference_size == CROP
+    assert average.data_preprocessor.settings() == model.data_preprocessor.settings()
+
+
+def test_weights_of_another_policy_do_not_bring_their_size():
+    state = build(policy=TURN).state_dict()
+    other = build(policy=SHIFT, accept_difference=True)
+    other.data_preprocessor.policy.reference_size = (10, 12)
+    other.load_state_dict(state)
+    assert other.data_preprocessor.policy.reference_size == (10, 12)
+
+
+def test_aligned_cascades_are_refused():
+    with pytest.raises(ValueError, match='does not go with cascades'):
+        head = dict(type='FCNHead', in_channels=64, channels=8, num_classes=K)
+        pooled = dict(type='mmdas.TemporalPoolingHead', head=head, num_frames=T, pooling='aligned')
+        MODELS.build(
+            dict(
+                type='mmdas.DASCascadeEncoderDecoder',
+                num_stages=2,
+                data_preprocessor=dict(PREPROCESSOR, num_frames=T),
+                backbone=dict(type='mmdas.FrameFusionBackbone', backbone=RESNET, num_frames=T),
+                decode_head=[pooled, pooled],
+            )
+        )
+
+
+def test_a_model_that_takes_clips_is_told_of_windows_once(monkeypatch):
+    messages = []
+    monkeypatch.setattr(seg_data_preprocessor, 'print_log', lambda message, *args: messages.append(message))
+    preprocessor = MODELS.build(dict(PREPROCESSOR, num_frames=T, policy=SHIFT)).eval()
+    for _ in range(2):
+        preprocessor(make_batch([random_image()]))
+    assert len(messages) == 1 and "model.type='mmdas.DASEncoderDecoder'" in messages[0]
 
 
 def test_a_policy_of_another_reference_size_is_told_from_that_of_the_checkpoint():

@@ -17,6 +17,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 
 from mmdas.apis import load_config, preprocessor_of
+from mmdas.apis.clip_config import set_channel_order
 from mmdas.cell import Policy
 from mmdas.registry import type_name
 from mmdas.visualization import clip_to_images, draw_clips
@@ -56,6 +57,8 @@ def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
         options['type'] = das
     if policy is not None:
         options.update(cell=None, policy=policy, num_frames=Policy.load(policy).num_frames)
+    if type_name(options) == 'DASClsDataPreprocessor':
+        set_channel_order(cfg, options)
     return MODELS.build(options)
 
 

@@ -25,7 +25,7 @@ class AbsentPolicy(nn.Module):
         super().__init__()
         self.path = path
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
         raise FileNotFoundError(
             f'no policy at {self.path}, and no checkpoint brought its own; run its search first, or name a policy by '
             '--policy FILE'

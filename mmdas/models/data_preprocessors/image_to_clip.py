@@ -5,18 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mmengine.dist import broadcast_object_list, is_distributed
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdas.cell import Operation, Pixels, Policy, PolicyClip, PolicyError
 from mmdas.cell.operation import Size
 from mmdas.cell.policy import SCHEMA_VERSION
-from mmdas.models.settings import Recorded
+from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
 
 from .absent_policy import AbsentPolicy
-from .pixel_values import check_channels, check_values, find_max_value, names
+from .pixel_values import check_grey, check_values, find_max_value, names
 
 # Batches whose pixels are compared with the range that colour operations assume.
 CHECKED_BATCHES = 20
@@ -72,7 +73,7 @@ class ImageToClip(Recorded):
         self.max_value = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
         self.gives_images = False
-        self.training_size: Size | None = None
+        self._noted = NotedSizes()
         self._unchecked = CHECKED_BATCHES
         self._warned = False
         self.accept_difference = accept_difference
@@ -80,6 +81,11 @@ class ImageToClip(Recorded):
         self.policy = self._build_policy(policy) if policy is not None else None
         self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
         self._set_reference(getattr(self, 'size', None))
+
+    @property
+    def training_size(self) -> Size | None:
+        """(H, W), the largest sides of what the training has made clips of."""
+        return self._noted.training
 
     @property
     def image_to_clip(self) -> nn.Module | None:
@@ -115,11 +121,11 @@ class ImageToClip(Recorded):
         groups = group_by_size(sizes, canvas)
         if list(groups) == [canvas]:
             return self.image_to_clip(images)
-        clip = repeat_image(images, self.num_frames).clone()
+        clip = images.repeat(1, self.num_frames, 1, 1)
         for (height, width), places in groups.items():
             if height and width:  # a window may lie in the padding
-                content = images[places, :, :height, :width]
-                clip[places, :, :height, :width] = self.image_to_clip(content).to(clip.dtype)
+                content = self.image_to_clip(images[places, :, :height, :width], seldom=True)
+                clip[places, :, :height, :width] = content.to(clip.dtype)
         return clip
 
     def unwarp(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None) -> Tensor:
@@ -178,9 +184,24 @@ class ImageToClip(Recorded):
         if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
             self.policy = self._build_policy(policy).to(self.device).train(self.training)
         reference, trained = (as_size(settings.get(key)) for key in ('reference_size', 'training_size'))
-        if self._open_reference and reference is not None:
-            self.image_to_clip.reference_size = reference
-        self.training_size = trained or self.training_size
+        same = self._content(settings) == self._content(decode(self.get_extra_state(), self.place))
+        if self._open_reference and reference is not None and same:
+            if self.image_to_clip.reference_size not in (None, reference):
+                print_log(
+                    f'shifts count in {reference}, the size of the training of the checkpoint, and not in '
+                    f'{self.image_to_clip.reference_size}; reference_size of the policy says another one outright',
+                    'current',
+                )
+            self._noted.reference = self.image_to_clip.reference_size = reference
+        self._noted.training = trained or self._noted.training
+
+    @staticmethod
+    def _content(settings: dict[str, Any]) -> Any:
+        """The policy or cell of settings, whatever its shifts count in."""
+        policy = settings.get('policy')
+        if not isinstance(policy, dict):
+            return policy, settings.get('cell')
+        return {key: value for key, value in policy.items() if key not in ('schema_version', 'reference_size')}
 
     def canonical(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Settings with what decides the clip, not how it is written down."""
@@ -219,22 +240,29 @@ class ImageToClip(Recorded):
         normalised = self._enable_normalize
         mean = self.mean.flatten().tolist() if normalised else [0.0]
         std = self.std.flatten().tolist() if normalised else [1.0]
-        check_channels(len(mean), operations)
+        check_grey(len(mean), operations)
         if self.max_value is None:
             self.max_value = find_max_value(mean, std, operations)
-        if self.channel_order is None and len(mean) != 1 and any(operation.reads_grey for operation in operations):
-            raise ValueError(
-                f'{names(operations)} must know the order of the colours, but data_preprocessor converts none; set '
-                "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
-            )
+        if len(mean) == 3:
+            self._check_order(operations)
         module.pixels = Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
         return module
+
+    def _check_order(self, operations: Sequence[Operation]) -> None:
+        grey = [operation for operation in operations if operation.reads_grey]
+        if grey and self.channel_order is None:
+            raise ValueError(
+                f'{names(grey)} must know the order of the colours, but data_preprocessor converts none; set '
+                "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
+            )
 
     def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:
         operations = [] if self.image_to_clip is None else colour_operations(self.image_to_clip)
         if operations and self._unchecked:
             self._unchecked -= 1
-            check_channels(images[0].shape[0], operations)
+            check_grey(images[0].shape[0], operations)
+            if images[0].shape[0] == 3:
+                self._check_order(operations)
             check_values(images, self.max_value, operations)
 
     def _set_reference(self, size: Sequence[int] | None) -> None:
@@ -244,11 +272,17 @@ class ImageToClip(Recorded):
 
     def _note_size(self, canvas: Size) -> None:
         """Remember the largest sides of the training's clips, and tell of a test whose clips differ from them."""
+        clip, noted = self.image_to_clip, self._noted
         if self.training:
-            self._set_reference(canvas)
-            largest = self.training_size or canvas
-            self.training_size = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
-        elif self.training_size and not self._warned and self.image_to_clip.grows_with_image:
+            if clip.reference_size is None and noted.reference is None:
+                noted.reference = first_of_all(canvas)
+            largest = noted.training or canvas
+            noted.training = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
+        if clip.reference_size is None:
+            clip.reference_size = noted.reference
+        if self.training:
+            return
+        if self.training_size and not self._warned and self.image_to_clip.grows_with_image:
             self._warn(canvas)
 
     def _check_frames(self, num_frames: int, name: str) -> None:
@@ -269,6 +303,31 @@ class ImageToClip(Recorded):
             'current',
             logging.WARNING,
         )
+
+
+class NotedSizes:
+    """Sizes that a training finds out; copies of a model share them, so that its averages know them too.
+
+    Attributes:
+        reference: (H, W) that shifts count in, where policy and config leave it open.
+        training: (H, W), the largest sides of a clip.
+    """
+
+    def __init__(self) -> None:
+        self.reference: Size | None = None
+        self.training: Size | None = None
+
+    def __deepcopy__(self, memo: dict) -> 'NotedSizes':
+        return self
+
+
+def first_of_all(size: Size) -> Size:
+    """The size that the first of all processes has."""
+    if not is_distributed():
+        return size
+    sizes = [size]
+    broadcast_object_list(sizes)
+    return tuple(sizes[0])
 
 
 def colour_operations(module: nn.Module) -> list[Operation]:

@@ -9,6 +9,8 @@ from mmdas.cell import Operation
 
 EIGHT_BITS = 255.0
 PLACE = 'data_preprocessor'
+OVERSHOOT = 0.25  # share of white by which a bicubic resize may leave the range
+NORMALISED = 3.0  # fractions up to here are no pixels of 8 bits or more
 
 
 def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iterable[Operation]) -> float:
@@ -34,7 +36,7 @@ def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iter
     return EIGHT_BITS if unnormalised or largest > 1 else 1.0
 
 
-def check_channels(channels: int, operations: Iterable[Operation]) -> None:
+def check_grey(channels: int, operations: Iterable[Operation]) -> None:
     """Refuse operations that need to know what grey is for images that are neither RGB nor grey.
 
     Raises:
@@ -56,9 +58,10 @@ def check_values(images: Iterable[Tensor], max_value: float, operations: Iterabl
     """
     for image in images:
         low, high = (float(value) for value in torch.aminmax(image.float()))
-        scaled_down = 0 < high <= 1 < max_value and bool((image != image.round()).any())
+        beyond = OVERSHOOT * max_value if image.is_floating_point() else 0
+        scaled_down = 0 < high <= NORMALISED < max_value and bool((image.float() % 1 != 0).any())
         whole = image.dtype == torch.uint8 and max_value != EIGHT_BITS
-        if low < 0 or high > 1.001 * max_value or scaled_down or whole:
+        if low < -beyond or high > max_value + beyond or scaled_down or whole:
             raise ValueError(
                 f'an image has pixels of {image.dtype} from {low:g} to {high:g}, but {names(operations)} take '
                 f'{max_value:g} for white; set {PLACE}.max_value (255 for 8 bits, 65535 for 16, 1 for 0..1)'

@@ -89,10 +89,12 @@ class TemporalPooling(Recorded, nn.Module):
 
     def _pool_aligned(self, frames: Tensor) -> Tensor:
         """Mean over the frames that show a pixel; the reference frame shows all."""
-        if self.unwarp is None or frames.ndim != 5:
+        if frames.ndim != 5:
+            raise ValueError(f"pooling={self.mode!r} needs maps, but the head predicts vectors too; use pooling='mean'")
+        if self.unwarp is None:
             raise ValueError(
-                f'pooling={self.mode!r} needs maps of logits and the warps of the frames; set '
-                "model.type='mmdas.DASEncoderDecoder', whose predictions are maps"
+                f'pooling={self.mode!r} needs the warps of the frames; set '
+                "model.type='mmdas.DASEncoderDecoder', which hands them over"
             )
         maps = torch.cat([frames, torch.ones_like(frames[:, :, :1])], dim=2).transpose(0, 1)
         *_, shown = parts = self.unwarp(maps).transpose(0, 1).split([frames.shape[2], 1], dim=2)

@@ -97,7 +97,7 @@ def split_content_mask(inputs: Tensor, channels: int) -> tuple[Tensor, list[Size
         return inputs, None
     images, mask = inputs[:, :-1], inputs[:, -1:]
     check_channels(images, channels)
-    rows, columns = mask.amax(dim=(1, 3)).sum(1), mask.amax(dim=(1, 2)).sum(1)  # (B,)
+    rows, columns = (mask.amax(dim=(1, dim)).sum(1, dtype=torch.float32) for dim in (3, 2))  # (B,)
     return images, [(int(h), int(w)) for h, w in torch.stack([rows, columns], dim=1).tolist()]
 
 
@@ -108,4 +108,14 @@ class DASEncoderDecoder(ClipSegmentor, EncoderDecoder):
 
 @MODELS.register_module()
 class DASCascadeEncoderDecoder(ClipSegmentor, CascadeEncoderDecoder):
-    """:class:`mmseg.models.CascadeEncoderDecoder` for clips; all its arguments."""
+    """:class:`mmseg.models.CascadeEncoderDecoder` for clips; all its arguments.
+
+    Raises:
+        ValueError: if a head's pooling is aligned: the next head of the cascade would get a map on the image beside
+            features on the frames.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._aligned():
+            raise ValueError("pooling='aligned' does not go with cascades of heads; use pooling='mean'")
