@@ -341,6 +341,16 @@ def test_copies_of_a_model_know_the_sizes_of_its_training():
     assert average.data_preprocessor.settings() == model.data_preprocessor.settings()
 
 
+def test_a_policy_without_reference_size_says_what_it_assumes(monkeypatch):
+    messages = []
+    monkeypatch.setattr(image_to_clip, 'print_log', lambda message, *args: messages.append(message))
+    old = {key: value for key, value in SHIFT.items() if key != 'reference_size'} | {'schema_version': 1}
+    build(policy=old)
+    build(policy=TURN)  # nothing counts in it
+    build(policy=chain(('translate_x', 0.1), reference_size=(40, 80)))
+    assert messages == ['the policy has no reference_size: translate_x count in 24 x 32 pixels']
+
+
 def test_weights_of_another_policy_do_not_bring_their_size():
     state = build(policy=TURN).state_dict()
     other = build(policy=SHIFT, accept_difference=True)

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdas.cell import Operation, Pixels, Policy, PolicyClip, PolicyError
-from mmdas.cell.operation import Size
+from mmdas.cell.operation import SIDES, Size
 from mmdas.cell.policy import SCHEMA_VERSION
 from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
@@ -81,6 +81,8 @@ class ImageToClip(Recorded):
         self.policy = self._build_policy(policy) if policy is not None else None
         self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
         self._set_reference(getattr(self, 'size', None))
+        if self.policy is not None and self._open_reference:
+            self._tell_assumption()
 
     @property
     def training_size(self) -> Size | None:
@@ -269,6 +271,14 @@ class ImageToClip(Recorded):
         """Let shifts count in a size from now on, unless the policy or the config says in which."""
         if size is not None and self.image_to_clip is not None and self.image_to_clip.reference_size is None:
             self.image_to_clip.reference_size = tuple(int(side) for side in size)
+
+    def _tell_assumption(self) -> None:
+        """Say in what the shifts of a policy count that does not say it, as those of schema 1."""
+        shifts = sorted({operation.name for operation in self.policy.operations if operation.unit in SIDES})
+        if shifts:
+            size = self.policy.reference_size
+            where = 'the size of the first batch of the training' if size is None else f'{size[0]} x {size[1]} pixels'
+            print_log(f'the policy has no reference_size: {", ".join(shifts)} count in {where}', 'current')
 
     def _note_size(self, canvas: Size) -> None:
         """Remember the largest sides of the training's clips, and tell of a test whose clips differ from them."""
