@@ -101,6 +101,7 @@ class ImageToClip(Recorded):
         :class:`mmdas.models.ClipSegmentor`.
         """
         sizes = [tuple(image.shape[-2:]) for image in data['inputs']]
+        self._check_channels(data['inputs'][0].shape[0])
         self._check_pixels(data['inputs'])
         mixed = training and getattr(self, 'batch_augments', None) is not None
         data = super().forward(data, training)
@@ -256,6 +257,14 @@ class ImageToClip(Recorded):
             raise ValueError(
                 f'{names(grey)} must know the order of the colours, but data_preprocessor converts none; set '
                 "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
+            )
+
+    def _check_channels(self, channels: int) -> None:
+        count = self.mean.numel() if self._enable_normalize else 1
+        if channels != 1 and count not in (1, channels):  # one channel is repeated, as the parent does
+            raise ValueError(
+                f'images have {channels} channels, but data_preprocessor.mean has {count}; correct color_type of '
+                'LoadImageFromFile, or mean and std'
             )
 
     def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:

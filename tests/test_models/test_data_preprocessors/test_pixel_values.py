@@ -104,6 +104,16 @@ def test_images_of_four_channels_take_all_operations_but_those_of_grey(kind):
     assert frames(build(kind, ['contrast', 'saturation'], **options), random_image(1)).shape == (3, 1, 12, 16)
 
 
+@pytest.mark.parametrize('kind', [SEG, CLS])
+def test_images_of_other_channels_than_the_normalisation_are_told(kind):
+    with pytest.raises(
+        ValueError, match='images have 4 channels, but data_preprocessor.mean has 3; correct color_type'
+    ):
+        frames(build(kind, ['rotate'], mean=MEAN, std=STD), random_image(4))
+    grey = frames(build(kind, ['rotate'], mean=MEAN, std=STD), random_image(1))
+    assert grey.shape == (3, 3, 12, 16)  # as the parents do
+
+
 @pytest.mark.parametrize('training', [True, False])
 def test_padded_images_of_a_classification_have_the_clip_of_their_content(training):
     preprocessor = build(CLS, ['rotate', 'contrast'], mean=MEAN, std=STD, channel_order='rgb').train(training)
