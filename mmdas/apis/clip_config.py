@@ -52,11 +52,10 @@ def use_clip_segmentor(model: dict) -> None:
 
 
 def set_channel_order(cfg: Config, preprocessor: dict) -> None:
-    """Say in which order colours come that the preprocessor does not convert: files are BGR, as OpenCV reads them."""
+    """Say in which order colours come that the preprocessor does not convert."""
     if makes_clips(preprocessor) and not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
         steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
-        reads_files = any('LoadImage' in type_name(step) for step in steps)
-        preprocessor['channel_order'] = 'bgr' if reads_files else 'rgb'
+        preprocessor['channel_order'] = 'bgr' if reads_files(steps) else 'rgb'
 
 
 def leave_out_padding(cfg: Config, preprocessor: dict) -> None:
@@ -111,15 +110,23 @@ def size_of_test(cfg: Config) -> tuple[int, int] | None:
     return last_size(pipeline_of(cfg.get('test_dataloader')))
 
 
-def pipeline_of(dataloader: dict | None) -> Sequence[dict]:
-    """Transforms of a data loader's data set, or of the first data set within its wrappers; empty if there is none."""
-    dataset: Any = (dataloader or {}).get('dataset') or {}
+def innermost_data_set(dataloader: dict | None) -> dict | None:
+    """The data set with a pipeline, the first one within wrappers; None if there is none."""
+    dataset: Any = (dataloader or {}).get('dataset')
     while isinstance(dataset, dict) and not dataset.get('pipeline'):
-        inner = dataset.get('dataset') or dataset.get('datasets') or {}
-        dataset = inner[0] if isinstance(inner, (list, tuple)) and inner else inner
-        if not dataset:
-            return ()
-    return dataset['pipeline'] if isinstance(dataset, dict) else ()
+        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+    return dataset if isinstance(dataset, dict) else None
+
+
+def pipeline_of(dataloader: dict | None) -> Sequence[dict]:
+    """Transforms of a data loader's data set; empty if it has none."""
+    dataset = innermost_data_set(dataloader)
+    return () if dataset is None else dataset['pipeline']
+
+
+def reads_files(steps: Sequence[dict]) -> bool:
+    """Whether a pipeline reads files: then its pixels are in the order BGR, as OpenCV reads them."""
+    return any('LoadImage' in type_name(step) for step in steps)
 
 
 def last_size(steps: Sequence[dict]) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmdas.registry import type_name
 
 from .add_das import find_config
-from .clip_config import prepare_clips
+from .clip_config import innermost_data_set, prepare_clips, reads_files
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .named_inferencers import NamedClsInferencer, NamedSegInferencer
@@ -76,7 +76,7 @@ class Inferencer:
         with DefaultScope.overwrite_default_scope(self.scope):
             if self.scope == 'mmpretrain':
                 self.host = NamedClsInferencer(cfg, pretrained=str(checkpoint), device=device)
-                if not loads_files(cfg):
+                if not reads_files(cfg.test_dataloader.dataset.pipeline):
                     self.host.pipeline.transforms.insert(0, swap_channels)
             else:
                 self.host = NamedSegInferencer(cfg, weights=str(checkpoint), device=device)
@@ -116,20 +116,13 @@ def unwrap_test_set(cfg: Config) -> None:
     Raises:
         ValueError: if the config has no test set with a pipeline.
     """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
-    while isinstance(dataset, dict) and not dataset.get('pipeline'):
-        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
-    if not isinstance(dataset, dict):
+    dataset = innermost_data_set(cfg.get('test_dataloader'))
+    if dataset is None:
         raise ValueError('test_dataloader.dataset of the config has no pipeline that says how an image is prepared')
     cfg.test_dataloader.dataset = dataset
     for step in dataset['pipeline']:
         if type_name(step) in LOADING:
             step['type'] = type_name(step)
-
-
-def loads_files(cfg: Config) -> bool:
-    """Whether the data set of a test reads files: then its pixels are in the order BGR, as OpenCV reads them."""
-    return any('LoadImage' in type_name(step) for step in cfg.test_dataloader.dataset.pipeline)
 
 
 def reads_colour(cfg: Config) -> bool:

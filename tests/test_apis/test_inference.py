@@ -13,7 +13,8 @@ from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer
 
 from mmdas.apis import Inferencer, load_config, preprocessor_of
-from mmdas.apis.inference import loads_files, unwrap_test_set
+from mmdas.apis.clip_config import reads_files
+from mmdas.apis.inference import unwrap_test_set
 from mmdas.cell import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -228,4 +229,4 @@ def test_loading_steps_named_as_classes_are_understood():
     unwrap_test_set(cfg)
     types = [step['type'] for step in cfg.test_dataloader.dataset.pipeline]
     assert types == ['LoadImageFromFile', 'LoadAnnotations', 'mmseg.Resize']
-    assert loads_files(cfg)
+    assert reads_files(cfg.test_dataloader.dataset.pipeline)
