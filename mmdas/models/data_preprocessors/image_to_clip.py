@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine.dist import broadcast_object_list, is_distributed
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -17,7 +16,8 @@ from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
 
 from .absent_policy import AbsentPolicy
-from .pixel_values import check_grey, check_values, find_max_value, names
+from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
+from .pixel_values import check_grey, check_values, colour_operations, converted_order, find_max_value, names
 
 # Batches whose pixels are compared with the range that colour operations assume.
 CHECKED_BATCHES = 20
@@ -322,59 +322,3 @@ class ImageToClip(Recorded):
             'current',
             logging.WARNING,
         )
-
-
-class NotedSizes:
-    """Sizes that a training finds out; copies of a model share them, so that its averages know them too.
-
-    Attributes:
-        reference: (H, W) that shifts count in, where policy and config leave it open.
-        training: (H, W), the largest sides of a clip.
-    """
-
-    def __init__(self) -> None:
-        self.reference: Size | None = None
-        self.training: Size | None = None
-
-    def __deepcopy__(self, memo: dict) -> 'NotedSizes':
-        return self
-
-
-def first_of_all(size: Size) -> Size:
-    """The size that the first of all processes has."""
-    if not is_distributed():
-        return size
-    sizes = [size]
-    broadcast_object_list(sizes)
-    return tuple(sizes[0])
-
-
-def colour_operations(module: nn.Module) -> list[Operation]:
-    """The operations of a cell or policy that depend on what white and grey are."""
-    return [operation for operation in module.operations if not (operation.geometric or operation.is_identity)]
-
-
-def group_by_size(sizes: Sequence[Size] | None, canvas: Size) -> dict[Size, list[int]]:
-    """Places in the batch of the images of each size, within the canvas."""
-    groups: dict[Size, list[int]] = {}
-    for place, size in enumerate(sizes or ()):
-        groups.setdefault((min(size[0], canvas[0]), min(size[1], canvas[1])), []).append(place)
-    return groups or {tuple(canvas): []}
-
-
-def as_text(size: Size | None) -> str:
-    """A size in a record, always of the same length: averaged models copy records like parameters."""
-    return '{:06d} x {:06d}'.format(*(size or (0, 0)))
-
-
-def as_size(text: str | None) -> Size | None:
-    """Inverse of :func:`as_text`."""
-    height, width = (int(side) for side in (text or '0 x 0').split(' x '))
-    return (height, width) if height and width else None
-
-
-def converted_order(options: Mapping[str, Any]) -> str | None:
-    """The order of the colours after the parent's conversion; None where it does not convert."""
-    if options.get('bgr_to_rgb') or options.get('to_rgb'):
-        return 'rgb'
-    return 'bgr' if options.get('rgb_to_bgr') else None

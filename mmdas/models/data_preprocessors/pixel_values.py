@@ -1,9 +1,10 @@
 """What pixels of a data preprocessor mean: which value is white, and in which order the colours come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdas.cell import Operation
 
@@ -71,3 +72,15 @@ def check_values(images: Iterable[Tensor], max_value: float, operations: Iterabl
 def names(operations: Iterable[Operation]) -> str:
     """Names of the operations that read colours."""
     return ', '.join(sorted({operation.name for operation in operations}))
+
+
+def colour_operations(module: nn.Module) -> list[Operation]:
+    """The operations of a cell or policy that depend on what white and grey are."""
+    return [operation for operation in module.operations if not (operation.geometric or operation.is_identity)]
+
+
+def converted_order(options: Mapping[str, Any]) -> str | None:
+    """The order of the colours after the parent's conversion; None where it does not convert."""
+    if options.get('bgr_to_rgb') or options.get('to_rgb'):
+        return 'rgb'
+    return 'bgr' if options.get('rgb_to_bgr') else None
