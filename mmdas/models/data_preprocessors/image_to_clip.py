@@ -127,7 +127,8 @@ class ImageToClip(Recorded):
         clip = images.repeat(1, self.num_frames, 1, 1)
         for (height, width), places in groups.items():
             if height and width:  # a window may lie in the padding
-                content = self.image_to_clip(images[places, :, :height, :width], seldom=True)
+                seldom = (height, width) != canvas
+                content = self.image_to_clip(images[places, :, :height, :width], seldom=seldom)
                 clip[places, :, :height, :width] = content.to(clip.dtype)
         return clip
 
@@ -268,8 +269,10 @@ class ImageToClip(Recorded):
             )
 
     def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:
-        operations = [] if self.image_to_clip is None else colour_operations(self.image_to_clip)
-        if operations and self._unchecked:
+        if self.image_to_clip is None or not self._unchecked:
+            return
+        operations = colour_operations(self.image_to_clip)
+        if operations:
             self._unchecked -= 1
             check_grey(images[0].shape[0], operations)
             if images[0].shape[0] == 3:
@@ -297,11 +300,8 @@ class ImageToClip(Recorded):
                 noted.reference = first_of_all(canvas)
             largest = noted.training or canvas
             noted.training = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
-        if clip.reference_size is None:
-            clip.reference_size = noted.reference
-        if self.training:
-            return
-        if self.training_size and not self._warned and self.image_to_clip.grows_with_image:
+        self._set_reference(noted.reference)
+        if not self.training and noted.training and not self._warned and clip.grows_with_image:
             self._warn(canvas)
 
     def _check_frames(self, num_frames: int, name: str) -> None:
