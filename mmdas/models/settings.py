@@ -12,6 +12,7 @@ from torch import Tensor
 KEY = '_extra_state'  # what torch appends to a module's prefix for its extra state
 SHOWN = 3  # differences that a message names
 LONGEST = 100  # characters of a value in a message
+BLOCK = 4096  # bytes; a record fills whole ones, so that one whose settings become known later keeps its size
 
 
 class Recorded:
@@ -90,8 +91,9 @@ class Recorded:
 
 
 def encode(settings: Mapping[str, Any]) -> Tensor:
-    """Settings as JSON in a tensor of bytes, (bytes,)."""
-    return torch.tensor(list(json.dumps(settings, default=str).encode()), dtype=torch.uint8, device='cpu')
+    """Settings as JSON in a tensor of bytes, (bytes,), padded with spaces: averaged models copy it like a parameter."""
+    record = json.dumps(settings, default=str).encode()
+    return torch.tensor(list(record.ljust(-(-len(record) // BLOCK) * BLOCK)), dtype=torch.uint8, device='cpu')
 
 
 def decode(state: Tensor, place: str = 'settings') -> dict[str, Any]:

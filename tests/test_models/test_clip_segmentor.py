@@ -143,6 +143,22 @@ def test_padded_images_of_a_training_have_the_clip_of_their_content():
     assert not alone[:, :, 16:].any() and not alone[:, :, :, 20:].any()
 
 
+@pytest.mark.parametrize('call', ['forward', 'loss'])
+def test_images_that_are_mixed_count_whole_and_a_direct_loss_knows_the_padding(call):
+    def clip(**options) -> Tensor:
+        model, seen = build(policy=TURN, **options).train(), []
+        model.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+        data = model.data_preprocessor(make_batch([random_image((16, 20))]), training=True)
+        model(**data, mode='loss') if call == 'forward' else model.loss(**data)
+        return seen[0].view(1, T * 3, *CROP)
+
+    alone, mixed = clip(), clip(batch_augments=lambda images, samples: (images, samples))
+    assert not alone[:, :, 16:].any()
+    padded = nn.functional.pad((random_image((16, 20)).float()[None] - 120) / 60, (0, 12, 0, 8))
+    torch.testing.assert_close(mixed, build(policy=TURN).data_preprocessor.policy(padded), atol=1e-5, rtol=0)
+    assert mixed[:, :3, 16:].any()  # the frame turns about the centre of its whole place
+
+
 @pytest.mark.parametrize('size', [(24, 32), (48, 64), (31, 77)])
 def test_a_shift_is_as_many_pixels_in_every_image(size):
     model = equivariant(policy=SHIFT, pooling='mean')

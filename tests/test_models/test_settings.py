@@ -166,6 +166,15 @@ def test_an_absent_policy_is_that_of_the_checkpoint(checkpoint, trained, warned)
     assert warned == []
 
 
+def test_an_averaged_model_takes_up_the_policy_that_an_absent_file_left_open(checkpoint, tmp_path):
+    model = build(policy=str(tmp_path / 'absent.json'))
+    averaged = ExponentialMovingAverage(model, update_buffers=True)
+    for one in (model, averaged.module):
+        load_checkpoint(one, checkpoint, strict=True)
+    averaged.update_parameters(model)
+    assert averaged.module.data_preprocessor.policy.policy.content() == POLICY.content()
+
+
 def test_an_absent_policy_is_not_that_of_a_search(tmp_path):
     file = saved(build(cell=dict(type='mmdas.DASCell')), tmp_path)
     with pytest.raises(ValueError, match=r"policy is 'the absent file gone\.json' and was 'a search cell'"):

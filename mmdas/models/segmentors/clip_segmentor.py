@@ -25,7 +25,7 @@ class ClipSegmentor:
 
     Raises:
         ValueError: if the data preprocessor is none of DAS, or, for heads with ``pooling='aligned'``, if the frames of
-            its policy are sums of several warps; in ``forward`` if the images have other channels than the network.
+            its policy are sums of several warps; in a call if the images have other channels than the network.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,11 +39,22 @@ class ClipSegmentor:
         if self._aligned() and self.data_preprocessor.image_to_clip is not None:
             self.data_preprocessor.image_to_clip.check_alignable()
 
-    def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor') -> Any:
+    def loss(self, inputs: Tensor, data_samples: Sequence) -> dict:
         """As of the parent."""
+        # what batch_augments mix has no padding of its own
+        mixed = self.training and getattr(self.data_preprocessor, 'batch_augments', None) is not None
+        return super().loss(self._with_content_mask(inputs, None if mixed else data_samples), data_samples)
+
+    def predict(self, inputs: Tensor, data_samples: Sequence | None = None) -> Any:
+        """As of the parent."""
+        return super().predict(self._with_content_mask(inputs, data_samples), data_samples)
+
+    def _forward(self, inputs: Tensor, data_samples: Sequence | None = None) -> Any:
+        return super()._forward(self._with_content_mask(inputs, data_samples), data_samples)
+
+    def _with_content_mask(self, inputs: Tensor, data_samples: Sequence | None) -> Tensor:
         check_channels(inputs, self._channels(inputs))
-        inputs = add_content_mask(inputs, content_sizes(data_samples, inputs.shape[-2:]))
-        return super().forward(inputs, data_samples, mode)
+        return add_content_mask(inputs, content_sizes(data_samples, inputs.shape[-2:]))
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Features of the clip of images, or of windows of them (B, C or C + 1, h, w)."""
