@@ -14,8 +14,8 @@ from torch import nn
 
 import mmdas  # noqa: F401  makes the installed configs known
 from mmdas.apis import preprocessor_of
-from mmdas.cell import Policy
 from mmdas.ops.clip import repeat_image
+from mmdas.search.das import Policy
 
 from .harness import check_equal, saved_bytes
 

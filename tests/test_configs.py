@@ -22,9 +22,9 @@ from tool_scripts import load_script
 
 from benchmarks.coverage import random_batch, run_search_step, without_pretrained_weights
 from mmdas.apis import adapt_to_device, build_runner, find_config, iterate_dicts, load_config, preprocessor_of
-from mmdas.cell import Policy
 from mmdas.datasets import ReducedCIFAR10
 from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
+from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[1]
 FAMILIES_MODULE = load_script('misc/make_configs.py')

@@ -12,7 +12,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 import mmdas.apis
 from mmdas.apis import adapt_to_device, check_num_frames, load_config
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]

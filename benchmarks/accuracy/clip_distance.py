@@ -12,8 +12,8 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmdas.apis import load_config, preprocessor_of
-from mmdas.cell import Policy, PolicyClip
 from mmdas.ops.clip import clip_to_frames
+from mmdas.search.das import Policy, PolicyClip
 
 from .__main__ import RESULTS, read
 from .rows import ROWS

@@ -20,7 +20,7 @@ from mmengine.registry import DefaultScope  # noqa: E402
 from torch import nn  # noqa: E402
 
 from benchmarks.harness import race  # noqa: E402
-from mmdas.cell import Policy  # noqa: E402
+from mmdas.search.das import Policy  # noqa: E402
 
 from .__main__ import RESULTS, read  # noqa: E402
 from .probes import VIEWS, Predict, predict, with_views  # noqa: E402

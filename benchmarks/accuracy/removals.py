@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-from mmdas.cell import DASCell  # noqa: E402
 from mmdas.engine.selection import ArgmaxSelection, BaseSelection, Decision, Score  # noqa: E402
 from mmdas.registry import TASK_UTILS  # noqa: E402
+from mmdas.search.das import DASCell  # noqa: E402
 
 from .rows import UNDECAYED, Row  # noqa: E402
 from .run import search  # noqa: E402

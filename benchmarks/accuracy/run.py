@@ -18,8 +18,8 @@ from torch import nn
 from mmdas.apis import load_config, preprocessor_of
 from mmdas.apis.das_config import DASOptions, Host, das_configs
 from mmdas.apis.runner import build_runner
-from mmdas.cell import Policy, PolicyEdge
-from mmdas.cell.search_space import OPERATIONS
+from mmdas.search.das import Policy, PolicyEdge
+from mmdas.search.das.search_space import OPERATIONS
 
 from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.harness import MEBIBYTE, Report, Settings, check_equal, forward_and_backward, race, ratio, saved_bytes
 from benchmarks.warps import RANGES
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 
 TITLE = 'relaxed cell, 14 edges x 5 operations, forward and backward to the logits'
 METRICS = (

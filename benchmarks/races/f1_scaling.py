@@ -16,7 +16,7 @@ from torch import Tensor, multiprocessing
 from benchmarks.harness import MEBIBYTE, Report, Settings, Timing, available_cores, race, ratio, saved_bytes
 from benchmarks.hosts import build_model, make_batch
 from mmdas.apis import end_processes
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 
 TITLE = 'scaling of the relaxed cell with its sizes, and of training with the processes'
 PARAMETERS = ('T', 'B', 'HW', 'operations', 'edges')

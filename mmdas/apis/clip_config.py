@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmdas.cell import OPERATIONS, Policy
 from mmdas.registry import type_name
+from mmdas.search.das import OPERATIONS, Policy
 
 # Segmentors whose inputs stay images until the backbone takes them, for those of MMSegmentation.
 SEGMENTORS = {

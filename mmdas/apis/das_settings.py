@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 # Options of the data preprocessor that decide the clip.
 CLIP_OPTIONS = ('policy', 'cell', 'num_frames')

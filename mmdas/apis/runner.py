@@ -20,8 +20,8 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmdas.cell import Policy
 from mmdas.registry import type_name
+from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
 from .config_options import check_options

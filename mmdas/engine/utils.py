@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -1,7 +1,7 @@
 """Registered models: data preprocessors, frame-fusing backbones, fusion modules and temporally pooling heads."""
 
-from mmdas.cell import DASCell
 from mmdas.registry import MODELS
+from mmdas.search.das import DASCell
 
 from .backbones import build_frame_fusion_backbone
 from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor

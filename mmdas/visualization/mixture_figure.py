@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmdas.cell.topology import Edge
+from mmdas.search.das.topology import Edge
 
 CELL = (0.55, 0.26)  # inches of a weight
 

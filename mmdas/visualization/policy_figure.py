@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
-from mmdas.cell import OPERATIONS, Policy, PolicyEdge
-from mmdas.cell.topology import NUM_INPUTS, Edge, needed_nodes
+from mmdas.search.das import OPERATIONS, Policy, PolicyEdge
+from mmdas.search.das.topology import NUM_INPUTS, Edge, needed_nodes
 
 INCHES = 1.75  # between two neighbouring nodes; all other lengths are in units of it
 RADIUS = 0.13  # of a node

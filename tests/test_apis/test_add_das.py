@@ -19,9 +19,9 @@ from mmdas.apis import (
     preprocessor_of,
 )
 from mmdas.apis.das_config import own_run
-from mmdas.cell import Policy
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import TASK_UTILS
+from mmdas.search.das import Policy
 
 HOSTS = {
     'two heads': 'mmseg::pspnet/pspnet_r50-d8_4xb4-80k_ade20k-512x512.py',

@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mmdas.apis import clip_config
 from mmdas.apis.clip_config import last_size, pair, pipeline_of, prepare_clips, size_of_test
-from mmdas.cell import Policy, PolicyEdge
+from mmdas.search.das import Policy, PolicyEdge
 
 TURN = Policy(4, 1, (PolicyEdge(0, 2, 'rotate', 5.0),)).to_dict()
 SHIFT = Policy(4, 1, (PolicyEdge(0, 2, 'translate_x', 0.05),)).to_dict()

@@ -9,7 +9,7 @@ from tool_scripts import load_script
 
 from mmdas.apis import accept_differences, build_runner, check_num_frames, preprocessor_of, set_policy
 from mmdas.apis.das_settings import check_preprocessors
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 PLACES = {'mmseg': 'model.data_preprocessor', 'mmpretrain': 'data_preprocessor'}
 each_toolbox = pytest.mark.parametrize('toolbox', PLACES)

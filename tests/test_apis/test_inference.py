@@ -15,7 +15,7 @@ from mmseg.apis import MMSegInferencer
 from mmdas.apis import Inferencer, load_config, preprocessor_of
 from mmdas.apis.clip_config import reads_files
 from mmdas.apis.inference import unwrap_test_set
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {

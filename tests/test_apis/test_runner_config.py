@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
 from mmdas.apis.runner import add_label_check, set_dataloader_defaults
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
 

@@ -25,8 +25,8 @@ from benchmarks.accuracy.report import front, priced, replace_between, shared_it
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, train
 from benchmarks.accuracy.tasks import TASKS
-from mmdas.cell import DASCell, Policy, PolicyEdge
 from mmdas.engine.selection import Score
+from mmdas.search.das import DASCell, Policy, PolicyEdge
 
 # the rows
 

@@ -10,8 +10,8 @@ from benchmarks.accuracy.tasks import ROOT
 from benchmarks.harness import forward_and_backward
 from benchmarks.races import a1_warp_bank, a3_policy
 from benchmarks.warps import RANGES, kornia_warp, pixel_matrices
-from mmdas.cell import Policy, PolicyClip
 from mmdas.ops import affine
+from mmdas.search.das import Policy, PolicyClip
 
 CPU, SIZE = torch.device('cpu'), (12, 9)
 

@@ -9,9 +9,9 @@ from mmengine.runner import Runner
 from records import without_records
 from toy_search import NUM_FRAMES, _search, cls_model, iter_search, loader, read_log, run
 
-from mmdas.cell import Policy
 from mmdas.engine.hooks.resume_check_hook import trained_on_frames
 from mmdas.engine.utils import set_aside
+from mmdas.search.das import Policy
 
 FIRST, SECOND = (Policy.random(NUM_FRAMES, seed=seed) for seed in (1, 2))
 

@@ -12,7 +12,6 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from toy_search import differences, epoch_search, iter_search, loader, prepare, run
 
-from mmdas.cell import DASCell
 from mmdas.engine import LabelCheckHook, PolicyHook, SearchProgressHook
 from mmdas.engine.hooks.label_check_hook import check_labels
 from mmdas.engine.hooks.policy_hook import mixture_curves
@@ -20,6 +19,7 @@ from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_st
 from mmdas.engine.hooks.search_progress_hook import search_cost
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 from mmdas.engine.selection import Decision
+from mmdas.search.das import DASCell
 
 
 def map_sample(*labels: int) -> SegDataSample:

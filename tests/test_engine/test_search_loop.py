@@ -29,10 +29,10 @@ from toy_search import (
 
 from mmdas.apis import enable_amp
 from mmdas.apis import runner as runner_api
-from mmdas.cell import Policy, PolicyClip
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.engine.runner.search_schedule import PHASES
+from mmdas.search.das import Policy, PolicyClip
 
 EDGES = [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
 

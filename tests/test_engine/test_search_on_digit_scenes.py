@@ -10,8 +10,8 @@ from tool_scripts import load_script
 from torch.utils.data import DataLoader
 
 from mmdas.apis import build_runner, load_config
-from mmdas.cell import Policy, PolicyClip
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy, PolicyClip
 
 ROOT = Path(__file__).parents[2]
 SIZE = 32

@@ -2,9 +2,9 @@ from itertools import accumulate, groupby
 
 import pytest
 
-from mmdas.cell import DASCell
 from mmdas.engine.runner.search_schedule import PHASES, Round, SearchSchedule
 from mmdas.engine.selection import Decision, PerturbationSelection
+from mmdas.search.das import DASCell
 
 BATCHES_PER_DECISION = 4
 

@@ -6,8 +6,8 @@ from mmengine.runner import Runner
 from toy_search import prepare, read_policy, run
 from windmills import STEP, windmill_search
 
-from mmdas.cell import DASCell
 from mmdas.engine.selection import ArgmaxSelection, BlankSelection, Decision, PerturbationSelection, Score
+from mmdas.search.das import DASCell
 
 USEFUL = [3, 0, 2, 1, 4]  # operation of each edge that the score below rewards
 PERTURBATION = dict(type='mmdas.PerturbationSelection', num_batches=2)

@@ -9,8 +9,8 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmdas.cell import Policy
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy
 
 B, T, K, SIZE = 4, 3, 5, 32
 BACKBONE = dict(type='ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8, zero_init_residual=False)

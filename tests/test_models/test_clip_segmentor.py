@@ -11,10 +11,10 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmdas.cell import Policy, PolicyClip, PolicyEdge
 from mmdas.models.data_preprocessors import image_to_clip, seg_data_preprocessor
 from mmdas.models.segmentors.clip_segmentor import add_content_mask, split_content_mask
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy, PolicyClip, PolicyEdge
 
 T, K = 4, 3
 CROP = (24, 32)

@@ -14,8 +14,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmdas.cell import Policy
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy
 
 B, T, K = 2, 3, 5
 # Zero-initialised residuals would silence what the blocks and their fusion compute at the start.

@@ -13,9 +13,9 @@ from mmpretrain.models import AverageClsScoreTTA
 from records import without_records
 from torch import nn
 
-from mmdas.cell import Policy
 from mmdas.models.settings import KEY, decode, differences, encode
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy
 
 T, K = 4, 3
 POLICY = Policy.random(T, seed=1)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'tools/demo.py'

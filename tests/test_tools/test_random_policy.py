@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tool_scripts import load_script
 
-from mmdas.cell import OPERATIONS, Policy
+from mmdas.search.das import OPERATIONS, Policy
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = [

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from tool_scripts import load_script
 
-from mmdas.cell import Policy
+from mmdas.search.das import Policy
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'visualization' / 'browse_clip.py'
 SEGMENTATION = """

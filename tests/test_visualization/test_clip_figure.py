@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdas.cell import Policy, PolicyClip
+from mmdas.search.das import Policy, PolicyClip
 from mmdas.visualization import clip_to_images, draw_clips
 
 MEANS = {1: [90.0], 3: [123.675, 116.28, 103.53]}

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 from mmdas.visualization import draw_mixtures
 
 

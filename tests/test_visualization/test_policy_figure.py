@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from mmdas.cell import OPERATIONS, Policy, PolicyEdge
-from mmdas.cell.topology import all_edges
+from mmdas.search.das import OPERATIONS, Policy, PolicyEdge
+from mmdas.search.das.topology import all_edges
 from mmdas.visualization import draw_policy, save_policy_figure
 from mmdas.visualization.policy_figure import choose_sides
 

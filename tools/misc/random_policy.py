@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdas.apis import load_config, preprocessor_of, preprocessor_place
-from mmdas.cell import SPACES, Policy
+from mmdas.search.das import SPACES, Policy
 
 # What a cell and a policy both have a word for.
 SHARED = ('space', 'ranges', 'share_strength', 'num_nodes', 'ramp', 'padding', 'node_reduction')

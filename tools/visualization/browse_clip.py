@@ -18,8 +18,8 @@ from mmengine.runner import set_random_seed
 
 from mmdas.apis import load_config, preprocessor_of
 from mmdas.apis.clip_config import set_channel_order
-from mmdas.cell import Policy
 from mmdas.registry import type_name
+from mmdas.search.das import Policy
 from mmdas.visualization import clip_to_images, draw_clips
 
 # scope -> the host's data preprocessor, and its equal with the step from image to clip

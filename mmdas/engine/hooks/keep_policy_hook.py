@@ -6,9 +6,9 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmdas.cell import Policy, PolicyClip, PolicyError
 from mmdas.engine.utils import set_aside, unwrap
 from mmdas.registry import HOOKS
+from mmdas.search.das import Policy, PolicyClip, PolicyError
 
 
 @HOOKS.register_module()

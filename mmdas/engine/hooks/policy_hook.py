@@ -7,9 +7,9 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmdas.cell import DASCell
 from mmdas.engine.utils import find_cell, set_aside
 from mmdas.registry import HOOKS
+from mmdas.search.das import DASCell
 from mmdas.visualization import draw_mixtures, save_policy_figure
 
 from .search_progress_hook import search_cost

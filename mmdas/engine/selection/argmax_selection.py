@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from mmdas.cell import DASCell
-from mmdas.cell.topology import incoming
 from mmdas.registry import TASK_UTILS
+from mmdas.search.das import DASCell
+from mmdas.search.das.topology import incoming
 
 from .base_selection import BaseSelection, Decision, Score
 

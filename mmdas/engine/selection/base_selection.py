@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 
 
 @dataclass(frozen=True)

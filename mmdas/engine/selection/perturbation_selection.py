@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from mmdas.cell import DASCell
-from mmdas.cell.topology import incoming
 from mmdas.registry import TASK_UTILS
+from mmdas.search.das import DASCell
+from mmdas.search.das.topology import incoming
 
 from .base_selection import BaseSelection, Decision, Score
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mmdas.cell.operation import Size
+from mmdas.search.das.operation import Size
 
 
 class AbsentPolicy(nn.Module):

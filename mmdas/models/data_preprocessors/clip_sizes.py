@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mmengine.dist import broadcast_object_list, is_distributed
 
-from mmdas.cell.operation import Size
+from mmdas.search.das.operation import Size
 
 
 class NotedSizes:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdas.cell import Operation, Pixels, Policy, PolicyClip, PolicyError
-from mmdas.cell.operation import SIDES, Size
-from mmdas.cell.policy import SCHEMA_VERSION
 from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
+from mmdas.search.das import Operation, Pixels, Policy, PolicyClip, PolicyError
+from mmdas.search.das.operation import SIDES, Size
+from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
 from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size

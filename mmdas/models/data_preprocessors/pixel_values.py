@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdas.cell import Operation
+from mmdas.search.das import Operation
 
 EIGHT_BITS = 255.0
 PLACE = 'data_preprocessor'

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import Tensor
 
-from mmdas.cell.operation import Size
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.registry import MODELS
+from mmdas.search.das.operation import Size
 
 
 class ClipSegmentor:

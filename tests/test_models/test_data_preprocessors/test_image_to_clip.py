@@ -6,9 +6,9 @@ import pytest
 import torch
 from records import without_records
 
-from mmdas.cell import Policy
 from mmdas.ops.clip import clip_to_frames, split_frames
 from mmdas.registry import MODELS
+from mmdas.search.das import Policy
 
 B, T, C, H, W = 2, 4, 3, 12, 16
 MEAN, STD = [120.0, 110.0, 100.0], [60.0, 55.0, 50.0]

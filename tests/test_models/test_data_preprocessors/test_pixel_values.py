@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mmdas.cell import OPERATIONS, Policy, PolicyEdge
 from mmdas.ops.clip import clip_to_frames, split_frames
 from mmdas.registry import MODELS
+from mmdas.search.das import OPERATIONS, Policy, PolicyEdge
 
 SEG, CLS = 'mmdas.DASSegDataPreProcessor', 'mmdas.DASClsDataPreprocessor'
 MEAN, STD = [120.0, 110.0, 100.0], [60.0, 55.0, 50.0]

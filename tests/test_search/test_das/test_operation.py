@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mmdas.cell import get_operation
-from mmdas.cell.operation import Operation, draw_strength, identity, ramp_offsets
+from mmdas.search.das import get_operation
+from mmdas.search.das.operation import Operation, draw_strength, identity, ramp_offsets
 
 OFFSETS = torch.tensor([-2.0, -1.0, 0.0, 1.0], dtype=torch.float64)
 

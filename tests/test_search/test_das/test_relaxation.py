@@ -7,7 +7,7 @@ import torch
 from cell_reference import assert_equal, build_cell, clip_by_loops, one_hot, random_images, softmax_by_hand
 from torch import nn
 
-from mmdas.cell import DASCell
+from mmdas.search.das import DASCell
 
 # The sparse operators, and the plain loop that learned strengths take.
 STRENGTHS = ['fixed', 'learned']

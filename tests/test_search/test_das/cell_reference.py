@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmdas.cell import DASCell
 from mmdas.ops import affine, photometric
+from mmdas.search.das import DASCell
 
 
 def random_images(n: int = 2, size: tuple[int, int] = (7, 10), dtype: torch.dtype = torch.float64) -> Tensor:

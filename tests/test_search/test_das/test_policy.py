@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmdas.cell import OPERATIONS, SPACES, Policy, PolicyClip, PolicyEdge, PolicyError
+from mmdas.search.das import OPERATIONS, SPACES, Policy, PolicyClip, PolicyEdge, PolicyError
 
 EDGES = (
     PolicyEdge(0, 2, 'rotate', 0.1),

@@ -57,7 +57,7 @@ class FrameTransform(nn.Module):
             strength: scalar, mu of the operation.
             draw: distinguishes the draws of several random operations in one evaluation.
             zero: (C, 1, 1) or a number, the colour of a value 0 of the frames, see
-                :class:`mmdas.cell.pixels.Pixels`.
+                :class:`mmdas.search.das.pixels.Pixels`.
 
         Returns:
             (T, B, C, H, W) in the dtype of the frames.

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdas.cell.topology import all_edges, canonical_source, evaluate, incoming, needed_nodes, steps
+from mmdas.search.das.topology import all_edges, canonical_source, evaluate, incoming, needed_nodes, steps
 
 
 def test_four_nodes_have_fourteen_edges() -> None:

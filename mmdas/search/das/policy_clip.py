@@ -10,13 +10,13 @@ from mmdas.ops.clip import clip_around, image_to_table, other_frames, table_to_t
 from mmdas.ops.warp_operator import WarpOperator
 
 from .alignment import unwarp
+from .fast.linear_clip import fits, is_linear, is_recorded
+from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
-from .linear_clip import fits, is_linear, is_recorded
 from .operation import Size, check_size
 from .pixels import Pixels
 from .policy import Policy
 from .search_space import draw_index, get_operation
-from .size_cache import PATIENCE, SizeCache
 from .topology import NUM_INPUTS, canonical_source, evaluate, steps
 
 # With more paths than that, one edge after the other is less work.

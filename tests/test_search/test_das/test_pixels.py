@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdas.cell import OPERATIONS, DASCell, Pixels, Policy, PolicyClip, PolicyEdge
+from mmdas.search.das import OPERATIONS, DASCell, Pixels, Policy, PolicyClip, PolicyEdge
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 COLOURS = [name for name, operation in OPERATIONS.items() if not (operation.geometric or operation.is_identity)]

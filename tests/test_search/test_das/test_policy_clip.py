@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdas.cell import OPERATIONS, DASCell, Policy, PolicyClip, PolicyEdge
-from mmdas.cell.linear_clip import is_linear
 from mmdas.ops import affine, photometric
+from mmdas.search.das import OPERATIONS, DASCell, Policy, PolicyClip, PolicyEdge
+from mmdas.search.das.fast.linear_clip import is_linear
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 

@@ -10,7 +10,8 @@ import torch
 from cell_reference import random_images
 from torch import Tensor
 
-from mmdas.cell import Policy, PolicyClip, PolicyEdge, linear_clip, policy_clip
+from mmdas.search.das import Policy, PolicyClip, PolicyEdge, policy_clip
+from mmdas.search.das.fast import linear_clip
 
 PATIENCE = policy_clip.PATIENCE
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mmdas.cell.size_cache import SizeCache
+from mmdas.search.das.fast.size_cache import SizeCache
 
 
 class Workshop:

@@ -10,9 +10,10 @@ import torch
 from cell_reference import random_images
 from torch import Tensor, nn
 
-from mmdas.cell import DASCell, linear_clip
-from mmdas.cell import cell as cell_module
 from mmdas.ops.warp_operator import WarpOperator
+from mmdas.search.das import DASCell
+from mmdas.search.das import cell as cell_module
+from mmdas.search.das.fast import linear_clip
 
 TOLERANCES = {torch.float64: {'atol': 1e-10, 'rtol': 1e-9}, torch.float32: {'atol': 2e-4, 'rtol': 1e-3}}
 GEOMETRIC = ['identity', 'translate_x', 'translate_y', 'rotate', 'scale', 'shear_x', 'shear_y']

@@ -6,9 +6,9 @@ import torch
 from cell_reference import assert_equal, build_cell, clip_by_loops, one_hot, random_images
 from torch import Tensor
 
-from mmdas.cell import OPERATIONS, SPACES, DASCell
-from mmdas.cell.search_space import draw_index
 from mmdas.ops import affine
+from mmdas.search.das import OPERATIONS, SPACES, DASCell
+from mmdas.search.das.search_space import draw_index
 
 RANDOM = ['noise', 'cutout']
 STEADY = [name for name in OPERATIONS if name not in RANDOM]

@@ -15,9 +15,9 @@ from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major
 from mmdas.ops.mixed_warps import mix_warps
 from mmdas.ops.warp_operator import WarpOperator
 
-from .frame_transform import FrameTransform
-from .operation import Operation
-from .topology import Edge, canonical_source, steps
+from ..frame_transform import FrameTransform
+from ..operation import Operation
+from ..topology import Edge, canonical_source, steps
 
 # Taps of the operators of one image size, in bytes. The transposed ones of edges between nodes take 1.5 times theirs on
 # top, and the operators of two sizes may be kept.

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdas.cell import OPERATIONS, FrameTransform, get_operation
 from mmdas.ops import affine, photometric
+from mmdas.search.das import OPERATIONS, FrameTransform, get_operation
 
 RANDOM = ['noise', 'cutout']
 STRENGTHS = {name: 0.7 * operation.high for name, operation in OPERATIONS.items()}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmdas.cell import DASCell
-from mmdas.cell.host_copy import HostCopy
+from mmdas.search.das import DASCell
+from mmdas.search.das.fast.host_copy import HostCopy
 
 
 class DeviceBuffer:

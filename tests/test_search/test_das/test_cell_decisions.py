@@ -2,7 +2,7 @@ import pytest
 import torch
 from cell_reference import assert_equal, build_cell, clip_by_loops, one_hot, random_images, softmax_by_hand
 
-from mmdas.cell import SPACES, DASCell
+from mmdas.search.das import SPACES, DASCell
 
 
 @pytest.mark.parametrize('edge', [0, 4])

@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mmdas.cell import OPERATIONS, SPACES, build_space, get_operation
-from mmdas.cell.search_space import draw_index, split_ranges
+from mmdas.search.das import OPERATIONS, SPACES, build_space, get_operation
+from mmdas.search.das.search_space import draw_index, split_ranges
 
 
 def test_paper_space_has_the_ranges_of_the_authors() -> None:

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from cell_reference import random_images
 from torch import Tensor
 
-from mmdas.cell import DASCell, Policy, PolicyClip, PolicyEdge
 from mmdas.ops import affine
 from mmdas.ops.clip import other_frames
+from mmdas.search.das import DASCell, Policy, PolicyClip, PolicyEdge
 
 GEOMETRIC = ['identity', 'translate_x', 'translate_y', 'rotate', 'scale', 'shear_x', 'shear_y']
 TOLERANCES = {torch.float64: {'atol': 1e-9, 'rtol': 1e-9}, torch.float32: {'atol': 1e-4, 'rtol': 1e-4}}

@@ -11,14 +11,14 @@ from mmdas.ops.clip import clip_around, other_frames
 from mmdas.ops.warp_operator import WarpOperator
 
 from .alignment import unwarp
+from .fast.host_copy import HostCopy
+from .fast.linear_clip import build_operator, fits, is_linear, linear_clip
+from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
-from .host_copy import HostCopy
-from .linear_clip import build_operator, fits, is_linear, linear_clip
 from .operation import Size, check_size, draw_strength
 from .pixels import Pixels
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index, split_ranges
-from .size_cache import PATIENCE, SizeCache
 from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, incoming, steps
 
 STRENGTHS = ('fixed', 'learned')
@@ -30,7 +30,7 @@ class DASCell(nn.Module):
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
     is the clip. The plain loop over edges and operations defines what the cell computes; where all operations are
-    affine warps of fixed strength, sparse operators compute the same faster (:mod:`mmdas.cell.linear_clip`).
+    affine warps of fixed strength, sparse operators compute the same faster (:mod:`mmdas.search.das.fast.linear_clip`).
 
     The search decides edge by edge: :meth:`choose` makes a mixture one-hot, :meth:`keep_edges` prunes a node. Both
     decisions are buffers, so a checkpoint holds them; :meth:`to_policy` is there when all are made.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jacrev, vmap
 
-from mmdas.cell import DASCell, Policy, PolicyClip
+from mmdas.search.das import DASCell, Policy, PolicyClip
 
 CLOSE = {'atol': 1e-12, 'rtol': 1e-9}
 
