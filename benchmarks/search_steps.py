@@ -39,7 +39,8 @@ class NaiveSearchSteps(SearchSteps):
 
     def __init__(self, model: nn.Module, optim_wrapper: Mapping[str, OptimWrapper]) -> None:
         super().__init__(model, optim_wrapper)
-        find_cell(model)._linear_operators = lambda images: None
+        cell = find_cell(model)
+        cell.forward = cell._loop
 
     def _fixed(self, optimizer: torch.optim.Optimizer) -> nullcontext:
         return nullcontext()

@@ -153,7 +153,7 @@ class TestSteps:
 
     def test_naive_form_does_without_the_operators(self, monkeypatch):
         search, batches = tiny(CLASSIFIER, NaiveSearchSteps)
-        monkeypatch.setattr('mmdas.search.das.cell.linear_clip', None)  # calling it fails
+        monkeypatch.setattr('mmdas.search.das.fast.cell_operators.linear_clip', None)  # calling it fails
         search.run(**batches)
         search, batches = tiny(CLASSIFIER, SearchSteps)
         with pytest.raises(TypeError, match='NoneType'):

@@ -2,35 +2,31 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from mmdas.ops.clip import clip_around, other_frames
-from mmdas.ops.warp_operator import WarpOperator
 
 from .alignment import unwarp
-from .fast.host_copy import HostCopy
-from .fast.linear_clip import build_operator, fits, is_linear, linear_clip
-from .fast.size_cache import PATIENCE, SizeCache
+from .fast.cell_operators import CellOperators
+from .fast.linear_clip import is_linear
 from .frame_transform import FrameTransform, check_floating_point
-from .operation import Size, check_size, draw_strength
+from .mixture import Mixture
+from .operation import Size, check_size
 from .pixels import Pixels
 from .policy import Policy, PolicyEdge
 from .search_space import build_space, draw_index, split_ranges
-from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, incoming, steps
-
-STRENGTHS = ('fixed', 'learned')
-RELAXATIONS = ('softmax', 'gumbel')
+from .strengths import Strengths
+from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, steps
 
 
-class DASCell(nn.Module):
+class DASCell(Mixture, Strengths, nn.Module):
     """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
     is the clip. The plain loop over edges and operations defines what the cell computes; where all operations are
-    affine warps of fixed strength, sparse operators compute the same faster (:mod:`mmdas.search.das.fast.linear_clip`).
+    affine warps of fixed strength, sparse operators compute the same faster (:mod:`mmdas.search.das.fast`).
 
     The search decides edge by edge: :meth:`choose` makes a mixture one-hot, :meth:`keep_edges` prunes a node. Both
     decisions are buffers, so a checkpoint holds them; :meth:`to_policy` is there when all are made.
@@ -87,10 +83,6 @@ class DASCell(nn.Module):
         reference_size: Size | None = None,
     ) -> None:
         super().__init__()
-        if strength not in STRENGTHS:
-            raise ValueError(f'strength must be one of {STRENGTHS}, got {strength!r}')
-        if relaxation not in RELAXATIONS:
-            raise ValueError(f'relaxation must be one of {RELAXATIONS}, got {relaxation!r}')
         if node_reduction not in REDUCTIONS:
             raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {node_reduction!r}')
         if seed < 0:
@@ -102,37 +94,15 @@ class DASCell(nn.Module):
         self.num_nodes = num_nodes
         self.node_reduction = node_reduction
         self.share_strength = share_strength
-        self.relaxation = relaxation
         self.seed = seed
         self.transform = FrameTransform(num_frames, ramp, padding, seed, check_size(reference_size))
         self.pixels = Pixels(mean, std, max_value, channel_order)
         self.reads_colours = not is_linear(self.operations)
         generator = torch.Generator().manual_seed(seed)
-        num_edges, num_operations = len(self.edges), len(self.operations)
-        self.logits = nn.Parameter(1e-3 * torch.randn(num_edges, num_operations, generator=generator))
-        self._init_strengths(strength, 1 if share_strength else num_edges, generator)
-        self.register_buffer('chosen', torch.full((num_edges,), -1, dtype=torch.long))
-        self.register_buffer('kept', torch.ones(num_edges, dtype=torch.bool))
-        self._removed_operation: tuple[int, int] | None = None
-        self._renormalize = False
-        self._removed_edge: int | None = None
-        self._operators: SizeCache[list[WarpOperator]] = SizeCache()
-        self._chosen, self._kept = HostCopy(), HostCopy()
-        self._last_draw = LastDraw()
-
-    def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
-        drawn = [[draw_strength(operation, generator) for operation in self.operations] for _ in range(rows)]
-        low = torch.tensor([operation.low for operation in self.operations])
-        span = torch.tensor([operation.high for operation in self.operations]) - low
-        self.register_buffer('strength_low', low, persistent=False)
-        self.register_buffer('strength_span', span, persistent=False)
-        drawn = torch.tensor(drawn)
-        if strength == 'fixed':
-            self.register_buffer('fixed_strengths', drawn)
-            self.strength_logits = None
-        else:  # a sigmoid keeps a learned strength within its range
-            position = torch.where(span > 0, (drawn - low) / span.clamp(min=1e-12), torch.full_like(drawn, 0.5))
-            self.strength_logits = nn.Parameter(torch.logit(position, eps=1e-4))
+        self._init_mixture(relaxation, generator)
+        self._init_strengths(strength, 1 if share_strength else len(self.edges), generator)
+        self._init_decisions()
+        self._operators = CellOperators()
 
     @property
     def reference_size(self) -> Size | None:
@@ -143,83 +113,20 @@ class DASCell(nn.Module):
     def reference_size(self, size: Size | None) -> None:
         self.transform.reference_size = check_size(size)
 
-    def strengths(self) -> Tensor:
-        """Strengths mu, (edges or 1, operations), in the operations' units."""
-        if self.strength_logits is None:
-            return self.fixed_strengths
-        return self.strength_low + self.strength_span * torch.sigmoid(self.strength_logits)
-
-    def weights(self) -> Tensor:
-        """Mixture weights of all edges, (edges, operations): the softmax, or one-hot where an operation is chosen."""
-        one_hot = nn.functional.one_hot(self.chosen.clamp(min=0), len(self.operations)).to(self.logits.dtype)
-        if self._removed_operation is None:
-            return torch.where(self.chosen[:, None] < 0, self.logits.softmax(dim=1), one_hot)
-        removed = torch.zeros_like(self.logits, dtype=torch.bool)
-        removed[self._removed_operation] = True
-        logits = self.logits.masked_fill(removed, float('-inf')) if self._renormalize else self.logits
-        return torch.where(self.chosen[:, None] < 0, logits.softmax(dim=1), one_hot).masked_fill(removed, 0)
-
-    def _pass_weights(self) -> Tensor:
-        """The weights of one pass: those of the mixture, or of one drawn operation an edge."""
-        if self.relaxation == 'softmax' or not self.training or self._in_trial():
-            return self.weights()
-        drawn = nn.functional.gumbel_softmax(self.logits, hard=True)
-        self._last_draw.weights = torch.where(self.chosen[:, None] < 0, drawn, self.weights())
-        return self._last_draw.weights
-
-    def _last_weights(self) -> Tensor:
-        """The weights of the pass whose frames are there."""
-        drawn = self.relaxation == 'gumbel' and self.training and not self._in_trial()
-        return self._last_draw.weights if drawn and self._last_draw.weights is not None else self.weights()
-
-    def _in_trial(self) -> bool:
-        return self._removed_operation is not None or self._removed_edge is not None
-
-    def train(self, mode: bool = True) -> 'DASCell':
-        """Set the mode, and read the decisions again: averaged weights are swapped where the mode changes."""
-        if mode != self.training:
-            self._chosen, self._kept = HostCopy(), HostCopy()
-        return super().train(mode)
-
     def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
         """Make the clip; ``seldom`` says that images of this size hardly come again, so that nothing is kept for it."""
         if self.num_frames == 1:
             return images
         check_floating_point(images)
-        operators = None if seldom else self._linear_operators(images)
-        return self._loop(images) if operators is None else self._linear(images, operators)
-
-    def _linear_operators(self, images: Tensor) -> list[WarpOperator] | None:
-        """Operators of the fast path, one per row of the strengths, or None where the plain loop is the way."""
-        if self.strength_logits is not None or images.dtype != self.logits.dtype or self.reads_colours:
-            return None
-        num_taps = sum(1 if operation.is_identity else 4 for operation in self.operations)
-        if not fits(images, num_taps * len(self.fixed_strengths), self.num_frames):
-            return None
-        strengths = self.fixed_strengths.tolist()
-
-        def build() -> list[WarpOperator]:
-            return [build_operator(self.transform, self.operations, row, images) for row in strengths]
-
-        # Crops of a search have one size, a trial of its selection included; images of a validation may all differ.
-        patience = 0 if self.training or self._in_trial() else PATIENCE
-        key = (images.shape[-2:], self.reference_size, images.dtype, str(strengths))
-        return self._operators.get(key, build, patience)
-
-    def _linear(self, images: Tensor, operators: Sequence[WarpOperator]) -> Tensor:
-        positions = self._present_edges()
-        edges, weights = [self.edges[position] for position in positions], self._pass_weights()[positions]
-        operators = operators if self.share_strength else [operators[position] for position in positions]
-        return linear_clip(
-            images, operators, edges, weights, self.num_nodes, self.num_frames, reduction=self.node_reduction
-        )
+        clip = None if seldom else self._operators.clip(self, images)
+        return self._loop(images) if clip is None else clip
 
     def _loop(self, images: Tensor) -> Tensor:
         """The plain loop over edges and operations, which every other path equals."""
         source = self.pixels.scale(images) if self.reads_colours else images
         frames = source.unsqueeze(0).expand(self.num_frames, *source.shape)
-        weights, strengths, transformed = self._pass_weights(), self.strengths(), {}
-        positions = self._present_edges()
+        weights, strengths, transformed = self.pass_weights(), self.strengths(), {}
+        positions = self.present_edges()
         edges = [self.edges[position] for position in positions]
 
         def edge_output(index: int, source_frames: Tensor) -> Tensor:
@@ -229,7 +136,7 @@ class DASCell(nn.Module):
             row = 0 if self.share_strength else position
             source = canonical_source(self.edges[position][0])
             output = torch.zeros_like(source_frames)
-            for column in self._columns_in_use(position):
+            for column in self.present_operations(position):
                 key = (source, column)  # edges that share their strengths share the transformed frames
                 if key not in transformed:
                     transformed[key] = self._transform_frames(source_frames, source, column, strengths[row, column])
@@ -237,22 +144,12 @@ class DASCell(nn.Module):
             return output
 
         def edge_share(index: int, source_share: Tensor) -> Tensor:
-            return source_share * weights[positions[index], self._columns_in_use(positions[index])].sum()
+            return source_share * weights[positions[index], self.present_operations(positions[index])].sum()
 
         others = other_frames(evaluate(frames, edges, edge_output, self.num_nodes, self.node_reduction))
         others = (self.pixels.unscale(others) if self.reads_colours else others).to(images.dtype)
         share = evaluate(weights.new_ones(()), edges, edge_share, self.num_nodes, self.node_reduction)
         return clip_around((images * share).to(images.dtype), others)
-
-    def _present_edges(self) -> list[int]:
-        kept = self._kept.read(self.kept)
-        return [position for position, keep in enumerate(kept) if keep and position != self._removed_edge]
-
-    def _columns_in_use(self, position: int) -> list[int]:
-        """Operations of an edge that a decision or a trial has not taken out."""
-        chosen = self._chosen.read(self.chosen)[position]
-        columns = [chosen] if chosen >= 0 else range(len(self.operations))
-        return [column for column in columns if (position, column) != self._removed_operation]
 
     def _transform_frames(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
         operation = self.operations[column]
@@ -272,14 +169,14 @@ class DASCell(nn.Module):
         The graph is gone through from the clip to the image, with the inverse of every warp. Where mixtures are one-hot
         and every node has one edge, that is the inverse of the frames' warps; otherwise it is the mean over all paths.
         """
-        weights, strengths, positions = self._last_weights(), self.strengths().tolist(), self._present_edges()
+        weights, strengths, positions = self.last_weights(), self.strengths().tolist(), self.present_edges()
         edges = [self.edges[position] for position in positions]
         back = {NUM_INPUTS + self.num_nodes - 1: maps}
         for target, incoming_edges in reversed(steps(edges, self.num_nodes)):
             share = 1 / len(incoming_edges) if self.node_reduction == 'mean' else 1.0
             for position in (positions[index] for index in incoming_edges):
                 row = strengths[0 if self.share_strength else position]
-                for column in self._columns_in_use(position):
+                for column in self.present_operations(position):
                     operation, moved = self.operations[column], back[target]
                     if operation.geometric:
                         theta = self.transform.matrices(operation, row[column], size)
@@ -288,80 +185,13 @@ class DASCell(nn.Module):
                     back[source] = back.get(source, 0) + share * weights[position, column] * moved
         return back[0]
 
-    @contextmanager
-    def without_operation(self, edge: int, operation: int, renormalize: bool = False) -> Iterator[None]:
-        """Take one operation out of an edge's mixture for a trial.
-
-        Args:
-            edge: position of the edge.
-            operation: position of the operation.
-            renormalize: the weights of the others sum to one again. Without it the edge's image is dimmed.
-
-        Raises:
-            IndexError: if there is no such edge or operation.
-        """
-        self._check_position(edge, operation)
-        self._removed_operation, self._renormalize = (edge, operation), renormalize
-        try:
-            yield
-        finally:
-            self._removed_operation = None
-
-    @contextmanager
-    def without_edge(self, edge: int) -> Iterator[None]:
-        """Take one edge out of the cell for a trial.
-
-        Raises:
-            IndexError: if there is no such edge.
-        """
-        self._check_position(edge)
-        self._removed_edge = edge
-        try:
-            yield
-        finally:
-            self._removed_edge = None
-
-    @torch.no_grad()
-    def choose(self, edge: int, operation: int) -> None:
-        """Make the mixture of an edge one-hot on an operation.
-
-        Raises:
-            IndexError: if there is no such edge or operation.
-        """
-        self._check_position(edge, operation)
-        self.chosen[edge] = operation
-
-    @torch.no_grad()
-    def keep_edges(self, target: int, edges: Sequence[int]) -> None:
-        """Keep of the edges that end in ``target`` only those at the positions ``edges``.
-
-        Raises:
-            ValueError: if ``edges`` is empty or holds an edge that does not end in ``target``.
-        """
-        candidates = incoming(self.edges, target)
-        if not edges or not set(edges) <= set(candidates):
-            raise ValueError(f'node {target} keeps one or more of its edges {candidates}, got {list(edges)}')
-        for position in candidates:
-            self.kept[position] = position in edges
-
-    def _check_position(self, edge: int, operation: int = 0) -> None:
-        if not (0 <= edge < len(self.edges) and 0 <= operation < len(self.operations)):
-            raise IndexError(
-                f'the cell has {len(self.edges)} edges and {len(self.operations)} operations, got edge {edge} and '
-                f'operation {operation}'
-            )
-
-    def entropy(self) -> Tensor:
-        """Entropy of the mixture of each edge in nats, (edges,); 0 where an operation is chosen."""
-        return torch.distributions.Categorical(probs=self.weights().detach()).entropy()
-
     def to_policy(self, origin: Mapping | None = None) -> Policy:
         """The discretised cell.
 
         Raises:
             RuntimeError: while an edge that is kept has no chosen operation.
         """
-        positions = self._present_edges()
+        positions = self.present_edges()
         chosen, strengths = self.chosen.tolist(), self.strengths().detach().tolist()
         undecided = [self.edges[position] for position in positions if chosen[position] < 0]
         if undecided:
@@ -386,15 +216,6 @@ class DASCell(nn.Module):
 
     def extra_repr(self) -> str:
         return f'operations={self.operation_names}, edges={len(self.edges)}, share_strength={self.share_strength}'
-
-
-class LastDraw:
-    """The weights that the last pass has drawn; a copy of it, as of a copied cell, starts empty."""
-
-    weights: Tensor | None = None
-
-    def __reduce__(self) -> tuple:
-        return LastDraw, ()
 
 
 def _numbered(names: Sequence[str]) -> Iterator[str]:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from mmdas.ops.warp_operator import WarpOperator
 from mmdas.search.das import DASCell
-from mmdas.search.das import cell as cell_module
-from mmdas.search.das.fast import linear_clip
+from mmdas.search.das.fast import cell_operators, linear_clip
 
 TOLERANCES = {torch.float64: {'atol': 1e-10, 'rtol': 1e-9}, torch.float32: {'atol': 2e-4, 'rtol': 1e-3}}
 GEOMETRIC = ['identity', 'translate_x', 'translate_y', 'rotate', 'scale', 'shear_x', 'shear_y']
@@ -66,14 +65,14 @@ def spied_loop(cell: DASCell) -> Iterator[list[torch.Size]]:
 @contextmanager
 def spied_builds() -> Iterator[list[tuple[int, int]]]:
     """Sizes of the operators that the cell makes."""
-    calls, build = [], cell_module.build_operator
+    calls, build = [], cell_operators.build_operator
 
     def spy(transform, operations, strengths, images):
         calls.append(tuple(images.shape[-2:]))
         return build(transform, operations, strengths, images)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cell_module, 'build_operator', spy)
+        patch.setattr(cell_operators, 'build_operator', spy)
         yield calls
 
 

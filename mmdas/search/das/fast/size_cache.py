@@ -39,4 +39,4 @@ class SizeCache(Generic[T]):
         return entry
 
     def __reduce__(self) -> tuple:
-        return SizeCache, ()
+        return type(self), ()
