@@ -44,7 +44,7 @@ def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
     return {'weights': order[num_policy:], 'policy': order[:num_policy]}
 
 
-def take_part(dataset: object, part: str, ratio: float, seed: int) -> object:
+def take_part(dataset: Any, part: str, ratio: float, seed: int) -> Any:
     """The part of a data set, or the wrapper around the part of what it wraps.
 
     Raises:

@@ -8,6 +8,8 @@ A matrix maps *output to input* coordinates, as ``torch.nn.functional.affine_gri
 both coordinates run from -1 to 1 between the outer edges of the image, y downwards.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,7 +74,7 @@ def inverse(theta: Tensor) -> Tensor:
     return torch.cat([linear, -linear @ theta[..., 2:]], dim=-1)
 
 
-def within_canvas(theta: Tensor, size: tuple[int, int], canvas: tuple[int, int]) -> Tensor:
+def within_canvas(theta: Tensor, size: Sequence[int], canvas: Sequence[int]) -> Tensor:
     """Matrix, for a padded image, of a warp of what lies in its upper left corner.
 
     Args:
@@ -90,7 +92,7 @@ def within_canvas(theta: Tensor, size: tuple[int, int], canvas: tuple[int, int])
     return compose(inverse(into), compose(theta, into))
 
 
-def translate_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def translate_x_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``translate_x``.
 
     Args:
@@ -104,7 +106,7 @@ def translate_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     return _matrix((one, zero, -2 * magnitude), (zero, one, zero))
 
 
-def translate_y_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def translate_y_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``translate_y``.
 
     Args:
@@ -118,7 +120,7 @@ def translate_y_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     return _matrix((one, zero, zero), (zero, one, -2 * magnitude))
 
 
-def rotate_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def rotate_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``rotate``.
 
     Args:
@@ -134,7 +136,7 @@ def rotate_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     return _matrix((cos, -sin * (height / width), zero), (sin * (width / height), cos, zero))
 
 
-def scale_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def scale_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``scale``.
 
     Args:
@@ -148,7 +150,7 @@ def scale_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     return _matrix((inverse, zero, zero), (zero, inverse, zero))
 
 
-def shear_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def shear_x_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``shear_x``.
 
     Args:
@@ -163,7 +165,7 @@ def shear_x_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
     return _matrix((one, magnitude * (height / width), zero), (zero, one, zero))
 
 
-def shear_y_matrix(magnitude: Tensor, size: tuple[int, int]) -> Tensor:
+def shear_y_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``shear_y``.
 
     Args:
@@ -290,7 +292,7 @@ def _matrix(x_row: tuple[Tensor, Tensor, Tensor], y_row: tuple[Tensor, Tensor, T
     return torch.stack([torch.stack(x_row, dim=-1), torch.stack(y_row, dim=-1)], dim=-2)
 
 
-def sampling_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
+def sampling_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
     """(N, H, W, 2), the input coordinates of every output pixel.
 
     ``F.affine_grid`` makes the same by a matrix product, which autocast runs in half precision: pixels would land

@@ -10,6 +10,8 @@ table        (T*H*W, B*C)       of warps as sparse operators, where a pixel is a
 ===========  =================  ====================================================
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -83,7 +85,7 @@ def image_to_table(images: Tensor) -> Tensor:
     return images.permute(2, 3, 0, 1).flatten(2).flatten(0, 1)
 
 
-def table_to_time_major(table: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+def table_to_time_major(table: Tensor, shape: Sequence[int]) -> Tensor:
     """(T*H*W, B*C) -> (T, B, C, H, W), a view, for images of the shape (B, C, H, W)."""
     batch, channels, height, width = shape
     return table.view(-1, height, width, batch, channels).permute(0, 3, 4, 1, 2)

@@ -24,7 +24,7 @@ _CHUNK = 1 << 19
 _FEW, _FEW_OF_NARROW, _NARROW = 4, 2, 24
 
 
-def bilinear_taps(theta: Tensor, size: tuple[int, int], padding: str = 'zeros') -> tuple[Tensor, Tensor]:
+def bilinear_taps(theta: Tensor, size: Sequence[int], padding: str = 'zeros') -> tuple[Tensor, Tensor]:
     """Input pixels and coefficients of ``warp_affine``.
 
     Args:
@@ -90,7 +90,7 @@ class WarpOperator:
         self,
         theta: Sequence[Tensor | None],
         num_frames: int,
-        size: tuple[int, int],
+        size: Sequence[int],
         padding: str = 'zeros',
         dtype: torch.dtype = torch.float32,
         one_image: bool = False,
@@ -253,7 +253,7 @@ def _rows_at_a_time(rows: int, width: int) -> int:
     return min(rows, max(1, _CHUNK // width))
 
 
-def _warp_taps(theta: Tensor | None, first_rows: Tensor, size: tuple[int, int], padding: str) -> tuple[Tensor, Tensor]:
+def _warp_taps(theta: Tensor | None, first_rows: Tensor, size: Sequence[int], padding: str) -> tuple[Tensor, Tensor]:
     """Taps of one warp without those that are zero everywhere, (G*H*W, 1 to 4) each.
 
     Args:

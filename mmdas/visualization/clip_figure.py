@@ -40,8 +40,8 @@ def clip_to_images(
     for name, values in (('mean', mean), ('std', std)):
         if len(values) not in (1, channels):
             raise ValueError(f'{name} has {len(values)} values for frames of {channels} channels; give 1 or {channels}')
-    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (mean, std))
-    pixels = (frames * std + mean).round().clamp(0, 255).to(torch.uint8)
+    scale, shift = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (std, mean))
+    pixels = (frames * scale + shift).round().clamp(0, 255).to(torch.uint8)
     pixels = pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1)  # (B*T, H, W, 3)
     return split_frames(pixels, num_frames).numpy()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ RADIUS = 0.13  # of a node
 RISE = 0.36  # height of an arc per node that it spans: three lines of a label
 FADED = 0.35  # opacity of what the output does not depend on
 PALE = 'lightsteelblue'
-ARROW = {'arrowstyle': '-|>', 'mutation_scale': 12}
+ARROW: dict[str, Any] = {'arrowstyle': '-|>', 'mutation_scale': 12}
 
 
 def save_policy_figure(policy: Policy, path: str | Path) -> None:
@@ -64,7 +65,7 @@ def choose_sides(edges: Sequence[Edge]) -> dict[Edge, int]:
             placed = [other for other in sides if sides[other] == side]
             crossings = sum(_cross(edge, other) for other in placed)
             costs[side] = (crossings, sum(other[1] == edge[1] for other in placed), len(placed))
-        sides[edge] = min(costs, key=costs.get)
+        sides[edge] = min(costs, key=lambda side: costs[side])
     return sides
 
 
@@ -114,18 +115,23 @@ def _new_axes(output: int, above: float, below: float) -> tuple[Figure, Axes]:
 
 
 def _draw_edge(axes: Axes, edge: PolicyEdge, side: int, faded: bool) -> None:
-    look = {'alpha': FADED if faded else 1.0, 'gid': f'edge {edge.source}-{edge.target}'}
+    look: dict[str, Any] = {'alpha': FADED if faded else 1.0, 'gid': f'edge {edge.source}-{edge.target}'}
     start, end = edge.source + 0.5 * RADIUS, edge.target - 0.5 * RADIUS
     base, height = side * 0.9 * RADIUS, side * _height(edge.source, edge.target)
     control = base + 4 / 3 * (height - base)  # a cubic Bezier curve rises to 3/4 of its control points
     curve = Curve([(start, base), (start, control), (end, control), (end, base)], [Curve.MOVETO] + 3 * [Curve.CURVE4])
     axes.add_patch(FancyArrowPatch(path=curve, color=_colour(edge.operation), linewidth=1.6, **ARROW, **look))
-    place = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'bbox': {'facecolor': 'white', 'linewidth': 0, 'pad': 1}}
+    place: dict[str, Any] = {
+        'ha': 'center',
+        'va': 'center',
+        'fontsize': 8,
+        'bbox': {'facecolor': 'white', 'linewidth': 0, 'pad': 1},
+    }
     axes.text((start + end) / 2, height, describe_edge(edge), **place, **look)
 
 
 def _draw_node(axes: Axes, node: int, faded: bool) -> None:
-    look = {'alpha': FADED if faded else 1.0, 'gid': f'node {node}', 'zorder': 4}
+    look: dict[str, Any] = {'alpha': FADED if faded else 1.0, 'gid': f'node {node}', 'zorder': 4}
     axes.add_patch(Circle((node, 0), RADIUS, facecolor=PALE, edgecolor='black', **look))
     label = f'{node}\nimage' if node < NUM_INPUTS else str(node)
     axes.text(node, 0, label, ha='center', va='center', fontsize=8, **{**look, 'zorder': 5})

@@ -37,7 +37,7 @@ def draw_predictions(
     for name, labels in columns.items():
         if len(labels) != len(images):
             raise ValueError(f'{len(labels)} label maps of {name!r} for {len(images)} images; give one for each')
-    shown = _occurring_classes(columns.values(), ignore_index) if classes is not None else []
+    shown = [] if classes is None else _occurring_classes(list(columns.values()), ignore_index)
     entries = int((2 + len(predictions)) * WIDTH / LEGEND_ENTRY)  # in a row of the legend
     legend_height = -(-len(shown) // entries) * LEGEND_ROW
     aspect = images[0].shape[0] / images[0].shape[1]
@@ -46,8 +46,10 @@ def draw_predictions(
         row[0].imshow(image, interpolation='nearest')
         for axes, labels in zip(row[1:], maps, strict=True):
             axes.imshow(labels_to_colours(labels, palette, ignore_index), interpolation='nearest')
-    if shown:
-        patches = [Patch(facecolor=np.divide(palette[k], 255), edgecolor='grey', label=classes[k]) for k in shown]
+    if classes is not None and shown:
+        patches = [
+            Patch(facecolor=tuple(np.divide(palette[k], 255)), edgecolor='grey', label=classes[k]) for k in shown
+        ]
         figure.legend(handles=patches, loc='lower center', ncols=entries, fontsize=8, frameon=False, borderpad=0.1)
     return figure
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdas.ops.clip import clip_around, other_frames
 
@@ -21,7 +21,7 @@ from .strengths import Strengths
 from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, steps
 
 
-class DASCell(Mixture, Strengths, nn.Module):
+class DASCell(Mixture, Strengths):
     """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
@@ -125,7 +125,8 @@ class DASCell(Mixture, Strengths, nn.Module):
         """The plain loop over edges and operations, which every other path equals."""
         source = self.pixels.scale(images) if self.reads_colours else images
         frames = source.unsqueeze(0).expand(self.num_frames, *source.shape)
-        weights, strengths, transformed = self.pass_weights(), self.strengths(), {}
+        weights, strengths = self.pass_weights(), self.strengths()
+        transformed: dict[tuple[int, int], Tensor] = {}
         positions = self.present_edges()
         edges = [self.edges[position] for position in positions]
 
@@ -220,7 +221,7 @@ class DASCell(Mixture, Strengths, nn.Module):
 
 def _numbered(names: Sequence[str]) -> Iterator[str]:
     """The names, those that occur several times with a number from 1 on."""
-    totals, seen = Counter(names), Counter()
+    totals, seen = Counter(names), Counter[str]()
     for name in names:
         seen[name] += 1
         yield name if totals[name] == 1 else f'{name}_{seen[name]}'

@@ -4,21 +4,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
 from .fast.host_copy import HostCopy
 from .operation import Operation
 from .topology import Edge, incoming
 
 
-class Decisions:
-    """Mixin of a cell that is decided edge by edge.
+class Decisions(nn.Module):
+    """Base of a cell that is decided edge by edge.
 
     :meth:`choose` makes the mixture of an edge one-hot, :meth:`keep_edges` prunes a node. Both are buffers, so that a
     checkpoint holds them. A trial takes an operation or an edge out for a while.
     """
 
     edges: tuple[Edge, ...]
-    operations: list[Operation]
+    operations: tuple[Operation, ...]
+    chosen: Tensor
+    kept: Tensor
 
     def _init_decisions(self) -> None:
         self.register_buffer('chosen', torch.full((len(self.edges),), -1, dtype=torch.long))
@@ -103,7 +106,7 @@ class Decisions:
     def present_operations(self, edge: int) -> list[int]:
         """Positions of the operations of an edge that neither a decision nor a trial has taken out."""
         chosen = self._chosen.read(self.chosen)[edge]
-        operations = [chosen] if chosen >= 0 else range(len(self.operations))
+        operations = [chosen] if chosen >= 0 else list(range(len(self.operations)))
         return [operation for operation in operations if (edge, operation) != self._removed_operation]
 
     def _check_position(self, edge: int, operation: int = 0) -> None:

@@ -25,6 +25,8 @@ class FrameTransform(nn.Module):
         ValueError: for T < 1, or an unknown ramp or padding.
     """
 
+    offsets: Tensor
+
     def __init__(
         self,
         num_frames: int,
@@ -87,8 +89,10 @@ class FrameTransform(nn.Module):
         Returns:
             (T-1, 2, 3) in double precision.
         """
-        strength = torch.tensor(strength, dtype=torch.float64, device=self.offsets.device)
-        return operation.matrix(self._magnitude(operation, strength, self.offsets.double(), size), size)
+        if operation.matrix is None:
+            raise ValueError(f'{operation.name} is no affine warp and has no matrices')
+        mu = torch.tensor(strength, dtype=torch.float64, device=self.offsets.device)
+        return operation.matrix(self._magnitude(operation, mu, self.offsets.double(), size), size)
 
     def _magnitude(self, operation: Operation, strength: Tensor, offsets: Tensor, size: Size) -> Tensor:
         return operation.magnitude(strength, offsets) * operation.side_ratio(self.reference_size, size)

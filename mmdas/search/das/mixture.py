@@ -9,7 +9,7 @@ RELAXATIONS = ('softmax', 'gumbel')
 
 
 class Mixture(Decisions):
-    """Mixin of a cell whose edges are mixtures of operations, until they are decided.
+    """Base of a cell whose edges are mixtures of operations, until they are decided.
 
     Attributes:
         logits: (edges, operations), what the search trains.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Size = tuple[int, int]  # (H, W) in pixels
+Size = tuple[int, ...]  # (H, W) in pixels; torch.Size is one
 
 RAMPS = ('signed', 'mirrored')
 # Units that count in a side of the image, and that side of a size (H, W).
@@ -39,7 +39,7 @@ class Operation:
     low: float
     high: float
     unit: str
-    matrix: Callable[[Tensor, tuple[int, int]], Tensor] | None = None
+    matrix: Callable[[Tensor, Size], Tensor] | None = None
     growth: str = 'linear'
     random: bool = False
     reads_grey: bool = False

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +179,13 @@ class Policy:
             )
         if version == 1 and 'reference_size' in data:
             raise PolicyError(f'{where}: reference_size belongs to schema_version 2, the file has {version}')
-        _check_fields(data, cls, {'num_frames', 'num_nodes', 'edges'}, where)
+        _check_fields(data, _names(cls), {'num_frames', 'num_nodes', 'edges'}, where)
         for name in ('edges', 'operations'):
             if not isinstance(data.setdefault(name, ()), (list, tuple)):
                 raise PolicyError(f'{where}: {name} is a {type(data[name]).__name__}, expected a list')
         edges = []
         for position, edge in enumerate(data.pop('edges')):
-            _check_fields(edge, PolicyEdge, set(PolicyEdge.__dataclass_fields__), f'{where}: edges[{position}]')
+            _check_fields(edge, _names(PolicyEdge), _names(PolicyEdge), f'{where}: edges[{position}]')
             edges.append(PolicyEdge(**edge))
         data['operations'] = tuple(data['operations'])
         try:
@@ -253,9 +253,14 @@ class Policy:
         return cls(num_frames, num_nodes, tuple(edges), operations=names, seed=seed, **options)
 
 
-def _check_fields(data: Any, cls: type, required: set[str], where: str) -> None:
+def _names(record: type) -> set[str]:
+    """Names of the fields of a dataclass."""
+    return {one.name for one in fields(record)}
+
+
+def _check_fields(data: Any, known: set[str], required: set[str], where: str) -> None:
     if not isinstance(data, Mapping):
         raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
-    missing, unknown = required - set(data), set(data) - set(cls.__dataclass_fields__)
+    missing, unknown = required - set(data), set(data) - known
     if missing or unknown:
         raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown)}')

@@ -46,6 +46,8 @@ class PolicyClip(nn.Module):
         images (B, C, H, W) -> clip (B, T*C, H, W).
     """
 
+    strengths: Tensor
+
     def __init__(
         self,
         policy: Policy,
@@ -65,8 +67,8 @@ class PolicyClip(nn.Module):
         self.operations = [get_operation(edge.operation) for edge in self.edges]
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)
         self.register_buffer('strengths', strengths, persistent=False)
-        self._warp_paths = self._find_paths()
-        self.paths = self._warp_paths if is_linear(self.operations) and len(self._warp_paths) <= MAX_PATHS else None
+        self.paths = self._find_paths()
+        self.is_composed = is_linear(self.operations) and len(self.paths) <= MAX_PATHS
         self._operators: SizeCache[WarpOperator] = SizeCache()
         self._warps: SizeCache[list[Warp]] = SizeCache()
 
@@ -101,7 +103,7 @@ class PolicyClip(nn.Module):
         """The frames beside the reference frame, (T-1, B, C, H, W)."""
         if self.reads_colours:
             return self.pixels.unscale(self._one_after_the_other(self.pixels.scale(images))).to(images.dtype)
-        if self.paths is None:
+        if not self.is_composed:
             return self._one_after_the_other(images)
         operator = None if seldom else self._operator(images)
         return self._sample(images) if operator is None else self._gather(images, operator)
@@ -136,10 +138,10 @@ class PolicyClip(nn.Module):
         Raises:
             ValueError: if frames are sums of several warps.
         """
-        if len(self._warp_paths) > 1:
+        if len(self.paths) > 1:
             raise ValueError(
                 "pooling='aligned' undoes the warp of each frame, but frames of this policy are sums of "
-                f'{len(self._warp_paths)} different warps; search a chain (edges_per_node=1 of the selection), or '
+                f'{len(self.paths)} different warps; search a chain (edges_per_node=1 of the selection), or '
                 "use pooling='mean'"
             )
 
@@ -158,7 +160,7 @@ class PolicyClip(nn.Module):
             ValueError: as :meth:`check_alignable`.
         """
         self.check_alignable()
-        (path,) = self._warp_paths
+        (path,) = self.paths
         theta = self._composed(path, size)
         return maps if theta is None else unwarp(maps, theta, size, canvas)
 
@@ -175,7 +177,7 @@ class PolicyClip(nn.Module):
 
     def _composed(self, path: Path, size: Size) -> Tensor | None:
         """Matrices (T-1, 2, 3) of the warps of a path one after the other; None for the identity."""
-        theta = None
+        theta: Tensor | None = None
         for name, strength in path:
             step = self.transform.matrices(get_operation(name), strength, size)
             theta = step if theta is None else compose(theta, step)
@@ -208,7 +210,8 @@ class PolicyClip(nn.Module):
         precision = torch.promote_types(images.dtype, torch.float32)
         size = images.shape[-2:]
         key = (size, self.reference_size, images.device)
-        warps = self.warps(size) if is_recorded() else self._warps.get(key, lambda: self.warps(size))
+        kept = None if is_recorded() else self._warps.get(key, lambda: self.warps(size))
+        warps = self.warps(size) if kept is None else kept
         parts = [
             weight * (folded if theta is None else warp_affine(folded, theta.to(precision), self.transform.padding))
             for theta, weight in warps

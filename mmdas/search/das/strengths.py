@@ -8,15 +8,18 @@ from .operation import Operation, draw_strength
 STRENGTHS = ('fixed', 'learned')
 
 
-class Strengths:
-    """Mixin of a cell that draws one strength per operation, for all edges or for each edge.
+class Strengths(nn.Module):
+    """Base of a cell that draws one strength per operation, for all edges or for each edge.
 
     Attributes:
         fixed_strengths: (edges or 1, operations), a buffer, where they are not learned.
         strength_logits: of the same shape, a parameter, where they are: a sigmoid keeps them within their ranges.
     """
 
-    operations: list[Operation]
+    operations: tuple[Operation, ...]
+    strength_low: Tensor
+    strength_span: Tensor
+    fixed_strengths: Tensor
 
     def _init_strengths(self, strength: str, rows: int, generator: torch.Generator) -> None:
         if strength not in STRENGTHS:
@@ -28,7 +31,7 @@ class Strengths:
         span = torch.tensor([operation.high for operation in self.operations]) - low
         self.register_buffer('strength_low', low, persistent=False)
         self.register_buffer('strength_span', span, persistent=False)
-        self.strength_logits = None
+        self.strength_logits: nn.Parameter | None = None
         if strength == 'fixed':
             self.register_buffer('fixed_strengths', drawn)
         else:

@@ -1,6 +1,7 @@
 """The DAG of a cell: two input nodes, both the repeated image, and intermediate nodes that see all earlier ones."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -8,6 +9,7 @@ NUM_INPUTS = 2
 REDUCTIONS = ('mean', 'sum')
 
 Edge = tuple[int, int]  # (source, target)
+Frames = TypeVar('Frames', Tensor, float)  # or the share of the image in them
 
 
 def all_edges(num_nodes: int) -> tuple[Edge, ...]:
@@ -59,12 +61,12 @@ def steps(edges: Sequence[Edge], num_nodes: int) -> list[tuple[int, list[int]]]:
 
 
 def evaluate(
-    frames: Tensor,
+    frames: Frames,
     edges: Sequence[Edge],
-    edge_output: Callable[[int, Tensor], Tensor],
+    edge_output: Callable[[int, Frames], Frames],
     num_nodes: int,
     reduction: str = 'mean',
-) -> Tensor:
+) -> Frames:
     """Frames of the last node.
 
     Args:

@@ -176,7 +176,7 @@ def test_equal_operations_from_both_inputs_are_one_path() -> None:
 def test_policy_of_very_many_paths_applies_one_operation_after_the_other() -> None:
     edges = [PolicyEdge(s, t, 'rotate', 0.1 * s + t) for t in range(2, 14) for s in range(t)]  # 4096 paths
     clip, images = PolicyClip(Policy(2, 12, tuple(edges))), random_images()
-    assert clip.paths is None
+    assert not clip.is_composed
     assert torch.equal(
         other_frames(clip(images).unflatten(1, (2, 3)).transpose(0, 1)), clip._one_after_the_other(images)
     )
