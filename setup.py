@@ -30,7 +30,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     # The style that `ruff format` checks changes with its minor version.
-    'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18'],
+    'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18', 'mypy>=1.15'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
 }
@@ -89,6 +89,6 @@ setup(
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     packages=find_packages(include=['mmdas', 'mmdas.*']),
-    package_data={'mmdas': [f'.mim/**/*.{suffix}' for suffix in ('py', 'yml', 'json', 'md', 'sh')]},
+    package_data={'mmdas': ['py.typed', *(f'.mim/**/*.{suffix}' for suffix in ('py', 'yml', 'json', 'md', 'sh'))]},
     zip_safe=False,
 )
