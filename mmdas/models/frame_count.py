@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mmengine.logging import print_log
+
 from .settings import Recorded
 
 
@@ -49,6 +51,7 @@ class FrameCount(Recorded):
         """Whether images of so many frames may come; an open T follows them."""
         if self.is_open and num_frames != self.num_frames:
             self.set_frames(num_frames)
+            print_log(f'{self.place}.num_frames is open; an image comes as {num_frames} frames', logger='current')
         return num_frames == self.num_frames
 
     def set_frames(self, num_frames: int) -> None:

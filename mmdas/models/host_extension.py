@@ -13,22 +13,22 @@ from mmdas.registry import MODELS
 class HostExtension:
     """Mixin of a class whose instances are modules of a host with a part added.
 
-    :meth:`extend` gives a module of a host a subclass of the extension and of the module's own class. The module stays
-    an instance of its class and keeps its keys. The methods that the extension changes are ordinary overrides.
+    ``__new__`` of a subclass builds the host, makes the part and calls :meth:`extend`. That gives the host a subclass
+    of the extension and of its own class. The module stays an instance of its class and keeps its keys. The methods
+    that the extension changes are ordinary overrides.
 
     The part keeps what is its own, whatever the host does to all modules below it. The host's ``init_weights`` leaves
     the start state of the part; only a checkpoint that it loads, such as that of
     ``init_cfg=dict(type='Pretrained')``, brings other values. The part has the mode that ``train`` is called with.
 
     Attributes:
-        place: what the host is in a model, for messages.
-        prefix: of the names of the classes.
         part_name: name of the part below the host.
     """
 
-    place: ClassVar[str]
-    prefix: ClassVar[str]
     part_name: ClassVar[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the module as ``__new__`` has made it."""
 
     @classmethod
     def extend(cls, host: nn.Module) -> 'HostExtension':
@@ -38,14 +38,14 @@ class HostExtension:
             ValueError: if the module is extended already.
         """
         if isinstance(host, HostExtension):
-            raise ValueError(f'{type(host).__name__} already takes frames; wrap a {cls.place} only once')
+            raise ValueError(f'{type(host).__name__} already takes frames; use {cls.__name__} only once')
         host.__class__ = extended_class(cls, type(host))
         return host
 
     @property
     def part(self) -> nn.Module:
         """What is added."""
-        return getattr(self, self.part_name)
+        return getattr(self, type(self).part_name)
 
     @property
     def num_frames(self) -> int | None:
@@ -94,7 +94,8 @@ def build_host(host: Mapping | nn.Module) -> nn.Module:
 def extended_class(extension: type, host: type) -> type:
     """The class that extends a host's class, one for each pair."""
     own = {'__module__': extension.__module__, '__doc__': extension.__doc__}
-    return type(f'{extension.prefix}{host.__name__}', (extension, host), own)
+    added = extension.part_name.title().replace('_', '')
+    return type(f'{host.__name__}With{added}', (extension, host), own)
 
 
 def new_instance(extension: type, host: type) -> nn.Module:

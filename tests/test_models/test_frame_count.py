@@ -152,6 +152,14 @@ def test_segmentor_of_das_tells_its_parts_before_the_first_image():
     assert model(torch.rand(B, 3, 16, 16)).shape[:2] == (B, K)
 
 
+def test_segmentor_of_das_refuses_one_frame_where_modules_wait_for_several():
+    with (
+        DefaultScope.overwrite_default_scope('mmseg'),
+        pytest.raises(ValueError, match=r'one frame, but backbone has .* set data_preprocessor\.num_frames'),
+    ):
+        build('mmseg', frames=1, kind='mmdas.DASEncoderDecoder')
+
+
 def test_averages_know_the_frames_too(scope):
     model = build(scope)
     average = ExponentialMovingAverage(model, momentum=0.5, update_buffers=True)

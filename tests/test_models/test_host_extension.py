@@ -115,7 +115,7 @@ def test_extended_module_has_a_class_of_its_own_that_extends_the_class_of_the_ho
 def test_printed_backbone_names_the_convolutions_whose_hooks_fuse(host):
     backbone = build(host)
     text = repr(backbone)
-    assert text.startswith(f'FrameFusion{HOSTS[host][1]["type"]}(')
+    assert text.startswith(f'{HOSTS[host][1]["type"]}WithFusion(')
     hooked = [name for name, module in backbone.named_modules() if module._forward_hooks]
     assert f'hooks fuse the outputs of {", ".join(hooked)}\n' in text
     assert 'num_frames=2' in text

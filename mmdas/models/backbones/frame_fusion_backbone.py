@@ -122,30 +122,25 @@ class FrameFusionBackbone(HostExtension):
             trained with another fusion.
     """
 
-    place = 'backbone'
-    prefix = 'FrameFusion'
     part_name = 'fusion'
 
     def __new__(
-        cls, backbone: Mapping | nn.Module, *args: Any, pretrained: str | None = None, **kwargs: Any
-    ) -> 'FrameFusionBackbone':
-        return cls.extend(build_host(backbone if pretrained is None else {**backbone, 'pretrained': pretrained}))
-
-    def __init__(
-        self,
+        cls,
         backbone: Mapping | nn.Module,
         num_frames: int | None = None,
         fusion: Mapping | None = None,
         stages: Sequence[int] | Sequence[str] | None = None,
-        *,
         pretrained: str | None = None,
         accept_difference: bool = False,
-    ) -> None:
-        self.image_channels = _image_channels(self)
-        self.fusion = FusionModules(num_frames, fusion and _all_options(fusion), accept_difference)
-        self.fused_at = ''
+    ) -> 'FrameFusionBackbone':
+        host = build_host(backbone if pretrained is None else {**backbone, 'pretrained': pretrained})
+        modules = FusionModules(num_frames, fusion and _all_options(fusion), accept_difference)
+        channels, fused_at = _image_channels(host), ''
         if fusion is not None and num_frames != 1:
-            self._fuse(fusion, _sites(self, stages))
+            fused_at = _fuse(host, modules, _sites(host, stages), fusion)
+        self = cls.extend(host)
+        self.fusion, self.image_channels, self.fused_at = modules, channels, fused_at
+        return self
 
     def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of the host, with the frames of the clip side by side in the batch."""
@@ -154,24 +149,6 @@ class FrameFusionBackbone(HostExtension):
         if rest or not self.fusion.fits(num_frames):
             raise ValueError(' '.join(self._explain(channels)))
         return super().forward(clip_to_frames(clip, num_frames), *args, **kwargs)
-
-    def _fuse(self, fusion: Mapping, sites: Sequence[Site]) -> None:
-        if fusion.get('num_frames', self.num_frames) != self.num_frames:
-            raise ValueError(
-                f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {self.num_frames}; '
-                'leave it out of the fusion'
-            )
-        before = _placement(fusion) == 'before_first_conv'
-        paths = [site.first if before else site.last for site in sites]
-        for path in paths:
-            conv = self.get_submodule(path)
-            module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, self.num_frames)
-            self.fusion[path.replace('.', '_')] = module
-            if before:
-                conv.register_forward_pre_hook(_FuseInput(module))
-            else:
-                conv.register_forward_hook(_FuseOutput(module))
-        self.fused_at = f'hooks fuse the {"inputs" if before else "outputs"} of {", ".join(paths)}'
 
     def _explain(self, channels: int) -> Iterator[str]:
         """What may be wrong with a clip of so many channels."""
@@ -205,6 +182,27 @@ def _sites(host: nn.Module, stages: Sequence[int] | Sequence[str] | None) -> lis
 def _image_channels(host: nn.Module) -> int:
     """Channels of an image, which the first convolution knows; the few hosts without one take RGB."""
     return next((module.in_channels for module in host.modules() if isinstance(module, nn.Conv2d)), 3)
+
+
+def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[Site], fusion: Mapping) -> str:
+    """Fill the modules and let convolutions of the host call them; say which."""
+    num_frames = modules.num_frames
+    if fusion.get('num_frames', num_frames) != num_frames:
+        raise ValueError(
+            f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {num_frames}; leave it out '
+            'of the fusion'
+        )
+    before = _placement(fusion) == 'before_first_conv'
+    paths = [site.first if before else site.last for site in sites]
+    for path in paths:
+        conv = host.get_submodule(path)
+        module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, num_frames)
+        modules[path.replace('.', '_')] = module
+        if before:
+            conv.register_forward_pre_hook(_FuseInput(module))
+        else:
+            conv.register_forward_hook(_FuseOutput(module))
+    return f'hooks fuse the {"inputs" if before else "outputs"} of {", ".join(paths)}'
 
 
 def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int | None) -> nn.Module:

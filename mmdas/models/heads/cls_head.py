@@ -1,14 +1,14 @@
 """Temporal pooling for classification heads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mmpretrain.models.heads import MultiTaskHead
 from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import FramePooledHead, pick_head
-from .temporal_pooling import ALIGNED, TemporalPooling
+from .frame_pooled_head import FramePooledHead
+from .temporal_pooling import ALIGNED
 
 
 @MODELS.register_module()
@@ -20,7 +20,7 @@ class TemporalPoolingClsHead(FramePooledHead):
     Args:
         head: config of the head, or the module, which is changed; or a list of heads.
         num_frames: T >= 1; with one frame the predictions stay as they are. Default: frames over samples.
-        pooling: mode of :class:`TemporalPooling`, except the aligned ones.
+        pooling: mode of :class:`mmdas.models.TemporalPooling`, except the aligned ones.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
@@ -32,26 +32,15 @@ class TemporalPoolingClsHead(FramePooledHead):
             fit, or on loading weights that were trained with another pooling.
     """
 
-    def __init__(
-        self,
-        head: Mapping | nn.Module | Sequence[Mapping | nn.Module],
-        num_frames: int | None = None,
-        pooling: str = 'mean',
-        *,
-        index: int | None = None,
-        accept_difference: bool = False,
-    ) -> None:
-        if pooling in ALIGNED:
-            raise ValueError(f'pooling={pooling!r} aligns maps of logits; scores of a classification have no place')
-        num_classes, config = getattr(self, 'num_classes', None), pick_head(head, index)
-        if num_classes is None and isinstance(config, Mapping):  # some heads keep no number of what their config says
-            num_classes = config.get('num_classes')
-        self.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes, accept_difference)
-
     @classmethod
-    def check_host(cls, host: nn.Module) -> None:
-        """Refuse heads of several tasks."""
+    def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int | None:
         if isinstance(host, MultiTaskHead):
             raise ValueError(
                 'MultiTaskHead picks images for each task itself and cannot pool frames; use one head a model'
             )
+        if pooling in ALIGNED:
+            raise ValueError(f'pooling={pooling!r} aligns maps of logits; scores of a classification have no place')
+        num_classes = getattr(host, 'num_classes', None)
+        if num_classes is None and isinstance(config, Mapping):  # some heads keep no number of what their config says
+            return config.get('num_classes')
+        return num_classes

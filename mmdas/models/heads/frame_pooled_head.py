@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmdas.models.host_extension import HostExtension, build_host
 
-from .temporal_pooling import pool_structure
+from .temporal_pooling import TemporalPooling, pool_structure
 
 
 class FramePooledHead(HostExtension):
@@ -17,24 +17,38 @@ class FramePooledHead(HostExtension):
     The instance *is* the host's head, of a class made at run time, see :class:`HostExtension`.
     """
 
-    place = 'head'
-    prefix = 'TemporalPooling'
     part_name = 'temporal_pooling'
 
     def __new__(
         cls,
         head: Mapping | nn.Module | Sequence[Mapping | nn.Module],
-        *args: Any,
+        num_frames: int | None = None,
+        pooling: str = 'mean',
         index: int | None = None,
-        **kwargs: Any,
+        accept_difference: bool = False,
     ) -> 'FramePooledHead':
-        host = build_host(pick_head(head, index))
-        cls.check_host(host)
-        return cls.extend(host)
+        head = pick_head(head, index)
+        host = build_host(head)
+        channels = cls.find_channels(host, head, pooling)
+        self = cls.extend(host)
+        self.temporal_pooling = TemporalPooling(num_frames, pooling, channels, accept_difference)
+        return self
 
     @classmethod
-    def check_host(cls, host: nn.Module) -> None:
-        """Raise a ValueError for a head whose predictions cannot be pooled."""
+    def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int | None:
+        """Channels K of the predictions that are pooled.
+
+        Args:
+            host: the head.
+            config: that it was built of.
+            pooling: mode of :class:`TemporalPooling`.
+
+        Returns:
+            K; None where the head does not say.
+
+        Raises:
+            ValueError: for a head whose predictions cannot be pooled, or not so.
+        """
         raise NotImplementedError
 
     def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:

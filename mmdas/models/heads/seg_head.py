@@ -1,6 +1,6 @@
 """Temporal pooling for decode heads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mmseg.models.decode_heads import PointHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -9,7 +9,6 @@ from torch import nn
 from mmdas.registry import MODELS
 
 from .frame_pooled_head import FramePooledHead
-from .temporal_pooling import TemporalPooling
 
 
 @MODELS.register_module()
@@ -22,7 +21,7 @@ class TemporalPoolingHead(FramePooledHead):
         head: config of the head, or the module, which is changed; or a list of heads.
         num_frames: T >= 1; with one frame the predictions stay as they are. Default: what a segmentor of DAS tells, or
             frames over samples.
-        pooling: mode of :class:`TemporalPooling`.
+        pooling: mode of :class:`mmdas.models.TemporalPooling`.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
@@ -34,22 +33,11 @@ class TemporalPoolingHead(FramePooledHead):
             frames and images do not fit, or on loading weights that were trained with another pooling.
     """
 
-    def __init__(
-        self,
-        head: Mapping | nn.Module | Sequence[Mapping | nn.Module],
-        num_frames: int | None = None,
-        pooling: str = 'mean',
-        *,
-        index: int | None = None,
-        accept_difference: bool = False,
-    ) -> None:
-        self.temporal_pooling = TemporalPooling(num_frames, pooling, self.out_channels, accept_difference)
-
     @classmethod
-    def check_host(cls, host: nn.Module) -> None:
-        """Refuse heads that predict no map."""
+    def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int:
         if not isinstance(host, BaseDecodeHead) or isinstance(host, PointHead):
             raise ValueError(
-                f'TemporalPoolingHead pools maps of logits, but {type(host).__name__} predicts something else (such as '
+                f'{cls.__name__} pools maps of logits, but {type(host).__name__} predicts something else (such as '
                 'masks of queries, or points); use a decode head that returns one map'
             )
+        return host.out_channels

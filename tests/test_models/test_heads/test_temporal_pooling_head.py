@@ -229,7 +229,7 @@ def test_head_that_predicts_no_map_is_refused(kind):
 
 def test_head_is_wrapped_once():
     inner = dict(type='mmdas.TemporalPoolingHead', head=HEADS['FCNHead'], num_frames=T)
-    with pytest.raises(ValueError, match='wrap a head only once'):
+    with pytest.raises(ValueError, match='already takes frames; use .* only once'):
         MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=inner, num_frames=T))
 
 
