@@ -45,11 +45,18 @@ model = MODELS.build(parts)
 import mmdas.models
 assert 'matplotlib.figure' not in sys.modules
 assert isinstance(model.data_preprocessor, mmdas.models.{preprocessor})
+import mmdas.datasets
+from mmengine.dataset import BaseDataset
+whole = BaseDataset(serialize_data=False, lazy_init=True)
+whole.data_list, whole._fully_initialized = [dict(x=i) for i in range(4)], True
+assert len(mmdas.datasets.HoldoutDataset(whole, 'policy')) == 2
+assert mmdas.datasets.{dataset}.__name__ == '{dataset}'
 """
 SEG = MODEL.format(
     scope='mmseg',
     model='mmdas.DASEncoderDecoder',
     preprocessor='DASSegDataPreProcessor',
+    dataset='CamVidDataset',
     head="""decode_head=dict(
         type='mmdas.TemporalPoolingHead', head=dict(type='FCNHead', in_channels=64, channels=8, num_classes=3)
     )""",
@@ -58,12 +65,12 @@ CLS = MODEL.format(
     scope='mmpretrain',
     model='ImageClassifier',
     preprocessor='DASClsDataPreprocessor',
+    dataset='TinyImageNet',
     head="""head=dict(
         type='mmdas.TemporalPoolingClsHead', head=dict(type='LinearClsHead', in_channels=64, num_classes=3)
     )""",
 )
 PICTURES = """
-import numpy
 from mmdas.search.das import Policy
 from mmdas.visualization import clip_to_images, draw_policy
 import torch
