@@ -1,10 +1,12 @@
 """The registries of mmdas: children of MMEngine's root registries with the scope ``mmdas``.
 
 A config of any OpenMMLab toolbox names a component as ``type='mmdas.X'``; the package is imported on first use. A type
-without a prefix inside such a component belongs to the config's ``default_scope``.
+without a prefix inside such a component belongs to the config's ``default_scope``. A component that extends one
+toolbox is imported when it is asked for by its name, so that the other toolboxes need not be there.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -15,8 +17,51 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPP
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import Registry
 
-MODELS = Registry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
-DATASETS = Registry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
+# Module of a toolbox -> what to install for it.
+TOOLBOXES = {'mmseg': 'onedl-mmsegmentation or mmsegmentation', 'mmpretrain': 'onedl-mmpretrain or mmpretrain'}
+
+
+class LazyRegistry(Registry):
+    """Registry that imports a component when it is asked for, see :func:`import_part`."""
+
+    def get(self, key: str) -> type | None:
+        """The component of a name.
+
+        Raises:
+            ImportError: if its toolbox is not installed.
+        """
+        for location in self._locations:
+            getattr(import_module(location), key.rpartition('.')[2], None)
+        return super().get(key)
+
+
+def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:
+    """What a package defines in a module that is imported on demand, for its ``__getattr__``.
+
+    Args:
+        package: for messages.
+        parts: name -> module that defines it.
+        name: of what is asked for.
+
+    Raises:
+        AttributeError: for a name that is not in ``parts``.
+        ImportError: if the toolbox that the module extends is not installed.
+    """
+    if name not in parts:
+        raise AttributeError(f'module {package!r} has no attribute {name!r}')
+    try:
+        return getattr(import_module(parts[name]), name)
+    except ModuleNotFoundError as error:
+        toolbox = (error.name or '').partition('.')[0]
+        if toolbox not in TOOLBOXES:
+            raise
+        raise ImportError(
+            f'mmdas.{name} needs {toolbox}, which is not installed: pip install {TOOLBOXES[toolbox]}'
+        ) from error
+
+
+MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
+DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
 HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
 LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(

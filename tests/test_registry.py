@@ -20,7 +20,7 @@ model = MODELS.build(dict(
     backbone=dict(type='ResNet', depth=18),
     fusion=dict(type='mmdas.GateShift'),
 ))
-assert type(model).__module__.startswith('{scope}.'), type(model)
+assert MODELS.get('{scope}.ResNet') in type(model).__mro__, type(model).__mro__
 MODELS.build(dict(type='mmdas.{door}', num_frames=2, head=dict({head})))
 MODELS.build(dict(type='mmdas.{preprocessor}', num_frames=2, cell=dict(type='mmdas.DASCell')))
 for registry, name in (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.harness import Report, Settings, check_equal, race, ratio
 from benchmarks.warps import RANGES, is_installed, kornia_warp, pixel_matrices
-from mmdas.models.data_preprocessors import DASClsDataPreprocessor
+from mmdas.models import DASClsDataPreprocessor
 from mmdas.ops.clip import repeat_image, time_major_to_clip
 from mmdas.search.das import Policy, PolicyClip, get_operation
 from mmdas.search.das.topology import evaluate

@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from benchmarks.harness import Report, Settings, check_equal, race, ratio
-from mmdas.models.backbones import build_frame_fusion_backbone
+from mmdas.models.backbones import FrameFusionBackbone
 
 TITLE = 'training step of backbones with frame fusion against without, same B*T images'
 METRICS = ('overhead_tsm', 'overhead_gsf', 'overhead_gsm')
@@ -53,7 +53,7 @@ def backbone(depth: int, fusion: dict | None, device: torch.device) -> nn.Module
     torch.manual_seed(0)
     config = dict(type='mmpretrain.ResNet', depth=depth)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = build_frame_fusion_backbone(config, FRAMES, fusion).to(device)
+        model = FrameFusionBackbone(config, FRAMES, fusion).to(device)
     model.train()  # on a line of its own: ResNet's returns None
     return model
 

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
-from mmdas.models import build_frame_fusion_backbone, build_temporal_pooling_cls_head, build_temporal_pooling_head
+from mmdas.models import FrameFusionBackbone, TemporalPoolingClsHead, TemporalPoolingHead
 from mmdas.registry import MODELS
 
 from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
@@ -156,9 +156,9 @@ def check_builds(host: Host, fusion: str) -> None:
 def build_parts(host: Host, fusion: str) -> None:
     """Build the wrapped backbone and heads of a host."""
     model = host.cfg.model
-    build_head = build_temporal_pooling_head if host.toolbox == 'mmseg' else build_temporal_pooling_cls_head
+    build_head = TemporalPoolingHead if host.toolbox == 'mmseg' else TemporalPoolingClsHead
     backbone = MODELS.build(model.backbone)
-    build_frame_fusion_backbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
+    FrameFusionBackbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
     for place in HEADS[host.toolbox]:
         head = model.get(place)
         if head is not None:

@@ -7,8 +7,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
+# Parts that take the number of frames from what comes, where they are not given it.
+FRAME_PARTS = ('FrameFusionBackbone', 'TemporalPoolingHead', 'TemporalPoolingClsHead')
 # Options of the data preprocessor that decide the clip.
 CLIP_OPTIONS = ('policy', 'cell', 'num_frames')
 
@@ -83,7 +86,7 @@ def set_policy(cfg: Config, policy: str | Path | None) -> None:
 def accept_differences(cfg: Config) -> None:
     """Let the model load weights that were trained with other frames, policy, fusion or pooling."""
     for part in (preprocessor_of(cfg), *parts_with_frames(cfg.model).values()):
-        if 'num_frames' in part:
+        if 'num_frames' in part or type_name(part) in FRAME_PARTS:
             part['accept_difference'] = True
 
 

@@ -26,6 +26,7 @@ from mmdas.search.das import Policy
 from .clip_config import prepare_clips
 from .config_options import check_options
 from .das_settings import (
+    FRAME_PARTS,
     accept_differences,
     check_preprocessors,
     parts_with_frames,
@@ -217,7 +218,7 @@ def check_num_frames(cfg: Config) -> None:
     if len(set(found.values())) > 1:
         raise ValueError(
             ', '.join(f'{place} is {frames}' for place, frames in found.items())
-            + '; set all from one variable, as in configs/_base_, and use a policy that was searched with that number'
+            + '; set all from one variable, and use a policy that was searched with that number'
         )
 
 
@@ -234,8 +235,9 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
     if isinstance(policy, (str, Path)) and not waits_for_checkpoint(cfg, policy):
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
     if found:  # what says nothing knows of one frame: a plain head would take frames for images
-        for place in ('data_preprocessor', *parts_with_frames(model)):
-            found.setdefault(f'{place}.num_frames', 1)
+        for place, part in {'data_preprocessor': {}, **parts_with_frames(model)}.items():
+            if type_name(part) not in FRAME_PARTS:  # which take it from what comes
+                found.setdefault(f'{place}.num_frames', 1)
     if found and 'num_frames' in cfg:
         found['num_frames at the top of the config'] = cfg.num_frames
     return found

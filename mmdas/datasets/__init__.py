@@ -1,17 +1,23 @@
-"""Data sets of the package's configs, and the holdout split of a search."""
+"""Data sets of the package's configs, and the holdout split of a search.
 
-from .camvid import CamVidDataset
-from .cifar10_reduced import ReducedCIFAR10
-from .digit_scenes import DigitScenesDataset
+What reads with one toolbox is imported when it is asked for, so that either toolbox goes without the other.
+"""
+
+from mmdas.registry import import_part
+
 from .holdout import HoldoutDataset, check_holdout, holdout_indices
-from .tiny_imagenet import TinyImageNet
 
-__all__ = [
-    'CamVidDataset',
-    'DigitScenesDataset',
-    'HoldoutDataset',
-    'ReducedCIFAR10',
-    'TinyImageNet',
-    'check_holdout',
-    'holdout_indices',
-]
+# Name -> module that defines it.
+PARTS = {
+    'CamVidDataset': 'mmdas.datasets.camvid',
+    'DigitScenesDataset': 'mmdas.datasets.digit_scenes',
+    'ReducedCIFAR10': 'mmdas.datasets.cifar10_reduced',
+    'TinyImageNet': 'mmdas.datasets.tiny_imagenet',
+}
+
+
+def __getattr__(name: str) -> type:
+    return import_part(__name__, PARTS, name)
+
+
+__all__ = ['HoldoutDataset', 'check_holdout', 'holdout_indices', *PARTS]

@@ -1,19 +1,30 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
-from mmpretrain.datasets import KFoldDataset
-from mmseg.datasets import MultiImageMixDataset
 
 from mmdas.registry import DATASETS
 
 PARTS = ('weights', 'policy')
 # What holds other data sets and has no samples of its own: the split goes to what they hold.
-WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset, MultiImageMixDataset, KFoldDataset)
+WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset)
+# The same of a toolbox: module and name.
+MIX, KFOLD = ('mmseg.datasets', 'MultiImageMixDataset'), ('mmpretrain.datasets', 'KFoldDataset')
+
+
+def loaded(module: str, name: str) -> tuple[type, ...]:
+    """A class of a toolbox for ``isinstance``; empty where the toolbox is not imported and nothing can be one."""
+    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
+
+
+def all_wrappers() -> tuple[type, ...]:
+    """All wrappers of which there can be data sets."""
+    return (*WRAPPERS, *loaded(*MIX), *loaded(*KFOLD))
 
 
 def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
@@ -51,10 +62,10 @@ def take_part(dataset: Any, part: str, ratio: float, seed: int) -> Any:
         TypeError: If it is neither a ``BaseDataset`` nor one of the known wrappers.
         ValueError: If a part would be empty.
     """
-    if isinstance(dataset, KFoldDataset):
+    if isinstance(dataset, loaded(*KFOLD)):
         dataset.full_init()  # from then on it holds the samples of its fold alone
         return take_part(dataset.dataset, part, ratio, seed)
-    if isinstance(dataset, WRAPPERS):
+    if isinstance(dataset, all_wrappers()):
         wrapper = copy.copy(dataset)  # their constructors refuse a wrapper within a wrapper
         if isinstance(dataset, ConcatDataset):
             wrapper.datasets = [take_part(inner, part, ratio, seed) for inner in dataset.datasets]
@@ -62,7 +73,7 @@ def take_part(dataset: Any, part: str, ratio: float, seed: int) -> Any:
             wrapper.dataset = take_part(dataset.dataset, part, ratio, seed)
         wrapper._fully_initialized = False
         wrapper.full_init()  # counts the samples anew
-        if isinstance(dataset, MultiImageMixDataset):
+        if isinstance(dataset, loaded(*MIX)):
             wrapper.num_samples = len(wrapper.dataset)  # which its constructor counts
         return wrapper
     if not isinstance(dataset, BaseDataset):
@@ -78,7 +89,7 @@ def take_part(dataset: Any, part: str, ratio: float, seed: int) -> Any:
 
 def wrapper_names() -> str:
     """The wrappers that the split reaches into, for messages."""
-    return ', '.join(wrapper.__name__ for wrapper in WRAPPERS)
+    return ', '.join([*(wrapper.__name__ for wrapper in WRAPPERS), MIX[1], KFOLD[1]])
 
 
 def check_holdout(dataset: Any, place: str) -> None:
@@ -94,7 +105,7 @@ def check_holdout(dataset: Any, place: str) -> None:
     kind = find_type(dataset, place)
     if issubclass(kind, BaseDataset):
         return
-    if not issubclass(kind, WRAPPERS):
+    if not issubclass(kind, all_wrappers()):
         raise TypeError(
             f'{place}.type is {kind.__name__}: a search holds half of the training set out, which goes for types of '
             f'BaseDataset and for {wrapper_names()} around them; give train_cfg.policy_dataloader by hand, or leave '

@@ -1,30 +1,43 @@
-"""Registered models: data preprocessors, frame-fusing backbones, fusion modules and temporally pooling heads."""
+"""Registered models: data preprocessors, frame-fusing backbones, fusion modules and temporally pooling heads.
 
-from mmdas.registry import MODELS
+What extends one toolbox is imported when it is asked for, so that either toolbox goes without the other.
+"""
+
+from mmdas.registry import MODELS, import_part
 from mmdas.search.das import DASCell
 
-from .backbones import build_frame_fusion_backbone
-from .data_preprocessors import DASClsDataPreprocessor, DASSegDataPreProcessor
-from .fusion import GateShift, GateShiftFuse, TemporalShift
-from .heads import TemporalPooling, build_temporal_pooling_cls_head, build_temporal_pooling_head
-from .segmentors import ClipSegmentor, DASCascadeEncoderDecoder, DASEncoderDecoder
-from .tta import SegTTAModel
+from .backbones import FrameFusionBackbone
+from .data_preprocessors import ImageToClip
+from .fusion import FrameFusion, GateShift, GateShiftFuse, TemporalShift
+from .heads import TemporalPooling
 
 MODELS.register_module(module=DASCell)
 
+# Name -> module that defines it.
+PARTS = {
+    'ClipSegmentor': 'mmdas.models.segmentors.clip_segmentor',
+    'DASCascadeEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
+    'DASClsDataPreprocessor': 'mmdas.models.data_preprocessors.cls_data_preprocessor',
+    'DASEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
+    'DASSegDataPreProcessor': 'mmdas.models.data_preprocessors.seg_data_preprocessor',
+    'SegTTAModel': 'mmdas.models.tta.seg_tta',
+    'TemporalPoolingClsHead': 'mmdas.models.heads.cls_head',
+    'TemporalPoolingHead': 'mmdas.models.heads.seg_head',
+}
+
+
+def __getattr__(name: str) -> type:
+    return import_part(__name__, PARTS, name)
+
+
 __all__ = [
-    'ClipSegmentor',
-    'DASCascadeEncoderDecoder',
     'DASCell',
-    'DASClsDataPreprocessor',
-    'DASEncoderDecoder',
-    'DASSegDataPreProcessor',
+    'FrameFusion',
+    'FrameFusionBackbone',
     'GateShift',
     'GateShiftFuse',
-    'SegTTAModel',
+    'ImageToClip',
     'TemporalPooling',
     'TemporalShift',
-    'build_frame_fusion_backbone',
-    'build_temporal_pooling_cls_head',
-    'build_temporal_pooling_head',
+    *PARTS,
 ]

@@ -19,14 +19,15 @@ class Recorded:
     """Mixin of a module that writes its settings into its checkpoint and compares them on loading.
 
     The record is torch's extra state: JSON as a tensor of bytes, which every tool of the toolboxes saves and loads,
-    weights-only loading included. One frame is the plain model and writes no record. A checkpoint without a record,
-    as that of a plain model, loads as it does without this mixin.
+    weights-only loading included. One frame is the plain model and writes no record, unless T is open: then the keys
+    must not depend on it. A checkpoint without a record, as that of a plain model, loads as it does without this mixin.
 
     A class says its settings with :meth:`settings`, and takes up what its config leaves open with :meth:`adopt`.
     Settings that only one side knows are not compared, so that fields may be added.
 
     Attributes:
         num_frames: T of the module.
+        is_open: whether T is not given and may still change.
         place: of the settings in a config, for messages.
         accept_difference: whether a record that differs from the module's settings is only told, not refused.
 
@@ -34,7 +35,8 @@ class Recorded:
         ValueError: on loading a record that differs from the module's settings, naming both.
     """
 
-    num_frames: int
+    num_frames: int | None
+    is_open = False
     place = 'settings'
     accept_difference = False
 
@@ -79,7 +81,7 @@ class Recorded:
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.num_frames == 1:
+        if self.num_frames == 1 and not self.is_open:
             destination.pop(prefix + KEY)
 
     def _load_from_state_dict(

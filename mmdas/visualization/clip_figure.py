@@ -1,15 +1,18 @@
 """Clips as pictures."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmdas.ops.clip import clip_to_frames, frame_offsets, reference_frame, split_frames
 
 from .image_grid import new_image_grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARK = 'tab:red'
 
@@ -46,7 +49,7 @@ def clip_to_images(
     return split_frames(pixels, num_frames).numpy()
 
 
-def draw_clips(clips: np.ndarray, titles: Sequence[str] | None = None) -> Figure:
+def draw_clips(clips: np.ndarray, titles: Sequence[str] | None = None) -> 'Figure':
     """Draw clips, one a row, with a frame around the reference frame.
 
     Args:

@@ -1,9 +1,12 @@
 """A grid of images with names of its rows and columns, the paper that the other figures are drawn on."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH = 1.5  # inches of an image
 GAP = 0.08
@@ -12,7 +15,7 @@ MARGIN = 0.35  # inches for the names
 
 def new_image_grid(
     rows: Sequence[str], columns: Sequence[str], aspect: float, bottom: float = 0.0
-) -> tuple[Figure, np.ndarray]:
+) -> tuple['Figure', np.ndarray]:
     """A figure with one plot without ticks for each image.
 
     Args:
@@ -24,6 +27,8 @@ def new_image_grid(
     Returns:
         The figure and its plots, (rows, columns).
     """
+    from matplotlib.figure import Figure  # not before a picture is drawn
+
     image_height = WIDTH * aspect
     width = MARGIN + len(columns) * (WIDTH + GAP)
     height = MARGIN + len(rows) * (image_height + GAP) + bottom

@@ -1,16 +1,19 @@
 """The mixtures of a relaxed cell as a heat map."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mmdas.search.das.topology import Edge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CELL = (0.55, 0.26)  # inches of a weight
 
 
-def draw_mixtures(weights: np.ndarray, edges: Sequence[Edge], operation_names: Sequence[str]) -> Figure:
+def draw_mixtures(weights: np.ndarray, edges: Sequence[Edge], operation_names: Sequence[str]) -> 'Figure':
     """Draw the weight of every operation on every edge.
 
     Args:
@@ -21,6 +24,8 @@ def draw_mixtures(weights: np.ndarray, edges: Sequence[Edge], operation_names: S
     Raises:
         ValueError: if the shape of the weights is not that of edges and operations.
     """
+    from matplotlib.figure import Figure  # not before a picture is drawn
+
     weights = np.asarray(weights)
     num_edges, num_operations = len(edges), len(operation_names)
     if weights.shape != (num_edges, num_operations):

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
-
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
-from matplotlib.path import Path as Curve
+from typing import TYPE_CHECKING, Any
 
 from mmdas.search.das import OPERATIONS, Policy, PolicyEdge
 from mmdas.search.das.topology import NUM_INPUTS, Edge, needed_nodes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# matplotlib is imported by the functions that draw: who searches without a picture needs none.
 
 INCHES = 1.75  # between two neighbouring nodes; all other lengths are in units of it
 RADIUS = 0.13  # of a node
@@ -32,7 +32,7 @@ def save_policy_figure(policy: Policy, path: str | Path) -> None:
     draw_policy(policy).savefig(path, dpi=150)
 
 
-def draw_policy(policy: Policy) -> Figure:
+def draw_policy(policy: Policy) -> 'Figure':
     """Draw the DAG of a policy: input nodes, intermediate nodes from left to right, and the clip.
 
     Every edge is labelled with its operation and its strength per step in the operation's unit. What the clip does not
@@ -104,7 +104,9 @@ def _height(source: int, target: int) -> float:
     return RADIUS + RISE * (target - source)
 
 
-def _new_axes(output: int, above: float, below: float) -> tuple[Figure, Axes]:
+def _new_axes(output: int, above: float, below: float) -> tuple['Figure', 'Axes']:
+    from matplotlib.figure import Figure
+
     left, right, margin, title = -0.4, output + 1.4, 0.25, 0.3
     width, height = right - left, above + below + 2 * margin + title
     figure = Figure(figsize=(INCHES * width, INCHES * height))
@@ -114,7 +116,10 @@ def _new_axes(output: int, above: float, below: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw_edge(axes: Axes, edge: PolicyEdge, side: int, faded: bool) -> None:
+def _draw_edge(axes: 'Axes', edge: PolicyEdge, side: int, faded: bool) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Curve
+
     look: dict[str, Any] = {'alpha': FADED if faded else 1.0, 'gid': f'edge {edge.source}-{edge.target}'}
     start, end = edge.source + 0.5 * RADIUS, edge.target - 0.5 * RADIUS
     base, height = side * 0.9 * RADIUS, side * _height(edge.source, edge.target)
@@ -130,14 +135,18 @@ def _draw_edge(axes: Axes, edge: PolicyEdge, side: int, faded: bool) -> None:
     axes.text((start + end) / 2, height, describe_edge(edge), **place, **look)
 
 
-def _draw_node(axes: Axes, node: int, faded: bool) -> None:
+def _draw_node(axes: 'Axes', node: int, faded: bool) -> None:
+    from matplotlib.patches import Circle
+
     look: dict[str, Any] = {'alpha': FADED if faded else 1.0, 'gid': f'node {node}', 'zorder': 4}
     axes.add_patch(Circle((node, 0), RADIUS, facecolor=PALE, edgecolor='black', **look))
     label = f'{node}\nimage' if node < NUM_INPUTS else str(node)
     axes.text(node, 0, label, ha='center', va='center', fontsize=8, **{**look, 'zorder': 5})
 
 
-def _draw_output(axes: Axes, output: int) -> None:
+def _draw_output(axes: 'Axes', output: int) -> None:
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
     ends = (output + RADIUS, 0), (output + 0.8, 0)
     axes.add_patch(FancyArrowPatch(*ends, shrinkA=0, shrinkB=0, facecolor='black', **ARROW))
     axes.add_patch(FancyBboxPatch((output + 0.85, -0.08), 0.3, 0.16, boxstyle='round,pad=0.05', facecolor=PALE))
@@ -145,5 +154,7 @@ def _draw_output(axes: Axes, output: int) -> None:
 
 
 def _colour(operation: str) -> tuple[float, ...]:
+    from matplotlib import colormaps
+
     position = list(OPERATIONS).index(operation)
     return colormaps['tab20']((2 * position) % 20 + position // 10)  # the ten strong colours, then the pale ones

@@ -1,12 +1,14 @@
 """Input, truth and predictions of segmentation models side by side."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from .image_grid import WIDTH, new_image_grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEGEND_ROW = 0.25  # inches
 LEGEND_ENTRY = 1.0
@@ -19,7 +21,7 @@ def draw_predictions(
     palette: Sequence[Sequence[int]],
     ignore_index: int = 255,
     classes: Sequence[str] | None = None,
-) -> Figure:
+) -> 'Figure':
     """Draw one image a row: the input, the truth and what each model predicts.
 
     Args:
@@ -33,6 +35,8 @@ def draw_predictions(
     Raises:
         ValueError: if the numbers of images, truths and predictions differ, or a label has no colour.
     """
+    from matplotlib.patches import Patch  # not before a picture is drawn
+
     columns = {'truth': truths, **predictions}
     for name, labels in columns.items():
         if len(labels) != len(images):

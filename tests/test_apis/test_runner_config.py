@@ -195,6 +195,13 @@ def test_equal_numbers_of_frames_pass():
     check_num_frames(das_config(num_frames=8))
 
 
+def test_parts_that_leave_the_frames_open_pass():
+    cfg = das_config()
+    cfg.model.backbone = dict(type='mmdas.FrameFusionBackbone')
+    cfg.model.auxiliary_head = [dict(type='mmdas.TemporalPoolingHead'), dict(num_frames=8)]
+    check_num_frames(cfg)
+
+
 def test_config_without_frames_passes_whatever_its_top_says():
     check_num_frames(Config(dict(num_frames=4, model=dict(backbone=dict(depth=18)))))
 

@@ -43,7 +43,7 @@ class ResumeCheckHook(Hook):
 
 def has_frames(model: nn.Module) -> bool:
     """Whether a part of a model writes its settings into checkpoints."""
-    return any(isinstance(module, Recorded) and module.num_frames > 1 for module in model.modules())
+    return any(isinstance(module, Recorded) and (module.num_frames or 1) > 1 for module in model.modules())
 
 
 def trained_on_frames(checkpoint: dict[str, Any]) -> bool:

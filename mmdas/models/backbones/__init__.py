@@ -1,5 +1,5 @@
 """Backbones that fuse frames."""
 
-from .frame_fusion_backbone import FusionModules, build_frame_fusion_backbone
+from .frame_fusion_backbone import FrameFusionBackbone, FusionModules
 
-__all__ = ['FusionModules', 'build_frame_fusion_backbone']
+__all__ = ['FrameFusionBackbone', 'FusionModules']

@@ -8,38 +8,48 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdas.models.host_calls import keep_start, keep_training
-from mmdas.models.settings import KEY, Recorded
+from mmdas.models.frame_count import FrameCount
+from mmdas.models.host_extension import HostExtension, build_host
+from mmdas.models.settings import KEY
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
 from .placement import Site, find_sites, named_sites
 
+COLOURS = (
+    "set color_type of LoadImageFromFile ('color' reads 3 channels, 'grayscale' 1), or in_channels of the network with "
+    'a mean and std of as many numbers.'
+)
 PLACEMENTS = ('before_first_conv', 'after_last_conv')
 
 
-class FusionModules(Recorded, nn.ModuleDict):
+class FusionModules(FrameCount, nn.ModuleDict):
     """The fusion modules of a backbone under the names of their places.
 
-    It is there for every T > 1, empty where nothing is fused, so that a checkpoint tells how its frames were fused.
+    It is empty where nothing is fused, so that a checkpoint tells how its frames were fused.
 
     Args:
-        num_frames: T > 1.
+        num_frames: T >= 1; None for that of the clips.
         fusion: type and all options of the modules; None for no fusion.
         accept_difference: whether weights of another fusion may be loaded.
     """
 
     place = 'backbone'
 
-    def __init__(self, num_frames: int, fusion: dict[str, Any] | None, accept_difference: bool) -> None:
-        super().__init__()
-        self.num_frames = num_frames
+    def __init__(self, num_frames: int | None, fusion: dict[str, Any] | None, accept_difference: bool) -> None:
+        super().__init__(num_frames)
         self.options = fusion
         self.accept_difference = accept_difference
 
     def settings(self) -> dict[str, Any]:
         """Frames, the fusion with all its options, and the convolutions where it is."""
-        return {'num_frames': self.num_frames, 'fusion': self.options, 'fused_convolutions': list(self)}
+        return {**super().settings(), 'fusion': self.options, 'fused_convolutions': list(self)}
+
+    def set_frames(self, num_frames: int) -> None:
+        """Set T of all modules."""
+        super().set_frames(num_frames)
+        for module in self.values():
+            module.num_frames = num_frames
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *others: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *others)
@@ -77,55 +87,17 @@ class _FuseOutput(_Fuse):
         return self.module(output)
 
 
-class _SplitClip:
-    """Hook that lays the frames of a clip side by side in the batch before the backbone sees them."""
-
-    def __init__(self, num_frames: int, channels: int) -> None:
-        self.num_frames = num_frames
-        self.channels = channels
-
-    def __call__(self, backbone: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        clip = inputs[0]
-        if clip.shape[1] != self.num_frames * self.channels:
-            raise ValueError(' '.join(self._explain(clip.shape[1])))
-        return clip_to_frames(clip, self.num_frames), *inputs[1:]
-
-    def _explain(self, channels: int) -> Iterator[str]:
-        """What may be wrong with a clip of so many channels."""
-        yield (
-            f'the backbone takes clips of {self.num_frames * self.channels} channels (num_frames={self.num_frames}, '
-            f'{self.channels} a frame), got one of {channels}.'
-        )
-        whole_frames, whole_images = channels % self.num_frames == 0, channels % self.channels == 0
-        if whole_frames:
-            yield (
-                f'The images have {channels // self.num_frames} channels, the network takes {self.channels}: set '
-                "color_type of LoadImageFromFile ('color' reads 3, 'grayscale' 1), or in_channels of the network with "
-                'a mean and std of as many numbers.'
-            )
-        if whole_images or not whole_frames:
-            yield (
-                f'{"Or " if whole_frames else ""}backbone.num_frames is {self.num_frames}, '
-                f'data_preprocessor.num_frames is {channels / self.channels:g}: set both from one variable, as in '
-                'configs/_base_.'
-            )
-
-
-@MODELS.register_module(name='FrameFusionBackbone')
-def build_frame_fusion_backbone(
-    backbone: Mapping | nn.Module,
-    num_frames: int,
-    fusion: Mapping | None = None,
-    stages: Sequence[int] | Sequence[str] | None = None,
-    pretrained: str | None = None,
-    accept_difference: bool = False,
-) -> nn.Module:
+@MODELS.register_module()
+class FrameFusionBackbone(HostExtension):
     """Any backbone of MMSegmentation or MMPretrain with residual blocks, made to fuse the frames of a clip.
 
-    The result *is* the host's backbone, with hooks at its convolutions and the fusion modules beside its own under the
-    name ``fusion``: all its keys, methods and options stay as they are, and a checkpoint of the plain backbone loads
-    with only the fusion's parameters missing. With one frame there is nothing to fuse and the backbone computes what
-    the plain one does.
+    The instance *is* the host's backbone, of a class made at run time, see :class:`HostExtension`: a checkpoint of the
+    plain backbone loads with only the fusion's parameters missing. With one frame there is nothing to fuse and the
+    backbone computes what the plain one does.
+
+    The fusion modules lie beside the host's own under the name ``fusion``. Convolutions deep within the host call them:
+    by forward pre-hooks on the inputs of the first convolutions of the residual blocks, or by forward hooks on the
+    outputs of the last ones. The printed backbone says which.
 
     The gated fusions start as the identity: ``init_weights`` of the host leaves their start state, or what its
     pretrained checkpoint holds for them. Their norms learn their statistics under the host's ``norm_eval=True`` too,
@@ -133,7 +105,7 @@ def build_frame_fusion_backbone(
 
     Args:
         backbone: config of the host's backbone (or the module, which is changed).
-        num_frames: T >= 1.
+        num_frames: T >= 1. Default: what a segmentor of DAS tells, or the channels of a clip over those of an image.
         fusion: config of the fusion module without channels and frames, such as ``dict(type='mmdas.GateShiftFuse')``;
             None processes the frames independently.
         stages: positions, among the stages with residual blocks, of those that fuse; or paths of the convolutions at
@@ -149,19 +121,57 @@ def build_frame_fusion_backbone(
             number of frames, or its frames another number of channels than the network; or on loading weights that were
             trained with another fusion.
     """
-    if num_frames < 1:
-        raise ValueError(f'backbone.num_frames must be at least 1, got {num_frames}')
-    if pretrained is not None:
-        backbone = {**backbone, 'pretrained': pretrained}
-    host = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
-    if hasattr(host, 'num_frames'):
-        raise ValueError(f'{type(host).__name__} already takes clips; wrap a backbone only once')
-    host.num_frames = num_frames
-    host.image_channels = channels = _image_channels(host)
-    if num_frames > 1:
-        _add_fusion(host, [] if fusion is None else _sites(host, stages), fusion, accept_difference)
-    host.register_forward_pre_hook(_SplitClip(num_frames, channels))
-    return host
+
+    part_name = 'fusion'
+
+    def __new__(
+        cls,
+        backbone: Mapping | nn.Module,
+        num_frames: int | None = None,
+        fusion: Mapping | None = None,
+        stages: Sequence[int] | Sequence[str] | None = None,
+        pretrained: str | None = None,
+        accept_difference: bool = False,
+    ) -> 'FrameFusionBackbone':
+        host = build_host(backbone if pretrained is None else {**backbone, 'pretrained': pretrained})
+        modules = FusionModules(num_frames, fusion and _all_options(fusion), accept_difference)
+        channels, fused_at = _image_channels(host), ''
+        if fusion is not None and num_frames != 1:
+            fused_at = _fuse(host, modules, _sites(host, stages), fusion)
+        self = cls.extend(host)
+        self.fusion, self.image_channels, self.fused_at = modules, channels, fused_at
+        return self
+
+    def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """As of the host, with the frames of the clip side by side in the batch."""
+        channels = int(clip.shape[1])  # which tracing has as a tensor
+        num_frames, rest = divmod(channels, self.image_channels)
+        if rest or not self.fusion.fits(num_frames):
+            raise ValueError(' '.join(self._explain(channels)))
+        return super().forward(clip_to_frames(clip, num_frames), *args, **kwargs)
+
+    def _explain(self, channels: int) -> Iterator[str]:
+        """What may be wrong with a clip of so many channels."""
+        frames, of_image = self.num_frames, self.image_channels
+        if self.fusion.is_open:
+            yield f'the backbone takes clips of images of {of_image} channels each, got one of {channels}. {COLOURS}'
+            return
+        yield (
+            f'the backbone takes clips of {frames * of_image} channels (num_frames={frames}, {of_image} a frame), got '
+            f'one of {channels}.'
+        )
+        whole_frames = channels % frames == 0
+        if whole_frames:
+            yield f'The images have {channels // frames} channels, the network takes {of_image}: {COLOURS}'
+        if channels % of_image == 0 or not whole_frames:
+            yield (
+                f'{"Or " if whole_frames else ""}backbone.num_frames is {frames}, data_preprocessor.num_frames is '
+                f'{channels / of_image:g}: leave it out of the backbone, or set both from one variable.'
+            )
+
+    def extra_repr(self) -> str:
+        """As of the host, with the frames and the convolutions that call the fusion."""
+        return '\n'.join(filter(None, [super().extra_repr(), f'num_frames={self.num_frames}', self.fused_at]))
 
 
 def _sites(host: nn.Module, stages: Sequence[int] | Sequence[str] | None) -> list[Site]:
@@ -174,34 +184,28 @@ def _image_channels(host: nn.Module) -> int:
     return next((module.in_channels for module in host.modules() if isinstance(module, nn.Conv2d)), 3)
 
 
-def _add_fusion(host: nn.Module, sites: Sequence[Site], fusion: Mapping | None, accept_difference: bool) -> None:
-    modules = FusionModules(host.num_frames, fusion and _all_options(fusion), accept_difference)
-    host.fusion = modules
-    if fusion is not None:
-        _fill(modules, host, sites, fusion)
-        keep_start(host, modules)
-        keep_training(host, modules)
-
-
-def _fill(modules: FusionModules, host: nn.Module, sites: Sequence[Site], fusion: Mapping) -> None:
-    if fusion.get('num_frames', host.num_frames) != host.num_frames:
+def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[Site], fusion: Mapping) -> str:
+    """Fill the modules and let convolutions of the host call them; say which."""
+    num_frames = modules.num_frames
+    if fusion.get('num_frames', num_frames) != num_frames:
         raise ValueError(
-            f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {host.num_frames}; leave '
-            'it out of the fusion'
+            f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {num_frames}; leave it out '
+            'of the fusion'
         )
     before = _placement(fusion) == 'before_first_conv'
-    for site in sites:
-        path = site.first if before else site.last
+    paths = [site.first if before else site.last for site in sites]
+    for path in paths:
         conv = host.get_submodule(path)
-        module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, host.num_frames)
+        module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, num_frames)
         modules[path.replace('.', '_')] = module
         if before:
             conv.register_forward_pre_hook(_FuseInput(module))
         else:
             conv.register_forward_hook(_FuseOutput(module))
+    return f'hooks fuse the {"inputs" if before else "outputs"} of {", ".join(paths)}'
 
 
-def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int) -> nn.Module:
+def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int | None) -> nn.Module:
     try:
         return MODELS.build({**fusion, 'channels': channels, 'num_frames': num_frames})
     except ValueError as error:

@@ -1,7 +1,5 @@
-"""Data preprocessors that end with the step from image to clip."""
+"""Data preprocessors that end with the step from image to clip; each toolbox's is imported when it is asked for."""
 
-from .cls_data_preprocessor import DASClsDataPreprocessor
 from .image_to_clip import ImageToClip
-from .seg_data_preprocessor import DASSegDataPreProcessor
 
-__all__ = ['DASClsDataPreprocessor', 'DASSegDataPreProcessor', 'ImageToClip']
+__all__ = ['ImageToClip']

@@ -23,7 +23,7 @@ class FrameFusion(nn.Module):
 
     Args:
         channels: C >= 1, the width of the features at the module's place.
-        num_frames: T >= 1, frames of an image.
+        num_frames: T >= 1, frames of an image; None where a backbone sets it later.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features have other channels or do not
@@ -32,10 +32,10 @@ class FrameFusion(nn.Module):
 
     placement: ClassVar[str]
 
-    def __init__(self, channels: int, num_frames: int) -> None:
+    def __init__(self, channels: int, num_frames: int | None) -> None:
         super().__init__()
         for name, value in (('channels', channels), ('num_frames', num_frames)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise ValueError(f'{name} of {type(self).__name__} must be at least 1, got {value}')
         self.channels = channels
         self.num_frames = num_frames
@@ -72,7 +72,7 @@ class GatedFusion(FrameFusion):
 
     placement = 'after_last_conv'
 
-    def __init__(self, channels: int, num_frames: int, gated_channels: int, init: str) -> None:
+    def __init__(self, channels: int, num_frames: int | None, gated_channels: int, init: str) -> None:
         super().__init__(channels, num_frames)
         if init not in INITS:
             raise ValueError(f'init of {type(self).__name__} must be one of {INITS}, got {init!r}')

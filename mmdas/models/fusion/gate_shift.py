@@ -32,7 +32,7 @@ class GateShift(GatedFusion):
             ``num_frames``.
     """
 
-    def __init__(self, channels: int, num_frames: int, init: str = 'identity') -> None:
+    def __init__(self, channels: int, num_frames: int | None, init: str = 'identity') -> None:
         if channels % 4:
             raise ValueError(
                 f'channels of GateShift must be a multiple of 4, got {channels}; leave this place out or use '

@@ -37,7 +37,7 @@ class GateShiftFuse(GatedFusion):
             ``num_frames``.
     """
 
-    def __init__(self, channels: int, num_frames: int, ratio: float = 0.25, init: str = 'identity') -> None:
+    def __init__(self, channels: int, num_frames: int | None, ratio: float = 0.25, init: str = 'identity') -> None:
         if channels < 4:
             raise ValueError(f'channels of GateShiftFuse must be at least 4, got {channels}; leave this place out')
         if not 0 < ratio <= 1:

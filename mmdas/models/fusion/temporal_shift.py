@@ -29,7 +29,7 @@ class TemporalShift(FrameFusion):
 
     placement = 'before_first_conv'
 
-    def __init__(self, channels: int, num_frames: int, fraction: float = 0.125) -> None:
+    def __init__(self, channels: int, num_frames: int | None, fraction: float = 0.125) -> None:
         super().__init__(channels, num_frames)
         if not 0 <= fraction <= 0.5:
             raise ValueError(f'fraction of TemporalShift must be in [0, 0.5], got {fraction}')

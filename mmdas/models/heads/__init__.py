@@ -1,7 +1,6 @@
-"""Heads that pool their predictions over the frames."""
+"""Heads that pool their predictions over the frames; those of each toolbox are imported when they are asked for."""
 
-from .cls_head import build_temporal_pooling_cls_head
-from .seg_head import build_temporal_pooling_head
+from .frame_pooled_head import FramePooledHead
 from .temporal_pooling import TemporalPooling
 
-__all__ = ['TemporalPooling', 'build_temporal_pooling_cls_head', 'build_temporal_pooling_head']
+__all__ = ['FramePooledHead', 'TemporalPooling']

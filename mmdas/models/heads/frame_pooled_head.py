@@ -6,50 +6,79 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdas.models.host_calls import keep_start
-from mmdas.registry import MODELS
+from mmdas.models.host_extension import HostExtension, build_host
 
 from .temporal_pooling import TemporalPooling, pool_structure
 
 
-class _PooledCalls:
-    """Stand-ins for a head's ``forward``, ``loss`` and ``predict``, kept on the instance.
+class FramePooledHead(HostExtension):
+    """A head whose ``forward`` pools its predictions over the frames, before loss and prediction.
 
-    Bound methods of an object that holds the head, so that a deep copy of the head calls the copy's parameters.
+    The instance *is* the host's head, of a class made at run time, see :class:`HostExtension`.
     """
 
-    def __init__(self, head: nn.Module) -> None:
-        self.head = head
+    part_name = 'temporal_pooling'
+
+    def __new__(
+        cls,
+        head: Mapping | nn.Module | Sequence[Mapping | nn.Module],
+        num_frames: int | None = None,
+        pooling: str = 'mean',
+        index: int | None = None,
+        accept_difference: bool = False,
+    ) -> 'FramePooledHead':
+        head = pick_head(head, index)
+        host = build_host(head)
+        channels = cls.find_channels(host, head, pooling)
+        self = cls.extend(host)
+        self.temporal_pooling = TemporalPooling(num_frames, pooling, channels, accept_difference)
+        return self
+
+    @classmethod
+    def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int | None:
+        """Channels K of the predictions that are pooled.
+
+        Args:
+            host: the head.
+            config: that it was built of.
+            pooling: mode of :class:`TemporalPooling`.
+
+        Returns:
+            K; None where the head does not say.
+
+        Raises:
+            ValueError: for a head whose predictions cannot be pooled, or not so.
+        """
+        raise NotImplementedError
 
     def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Predictions of the frames, pooled."""
-        pooling = self.head.temporal_pooling
         args = [self._per_frame(value, inputs) for value in args]
         kwargs = {key: self._per_frame(value, inputs) for key, value in kwargs.items()}
-        return pool_structure(type(self.head).forward(self.head, inputs, *args, **kwargs), pooling)
+        return pool_structure(super().forward(inputs, *args, **kwargs), self.temporal_pooling)
 
     def loss(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Loss of the pooled prediction; zero where no pixel of the batch counts, on which some losses fail."""
-        self._check_images(inputs, args, kwargs)
+        self._count_frames(inputs, args, kwargs)
         if self._all_ignored(args, kwargs):
             return {'loss_ignored': self._zero(inputs)}
-        return type(self.head).loss(self.head, inputs, *args, **kwargs)
+        return super().loss(inputs, *args, **kwargs)
 
     def predict(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Pooled prediction."""
-        self._check_images(inputs, args, kwargs)
-        return type(self.head).predict(self.head, inputs, *args, **kwargs)
+        self._count_frames(inputs, args, kwargs)
+        return super().predict(inputs, *args, **kwargs)
 
     def _per_frame(self, value: Any, inputs: Any) -> Any:
         """Pooled predictions of an earlier head of a cascade, repeated for every frame."""
-        num_frames = self.head.temporal_pooling.num_frames
+        num_frames = self.temporal_pooling.known_frames()
         if torch.is_tensor(value) and value.ndim and value.shape[0] * num_frames == first_tensor(inputs).shape[0]:
             return value.repeat_interleave(num_frames, dim=0)
         return value
 
     def _all_ignored(self, args: tuple, kwargs: dict) -> bool:
         """Whether every pixel of every label map has the label that does not count."""
-        ignore_index = getattr(self.head, 'ignore_index', None)
+        ignore_index = getattr(self, 'ignore_index', None)
         for samples in (*args, *kwargs.values()):
             if isinstance(samples, (list, tuple)) and samples and hasattr(samples[0], 'gt_sem_seg'):
                 return all(bool((sample.gt_sem_seg.data == ignore_index).all()) for sample in samples)
@@ -57,18 +86,19 @@ class _PooledCalls:
 
     def _zero(self, inputs: Any) -> Tensor:
         """Zero with a gradient for features and parameters, as distributed training needs; NaN where these are."""
-        return sum((0 * tensor).sum() for tensor in (*all_tensors(inputs), *self.head.parameters()))
+        return sum((0 * tensor).sum() for tensor in (*all_tensors(inputs), *self.parameters()))
 
-    def _check_images(self, inputs: Any, args: tuple, kwargs: dict) -> None:
+    def _count_frames(self, inputs: Any, args: tuple, kwargs: dict) -> None:
         """The head cannot see how many images its frames come from, but its samples tell."""
-        num_frames, frames = self.head.temporal_pooling.num_frames, first_tensor(inputs).shape[0]
+        frames = int(first_tensor(inputs).shape[0])  # which tracing has as a tensor
         for samples in (*args, *kwargs.values()):
             is_batch = isinstance(samples, (list, tuple)) and len(samples) > 0 and not torch.is_tensor(samples[0])
-            if is_batch and len(samples) * num_frames != frames:
+            if is_batch and (frames % len(samples) or not self.temporal_pooling.fits(frames // len(samples))):
+                expected = 'open' if self.temporal_pooling.is_open else self.num_frames
                 raise ValueError(
-                    f'head.num_frames is {num_frames}, but {len(samples)} images came as {frames} frames '
-                    f'(num_frames={frames / len(samples):g} of the backbone); set both from one variable, as in '
-                    'configs/_base_'
+                    f'head.num_frames is {expected}, but {len(samples)} images came as {frames} frames '
+                    f'(num_frames={frames / len(samples):g} of the backbone); leave it out of the head, or set both '
+                    'from one variable'
                 )
 
 
@@ -87,38 +117,6 @@ def pick_head(head: Mapping | nn.Module | Sequence[Mapping | nn.Module], index: 
     if index is not None:
         raise ValueError(f'index is {index}, but head is no list; leave index out')
     return head
-
-
-def build_head(head: Mapping | nn.Module) -> nn.Module:
-    """The head of a config; a module passes."""
-    return head if isinstance(head, nn.Module) else MODELS.build(head)
-
-
-def pool_head(
-    host: nn.Module, num_frames: int, pooling: str, num_classes: int | None, accept_difference: bool = False
-) -> nn.Module:
-    """Change a head so that it pools its per-frame predictions over time before loss and prediction.
-
-    Args:
-        host: the head.
-        num_frames: T >= 1.
-        pooling: mode of :class:`TemporalPooling`.
-        num_classes: K, channels of the predictions, where the mode needs it.
-        accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
-
-    Raises:
-        ValueError: for an unknown mode or a head that already pools.
-    """
-    if hasattr(host, 'temporal_pooling'):
-        raise ValueError(f'{type(host).__name__} already pools over time; wrap a head only once')
-    host.num_frames = num_frames
-    host.temporal_pooling = TemporalPooling(num_frames, pooling, num_classes, accept_difference)
-    calls = _PooledCalls(host)
-    host.loss, host.predict = calls.loss, calls.predict
-    keep_start(host, host.temporal_pooling)
-    if num_frames > 1:
-        host.forward = calls.forward
-    return host
 
 
 def all_tensors(inputs: Any) -> Iterator[Tensor]:

@@ -1,6 +1,6 @@
 """Temporal pooling for decode heads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from mmseg.models.decode_heads import PointHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -8,25 +8,20 @@ from torch import nn
 
 from mmdas.registry import MODELS
 
-from .frame_pooled_head import build_head, pick_head, pool_head
+from .frame_pooled_head import FramePooledHead
 
 
-@MODELS.register_module(name='TemporalPoolingHead')
-def build_temporal_pooling_head(
-    head: Mapping | nn.Module | Sequence[Mapping],
-    num_frames: int,
-    pooling: str = 'mean',
-    index: int | None = None,
-    accept_difference: bool = False,
-) -> nn.Module:
+@MODELS.register_module()
+class TemporalPoolingHead(FramePooledHead):
     """Any decode or auxiliary head of MMSegmentation whose ``forward`` returns logits, pooled over the frames.
 
-    The result *is* the host's head: its keys, loss, sampler, samples per class and threshold stay as they are.
+    The instance *is* the host's head: its keys, loss, sampler, samples per class and threshold stay as they are.
 
     Args:
         head: config of the head, or the module, which is changed; or a list of heads.
-        num_frames: T >= 1; with one frame the predictions stay as they are.
-        pooling: ``'mean'``, ``'reference'``, ``'max'`` or ``'attention'``, see :class:`TemporalPooling`.
+        num_frames: T >= 1; with one frame the predictions stay as they are. Default: what a segmentor of DAS tells, or
+            frames over samples.
+        pooling: mode of :class:`mmdas.models.TemporalPooling`.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
@@ -37,11 +32,12 @@ def build_temporal_pooling_head(
         ValueError: for an unknown pooling, a head whose ``forward`` does not return a map of logits, as soon as
             frames and images do not fit, or on loading weights that were trained with another pooling.
     """
-    head = pick_head(head, index)
-    host = build_head(head)
-    if not isinstance(host, BaseDecodeHead) or isinstance(host, PointHead):
-        raise ValueError(
-            f'TemporalPoolingHead pools maps of logits, but {type(host).__name__} predicts something else (such as '
-            'masks of queries, or points); use a decode head that returns one map'
-        )
-    return pool_head(host, num_frames, pooling, host.out_channels, accept_difference)
+
+    @classmethod
+    def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int:
+        if not isinstance(host, BaseDecodeHead) or isinstance(host, PointHead):
+            raise ValueError(
+                f'{cls.__name__} pools maps of logits, but {type(host).__name__} predicts something else (such as '
+                'masks of queries, or points); use a decode head that returns one map'
+            )
+        return host.out_channels

@@ -6,18 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdas.models.settings import Recorded
+from mmdas.models.frame_count import FrameCount
 from mmdas.ops.clip import reference_frame, split_frames
 
 ALIGNED = ('aligned', 'aligned_attention')
 POOLINGS = ('mean', 'reference', 'max', 'attention', *ALIGNED)
 
 
-class TemporalPooling(Recorded, nn.Module):
+class TemporalPooling(FrameCount, nn.Module):
     """Pool predictions over the frames of each image.
 
     Args:
-        num_frames: T >= 1; with one frame the predictions pass unchanged.
+        num_frames: T >= 1; with one frame the predictions pass unchanged. None leaves it open, see
+            :class:`FrameCount`.
         mode: ``'mean'``; ``'reference'`` takes frame T//2 alone; ``'max'``, per class and pixel; ``'attention'``
             weighs the frames per pixel with the softmax of a learned linear score of the logits, which starts as the
             mean; ``'aligned'`` carries every frame's map back to where the image is, by the inverse of its warp, and
@@ -40,28 +41,42 @@ class TemporalPooling(Recorded, nn.Module):
     place = 'head'
 
     def __init__(
-        self, num_frames: int, mode: str = 'mean', channels: int | None = None, accept_difference: bool = False
+        self, num_frames: int | None, mode: str = 'mean', channels: int | None = None, accept_difference: bool = False
     ) -> None:
-        super().__init__()
-        if num_frames < 1:
-            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        super().__init__(num_frames)
         if mode not in POOLINGS:
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
-        self.num_frames = num_frames
         self.mode = mode
         self.accept_difference = accept_difference
-        self.aligns = mode in ALIGNED and num_frames > 1
         attends = mode.endswith('attention')
         self.unwarp: Callable[[Tensor], Tensor] | None = None
         if attends and not channels:
             raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
         # One frame needs no weight, and parameters that no loss reaches stop distributed training.
-        self.score = nn.Linear(channels, 1) if attends and num_frames > 1 else None
+        self.score = nn.Linear(channels, 1) if attends and num_frames != 1 else None
         self.init_weights()
 
     def settings(self) -> dict[str, Any]:
         """Frames and mode."""
-        return {'num_frames': self.num_frames, 'pooling': self.mode}
+        return {**super().settings(), 'pooling': self.mode}
+
+    @property
+    def aligns(self) -> bool:
+        """Whether maps are carried back to the image."""
+        return self.mode in ALIGNED and self.num_frames != 1
+
+    def known_frames(self) -> int:
+        """T.
+
+        Raises:
+            ValueError: if nothing has told it.
+        """
+        if self.num_frames is None:
+            raise ValueError(
+                'head.num_frames is open and no samples say how many images the frames come from; set it in the head, '
+                'load a checkpoint first, or pass samples'
+            )
+        return self.num_frames
 
     def init_weights(self) -> None:
         """Equal weights for all frames."""
@@ -70,7 +85,7 @@ class TemporalPooling(Recorded, nn.Module):
             nn.init.zeros_(self.score.bias)
 
     def forward(self, predictions: Tensor) -> Tensor:
-        if self.num_frames == 1:
+        if self.known_frames() == 1:
             return predictions
         frames = split_frames(predictions, self.num_frames)  # (B, T, K, ...)
         if self.mode == 'mean':

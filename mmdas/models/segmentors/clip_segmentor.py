@@ -10,6 +10,7 @@ from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import Tensor
 
 from mmdas.models.data_preprocessors import ImageToClip
+from mmdas.models.frame_count import FrameCount
 from mmdas.registry import MODELS
 from mmdas.search.das.operation import Size
 
@@ -18,7 +19,8 @@ class ClipSegmentor:
     """Mixin of a segmentor whose inputs stay images until its backbone takes them.
 
     The data preprocessor owns the cell or policy; this asks it for the clip of whatever the backbone is about to see:
-    the crop of a training, the image of a test, each window of slide inference. All of them are made alike.
+    the crop of a training, the image of a test, each window of slide inference. All of them are made alike. Backbone
+    and heads that leave ``num_frames`` open are told that of the data preprocessor.
 
     Shape:
         inputs (B, C, H, W), without frames.
@@ -36,6 +38,9 @@ class ClipSegmentor:
                 f'{type(self.data_preprocessor).__name__} has none; use mmdas.DASSegDataPreProcessor'
             )
         self.data_preprocessor.gives_images = True
+        for module in self.modules():
+            if isinstance(module, FrameCount):
+                module.tell(self.data_preprocessor.num_frames)
         if self._aligned() and self.data_preprocessor.image_to_clip is not None:
             self.data_preprocessor.image_to_clip.check_alignable()
 

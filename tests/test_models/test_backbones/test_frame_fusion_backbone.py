@@ -298,7 +298,7 @@ class TestErrors:
         inner = dict(type='mmdas.FrameFusionBackbone', backbone=HOSTS['mmseg-ResNet'][1], num_frames=T)
         with (
             DefaultScope.overwrite_default_scope('mmseg'),
-            pytest.raises(ValueError, match='wrap a backbone only once'),
+            pytest.raises(ValueError, match='already takes frames; use .* only once'),
         ):
             MODELS.build(dict(type='mmdas.FrameFusionBackbone', backbone=inner, num_frames=T))
 

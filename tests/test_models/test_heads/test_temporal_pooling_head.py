@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
-from mmseg.models.decode_heads import PointHead
+from mmseg.models.decode_heads import PointHead, PSPHead
 from mmseg.structures import SegDataSample
 from records import without_records
 from torch import nn
@@ -229,14 +229,14 @@ def test_head_that_predicts_no_map_is_refused(kind):
 
 def test_head_is_wrapped_once():
     inner = dict(type='mmdas.TemporalPoolingHead', head=HEADS['FCNHead'], num_frames=T)
-    with pytest.raises(ValueError, match='wrap a head only once'):
+    with pytest.raises(ValueError, match='already takes frames; use .* only once'):
         MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=inner, num_frames=T))
 
 
 def test_head_is_picked_from_a_list():
     heads = [HEADS['FCNHead'], HEADS['PSPHead']]
     picked = MODELS.build(dict(type='mmdas.TemporalPoolingHead', head=heads, index=1, num_frames=T))
-    assert type(picked).__name__ == 'PSPHead'
+    assert isinstance(picked, PSPHead)
 
 
 @pytest.mark.parametrize(('heads', 'index'), [(['FCNHead', 'PSPHead'], None), (['FCNHead'], 1), ('FCNHead', 0)])

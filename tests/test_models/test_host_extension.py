@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmdas.models import FrameFusionBackbone
 from mmdas.models.settings import KEY
 from mmdas.registry import MODELS
 
@@ -93,6 +94,38 @@ def train_fusion(backbone: nn.Module) -> None:
     """Other values in all tensors of the fusion."""
     for tensor in backbone.fusion.state_dict().values():
         tensor.copy_(torch.rand(tensor.shape) + 1)
+
+
+def test_extended_module_has_a_class_of_its_own_that_extends_the_class_of_the_host():
+    scope, config, _ = HOSTS['mmseg-ResNet']
+    with DefaultScope.overwrite_default_scope(scope):
+        host = MODELS.build(config)
+    backbone, other = (build(name) for name in ('mmseg-ResNet', 'mmpretrain-ResNet'))
+    assert isinstance(backbone, FrameFusionBackbone)
+    assert isinstance(backbone, type(host))
+    assert not isinstance(other, type(host))
+    assert type(backbone) is type(build('mmseg-ResNet')) is type(copy.deepcopy(backbone))
+    methods = ('forward', 'train', 'init_weights')
+    assert not any(name in vars(backbone) for name in methods)
+    assert all(getattr(type(backbone), name) is getattr(FrameFusionBackbone, name) for name in methods)
+    assert type(host).__name__ == 'ResNet'  # the class of the host stays as it is
+
+
+@pytest.mark.parametrize('host', ['mmseg-ResNet', 'mmpretrain-ShuffleNetV1'])
+def test_printed_backbone_names_the_convolutions_whose_hooks_fuse(host):
+    backbone = build(host)
+    text = repr(backbone)
+    assert text.startswith(f'{HOSTS[host][1]["type"]}WithFusion(')
+    hooked = [name for name, module in backbone.named_modules() if module._forward_hooks]
+    assert f'hooks fuse the outputs of {", ".join(hooked)}\n' in text
+    assert 'num_frames=2' in text
+
+
+def test_module_that_is_given_is_extended_itself():
+    scope, config, _ = HOSTS['mmpretrain-ResNet']
+    with DefaultScope.overwrite_default_scope(scope):
+        host = MODELS.build(config)
+    assert FrameFusionBackbone(host, num_frames=T, fusion=dict(type='mmdas.TemporalShift')) is host
 
 
 @pytest.mark.parametrize('host', HOSTS)
