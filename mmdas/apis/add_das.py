@@ -13,9 +13,9 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import get_installed_path
 from torch.overrides import TorchFunctionMode
 
+from mmdas import models
 from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
-from mmdas.models import FrameFusionBackbone, TemporalPoolingClsHead, TemporalPoolingHead
 from mmdas.registry import MODELS
 
 from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
@@ -156,9 +156,9 @@ def check_builds(host: Host, fusion: str) -> None:
 def build_parts(host: Host, fusion: str) -> None:
     """Build the wrapped backbone and heads of a host."""
     model = host.cfg.model
-    build_head = TemporalPoolingHead if host.toolbox == 'mmseg' else TemporalPoolingClsHead
+    build_head = models.TemporalPoolingHead if host.toolbox == 'mmseg' else models.TemporalPoolingClsHead
     backbone = MODELS.build(model.backbone)
-    FrameFusionBackbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
+    models.FrameFusionBackbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
     for place in HEADS[host.toolbox]:
         head = model.get(place)
         if head is not None:

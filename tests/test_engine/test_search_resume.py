@@ -106,6 +106,17 @@ def test_an_interrupted_search_resumes_from_its_newest_checkpoint(iteration_run,
     assert differences(final_state(iteration_run), final_state(run(again))) == []
 
 
+def test_a_search_whose_parts_leave_the_frames_open_goes_on_as_one_that_gives_them(epoch_run, iteration_run, tmp_path):
+    for whole, config, checkpoint in (
+        (epoch_run, by_epochs(tmp_path / 'epochs'), 'epoch_3.pth'),
+        (iteration_run, by_iterations(tmp_path / 'iterations'), 'iter_3.pth'),
+    ):
+        model = config.model
+        for part in (model.backbone, model.get('head') or model.decode_head):
+            del part.num_frames
+        check_resumed(whole, config, checkpoint)
+
+
 def test_resuming_with_loading_workers_is_exact(tmp_path):
     whole = run(by_iterations(tmp_path / 'whole', workers=2))
     check_resumed(whole, by_iterations(tmp_path / 'resumed', workers=2), 'iter_3.pth')

@@ -36,19 +36,7 @@ class FramePooledHead(HostExtension):
 
     @classmethod
     def find_channels(cls, host: nn.Module, config: Mapping | nn.Module, pooling: str) -> int | None:
-        """Channels K of the predictions that are pooled.
-
-        Args:
-            host: the head.
-            config: that it was built of.
-            pooling: mode of :class:`TemporalPooling`.
-
-        Returns:
-            K; None where the head does not say.
-
-        Raises:
-            ValueError: for a head whose predictions cannot be pooled, or not so.
-        """
+        """Channels K of the predictions, None where the head does not say; ValueError for what cannot be pooled."""
         raise NotImplementedError
 
     def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
