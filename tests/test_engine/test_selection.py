@@ -165,7 +165,7 @@ def searched(tmp_path_factory) -> Runner:
 def accuracy(runner: Runner) -> float:
     """Accuracy on the held-out part with the cell as it stands, in percent."""
     loop = runner.train_loop
-    return loop._evaluate([next(loop.policy_batches) for _ in range(2)]).quality
+    return loop.trials.score([next(loop.policy_batches) for _ in range(2)]).quality
 
 
 def operations(runner: Runner) -> list[str]:
@@ -213,7 +213,7 @@ def test_perturbation_judges_by_the_task_and_not_by_the_weight(tmp_path):
     batches = [next(loop.policy_batches) for _ in range(2)]
     with torch.no_grad():
         cell.logits[:, 4] = 1.5  # scale, which changes no class, outweighs the rotation
-    decide_all(loop.selection, cell, lambda: loop._evaluate(batches))
+    decide_all(loop.selection, cell, lambda: loop.trials.score(batches))
     assert [cell.operations[chosen].name for chosen in cell.chosen] == ['rotate', 'rotate']
 
 
@@ -226,5 +226,5 @@ def test_a_node_drops_the_edge_that_the_task_does_not_need(tmp_path, useless):
     for edge in (2, 3, 4):
         cell.choose(edge, 0 if edge == useless else 3)
     batches = [next(loop.policy_batches) for _ in range(2)]
-    loop.selection.decide(cell, Decision('edges', 3, 3), lambda: loop._evaluate(batches))
+    loop.selection.decide(cell, Decision('edges', 3, 3), lambda: loop.trials.score(batches))
     assert [edge for edge in (2, 3, 4) if not cell.kept[edge]] == [useless]

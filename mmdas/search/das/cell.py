@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmdas.ops.clip import clip_around, other_frames
 from mmdas.ops.warp_operator import WarpOperator
+from mmdas.search.base import Searchable
 
 from .alignment import unwarp
 from .fast.host_copy import HostCopy
@@ -25,7 +26,7 @@ STRENGTHS = ('fixed', 'learned')
 RELAXATIONS = ('softmax', 'gumbel')
 
 
-class DASCell(nn.Module):
+class DASCell(Searchable):
     """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
@@ -354,6 +355,30 @@ class DASCell(nn.Module):
     def entropy(self) -> Tensor:
         """Entropy of the mixture of each edge in nats, (edges,); 0 where an operation is chosen."""
         return torch.distributions.Categorical(probs=self.weights().detach()).entropy()
+
+    def report(self) -> dict[str, float]:
+        """Entropy in nats and mixture weights of all edges, such as ``edge_0_2/rotate``."""
+        weights, entropy = self.weights().detach().tolist(), self.entropy()
+        numbers = {'mean_entropy': entropy.mean().item()}
+        for (source, target), row, value in zip(self.edges, weights, entropy.tolist(), strict=True):
+            name = f'edge_{source}_{target}'
+            numbers[f'{name}/entropy'] = value
+            numbers.update({f'{name}/{part}': weight for part, weight in zip(self.operation_names, row, strict=True)})
+        return numbers
+
+    def check_search(self, selected: bool) -> None:
+        """Refuse clips of one frame, and a search that would leave the mixtures as they are.
+
+        Raises:
+            ValueError: naming the setting.
+        """
+        if self.num_frames == 1:
+            raise ValueError('a clip of one frame is the image; set num_frames to 2 or more, or there is no search')
+        if not selected:
+            raise ValueError(
+                'the mixtures of a DASCell end in a policy by a selection; set train_cfg.selection, such as '
+                "dict(type='mmdas.PerturbationSelection')"
+            )
 
     def to_policy(self, origin: Mapping | None = None) -> Policy:
         """The discretised cell.
