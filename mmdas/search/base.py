@@ -18,7 +18,8 @@ class SearchedPolicy(Protocol):
 class Searchable(nn.Module, ABC):
     """A module whose policy a search trains on held-out batches, while the rest of the model learns the task.
 
-    It lies anywhere in the model. The search loop, the optimiser constructor and the hooks know a method by this class.
+    It lies anywhere in the model, as an attribute that may be None: the network then sees the data as they are. The
+    search loop, the optimiser constructor and the hooks know a method by this class.
     """
 
     def policy_parameters(self) -> list[nn.Parameter]:

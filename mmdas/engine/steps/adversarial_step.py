@@ -1,15 +1,15 @@
 """The step of Faster AutoAugment (Hataya et al., ECCV 2020)."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
 
-from mmdas.ops.clip import repeat_image
+from mmdas.engine.utils import find_searchable
 from mmdas.registry import TASK_UTILS
 from mmdas.search.gradient_penalty import gradient_penalty
 
@@ -18,16 +18,16 @@ from .search_step import Batch, SearchStep
 
 @TASK_UTILS.register_module()
 class AdversarialStep(SearchStep):
-    """Step the network and a critic on its features, then the policy against both.
+    """Step the policy against the network and a critic on its features, then both of them.
 
-    1. The network learns its task on original clips, which repeat the image, and with the critic to tell them from
-       those of the policy (WGAN-GP, Gulrajani et al., NeurIPS 2017).
-    2. The policy learns to keep the loss of the task low and to deceive the critic.
+    1. The policy learns to keep the loss of the task low and to deceive the critic.
+    2. The network learns its task on originals, which the policy has not touched, and with the critic to tell them
+       from what the policy made (WGAN-GP, Gulrajani et al., NeurIPS 2017).
 
-    Four passes forward (originals, clips of the policy, penalty, policy) and five backward: the penalty needs two.
+    Four passes forward (policy, originals, critic, penalty) and five backward: the penalty needs two.
 
     Args:
-        model: see :class:`SearchStep`; with a ``backbone`` that gives feature maps, and a data preprocessor of mmdas.
+        model: see :class:`SearchStep`; its ``backbone`` gives feature maps.
         optim_wrapper: see :class:`SearchStep`; in that work the weights have Adam.
         critic: module, or its config, from feature maps (N, C, h, w) to values (N,), such as
             ``dict(type='mmdas.LinearCritic', channels=512)``.
@@ -35,7 +35,7 @@ class AdversarialStep(SearchStep):
         optimizer: config of the critic's optimiser. Default: Adam as in that work.
 
     Raises:
-        ValueError: for a model that makes its clips itself, several processes or mixed precision.
+        ValueError: for a model without a backbone, several processes or mixed precision.
     """
 
     passes = 4.5
@@ -50,12 +50,10 @@ class AdversarialStep(SearchStep):
     ) -> None:
         super().__init__(model, optim_wrapper)
         self._check_plain()
-        if getattr(model.data_preprocessor, 'gives_images', True):
+        if not hasattr(model, 'backbone'):
             raise ValueError(
-                f'AdversarialStep takes clips from a data preprocessor of mmdas, but a {type(model).__name__} with '
-                f"{type(model.data_preprocessor).__name__} gives none; set model.type to the toolbox's, such as "
-                "'EncoderDecoder', and model.data_preprocessor.type to 'mmdas.DASSegDataPreProcessor' or "
-                "'mmdas.DASClsDataPreprocessor'"
+                f'AdversarialStep judges the features of model.backbone, but {type(model).__name__} has none; take '
+                'mmdas.AlternatingStep'
             )
         module = critic if isinstance(critic, nn.Module) else TASK_UTILS.build(dict(critic))
         self.critic = module.to(next(model.parameters()).device)
@@ -72,58 +70,69 @@ class AdversarialStep(SearchStep):
         self.critic_optimizer.load_state_dict(state['optimizer'])
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
-        network = self._step_network(policy_batch, weights_batch)
-        policy = self._step_policy(policy_batch)
+        policy, made = self._step_policy(policy_batch)
+        network = self._step_network(weights_batch, made)
         return {**network, **{f'policy_{name}': value for name, value in policy.items()}}
 
-    def _step_network(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
-        originals, samples = self._originals(weights_batch)
-        with torch.no_grad():
-            clips = self.model.data_preprocessor(policy_batch, True)['inputs']
-        loss, judged, values = self._task_and_critic(originals, samples)
-        (loss - judged.mean()).backward()
-        self._judge(clips).mean().backward()
-        pairs = min(len(originals), len(clips))  # the last batches of an epoch may be shorter
-        penalty = self.penalty * gradient_penalty(self._judge, originals[:pairs], clips[:pairs])
-        penalty.backward()
-        for wrapper in (self.optim_wrapper['weights'], self.critic_optimizer):
-            wrapper.step()
-            wrapper.zero_grad()
-        return {**values, 'critic_penalty': penalty.detach()}
-
-    def _step_policy(self, batch: Batch) -> dict[str, Tensor]:
+    def _step_policy(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Step the policy; what is logged, and the inputs (B, ...) that it made."""
         wrapper = self.optim_wrapper['policy']
         with self._fixed(self.optim_wrapper['weights'].optimizer, self.critic_optimizer):
-            data = self.model.data_preprocessor(batch, True)
-            loss, judged, values = self._task_and_critic(data['inputs'], data['data_samples'])
+            loss, values, made, judged = self._task_and_critic(batch)
             (loss - judged.mean()).backward()
         wrapper.step()
         wrapper.zero_grad()
-        return values
+        return values, made.detach()
 
-    def _originals(self, batch: Batch) -> tuple[Tensor, Sequence]:
-        """Clips that repeat their images, and their samples."""
-        preprocessor = self.model.data_preprocessor
-        preprocessor.gives_images = True
+    def _step_network(self, batch: Batch, made: Tensor) -> dict[str, Tensor]:
+        with self._without_policy():
+            loss, values, originals, judged = self._task_and_critic(batch)
+        (loss - judged.mean()).backward()
+        self._judge(made).mean().backward()
+        pairs = min(len(originals), len(made))  # the last batch of an epoch may be smaller
+        penalty = self.penalty * gradient_penalty(self._judge, originals[:pairs], made[:pairs])
+        penalty.backward()
+        for optimizer in (self.optim_wrapper['weights'], self.critic_optimizer):
+            optimizer.step()
+            optimizer.zero_grad()
+        return {**values, 'critic_penalty': penalty.detach()}
+
+    @contextmanager
+    def _without_policy(self) -> Iterator[None]:
+        """Show the network the data as they are; who holds a searchable takes None in its place."""
+        searchable = find_searchable(self.model)
+        holder, name = next(
+            (module, name)
+            for module in self.model.modules()
+            for name, child in module.named_children()
+            if child is searchable
+        )
+        setattr(holder, name, None)
         try:
-            data = preprocessor(batch, True)
+            yield
         finally:
-            preprocessor.gives_images = False
-        return repeat_image(data['inputs'], preprocessor.num_frames), data['data_samples']
+            setattr(holder, name, searchable)
 
-    def _task_and_critic(self, clips: Tensor, samples: Sequence) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Loss of the task, the critic's value of every clip from the same features, and what is logged."""
+    def _task_and_critic(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+        """Loss of the task and what is logged of it; inputs of the backbone (B, ...) and the critic's value of each."""
+        inputs: list[Tensor] = []
         features: list[Sequence[Tensor]] = []
-        hook = self.model.backbone.register_forward_hook(lambda module, inputs, output: features.append(output))
+        backbone = self.model.backbone
+        hooks = [  # before the hook that takes a clip apart into frames
+            backbone.register_forward_pre_hook(lambda module, args: inputs.append(args[0]), prepend=True),
+            backbone.register_forward_hook(lambda module, args, output: features.append(output)),
+        ]
         try:
-            loss, values = self.model.parse_losses(self.model(clips, samples, mode='loss'))
+            data = self.model.data_preprocessor(batch, True)
+            loss, values = self.model.parse_losses(self.model(**data, mode='loss'))
         finally:
-            hook.remove()
-        return loss, self._values(features[-1], len(clips)), values
+            for hook in hooks:
+                hook.remove()
+        return loss, values, inputs[-1], self._values(features[-1], len(inputs[-1]))
 
-    def _judge(self, clips: Tensor) -> Tensor:
-        return self._values(self.model.backbone(clips), len(clips))
+    def _judge(self, inputs: Tensor) -> Tensor:
+        return self._values(self.model.backbone(inputs), len(inputs))
 
-    def _values(self, features: Sequence[Tensor], clips: int) -> Tensor:
-        """Critic's value of every clip, the mean over its frames, (B,)."""
-        return self.critic(features[-1]).view(clips, -1).mean(dim=1)
+    def _values(self, features: Sequence[Tensor], count: int) -> Tensor:
+        """Critic's value of each input, the mean over its frames, (B,)."""
+        return self.critic(features[-1]).view(count, -1).mean(dim=1)
