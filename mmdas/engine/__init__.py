@@ -3,7 +3,7 @@
 from .hooks import KeepPolicyHook, LabelCheckHook, PolicyHook, ResumeCheckHook, SearchProgressHook
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
-from .selection import ArgmaxSelection, BaseSelection, BlankSelection, PerturbationSelection
+from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
 from .steps import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, SearchStep
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     'ArgmaxSelection',
     'BaseSelection',
     'BlankSelection',
+    'Decision',
     'EpochBasedSearchLoop',
     'IterBasedSearchLoop',
     'KeepPolicyHook',
@@ -21,6 +22,7 @@ __all__ = [
     'PerturbationSelection',
     'PolicyHook',
     'ResumeCheckHook',
+    'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
     'SearchStep',

@@ -15,7 +15,7 @@ from benchmarks.harness import Settings, Timing
 from benchmarks.passes import count_passes
 from benchmarks.races import c1_search_step, c2_search_cost
 from benchmarks.races.c1_search_step import DADA, FASTER_AA, NAIVE, OURS, STEPS, build_step, search_batches
-from benchmarks.search_hosts import CLASSIFIER, FRAMES, SEGMENTOR, build_model
+from benchmarks.search_hosts import CLASSIFIER, SEGMENTOR, build_model, random_batch
 from mmdas.engine import SearchStep
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 from mmdas.engine.selection import Decision
@@ -167,11 +167,13 @@ class TestHosts:
     @pytest.mark.parametrize('kind', ['plain', 'search'])
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
     def test_full_width_fits_together(self, host, kind):
-        model = build_model(host.config(kind, full_width=True), CPU)
+        cfg = host.config(kind, full_width=True)
+        model = build_model(cfg, CPU, SIDE)
         assert model.backbone.feat_dim == 512
-        frames = 1 if kind == 'plain' else FRAMES
         with torch.no_grad():
-            model(torch.randn(2, 3 * frames, SIDE, SIDE), mode='tensor')
+            data = model.data_preprocessor(random_batch(cfg, 2, SIDE, seed=0), True)
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+        assert loss.isfinite()
 
 
 def sample_image(dataset: BaseDataset) -> np.ndarray:

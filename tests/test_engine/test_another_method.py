@@ -112,6 +112,7 @@ def test_its_policy_is_written_and_loaded_by_its_kind(searched):
     assert policy.origin['step'] == step
     assert policy.origin['selection'] is None
     assert policy.origin['search_cost']['wall_seconds'] > 0
+    assert list(Path(runner.work_dir).glob('policy*')) == [Path(runner.work_dir, 'policy.json')]  # without pictures
 
 
 def test_the_policy_is_what_its_own_optimiser_steps(searched):

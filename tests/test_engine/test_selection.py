@@ -1,12 +1,21 @@
+import json
 from collections.abc import Callable
 
 import pytest
 import torch
+from mmengine.registry import TASK_UTILS
 from mmengine.runner import Runner
 from toy_search import prepare, read_policy, run
 from windmills import STEP, windmill_search
 
-from mmdas.engine.selection import ArgmaxSelection, BlankSelection, Decision, PerturbationSelection, Score
+from mmdas.engine import (
+    ArgmaxSelection,
+    BaseSelection,
+    BlankSelection,
+    Decision,
+    PerturbationSelection,
+    Score,
+)
 from mmdas.search.das import DASCell
 
 USEFUL = [3, 0, 2, 1, 4]  # operation of each edge that the score below rewards
@@ -152,6 +161,25 @@ def test_only_the_ablation_without_training_leaves_the_logits_out():
         True,
         False,
     ]
+
+
+@TASK_UTILS.register_module()
+class FirstOperation(BaseSelection):
+    """A selection of a user's own file."""
+
+    def decisions(self, cell: DASCell) -> list[Decision]:
+        return [Decision('all', 0, 0)]
+
+    def decide(self, cell: DASCell, decision: Decision, evaluate: Callable[[], Score]) -> dict[str, float]:
+        for edge in range(len(cell.edges)):
+            cell.choose(edge, 0)
+        return {}
+
+
+def test_a_selection_of_ones_own_decides(tmp_path):
+    runner = run(windmill_search(tmp_path, dict(type='mmengine.FirstOperation')))
+    assert set(operations(runner)) == {'identity'}
+    assert json.loads((tmp_path / 'policy.json').read_text())['origin']['selection'] == 'FirstOperation'
 
 
 # a task that only a rotation solves
