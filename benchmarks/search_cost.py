@@ -117,7 +117,7 @@ def ready_search(cfg: Config) -> Iterator[Runner]:
 def phase_steps(loop: SearchLoop) -> dict[str, Callable[[], object]]:
     """Phase -> function that does one of its iterations, with data loading and hooks, or one trial on one batch."""
     batch = next(loop.policy_batches)
-    steps = {TRIAL: lambda: loop._evaluate([batch])}
+    steps = {TRIAL: lambda: loop.trials.score([batch])}
     for index, entry in enumerate(loop.schedule.rounds):
         if entry.decision is None and entry.phase not in steps:
             steps[entry.phase] = _iteration(loop, loop.schedule.end_of_round(index) - entry.length)

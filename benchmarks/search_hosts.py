@@ -15,7 +15,6 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmdas.apis.runner import load_config, preprocessor_of
-from mmdas.registry import type_name
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 FRAMES = 8
@@ -86,10 +85,6 @@ def build_model(cfg: Config, device: torch.device, side: int | None = None) -> n
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every parameter
     model = {**cfg.model, 'data_preprocessor': copy.copy(preprocessor_of(cfg))}
-    if (
-        type_name(model) == 'DASEncoderDecoder'
-    ):  # some searches make clips of their own and want a model that takes them
-        model['type'] = 'EncoderDecoder'
     if side is not None and 'decode_head' in model:
         model['data_preprocessor']['size'] = (side, side)
     torch.manual_seed(0)

@@ -95,7 +95,7 @@ def search_cost(task: Task, row: Row, out: Path) -> float:
     loop = runner.build_train_loop(runner.cfg.train_cfg)
     batch = next(loop.weights_batches)
     runner.model.train()
-    weights, policy = (timed(lambda name=name: loop._step(name, batch)) for name in ('weights', 'policy'))
+    weights, policy = (timed(lambda name=name: loop.step.update(name, batch)) for name in ('weights', 'policy'))
     length, warmup = cfg.train_cfg.max_iters, cfg.train_cfg.warmup_iters
     return round(length * weights + (length - warmup) * policy, 1)
 

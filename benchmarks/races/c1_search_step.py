@@ -1,16 +1,19 @@
 """C1: a step of the search, policy and weights, against a plain training step and the steps of other searches."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from benchmarks.harness import Report, Settings, Timing, check_equal, race, ratio
-from benchmarks.other_searches import AdversarialSearch, UnrolledSearch
+from benchmarks.passes import Passes, count_passes
 from benchmarks.search_hosts import (
     CLASSIFIER,
     FRAMES,
@@ -21,11 +24,11 @@ from benchmarks.search_hosts import (
     search_wrappers,
     weights_wrapper,
 )
-from benchmarks.search_steps import NaiveSearchSteps, Passes, SearchSteps, count_passes
+from mmdas.engine import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, SearchStep
+from mmdas.engine.utils import find_searchable
 
 TITLE = 'search step (policy and weights) against a plain training step on the same B*T images'
 PLAIN, CLIP, OURS, NAIVE, DADA, FASTER_AA = 'plain', 'plain on clips', 'mmdas', 'naive', 'DADA', 'Faster AutoAugment'
-SEARCHES = {OURS: SearchSteps, NAIVE: NaiveSearchSteps, DADA: UnrolledSearch, FASTER_AA: AdversarialSearch}
 # Metrics of the others, ratios to the plain step.
 OTHERS = {NAIVE: 'naive_ratio_to_plain_step', DADA: 'dada_ratio', FASTER_AA: 'faster_autoaugment_ratio'}
 METRICS = ('ratio_to_plain_step', 'ratio_to_clip_step', *OTHERS.values())
@@ -36,6 +39,31 @@ CAPTION = (
     'through B*T frames: the naive form takes 2.0 plain steps, its cell and its fusion on top. A pass is one of '
     'the network, forward or backward, on B*T frames'
 )
+
+
+class NaiveStep(AlternatingStep):
+    """The same computation as one would write it first.
+
+    All parameters get gradients in both steps, and the cell runs operation by operation.
+    """
+
+    def __init__(self, model: nn.Module, optim_wrapper: Mapping[str, OptimWrapper]) -> None:
+        super().__init__(model, optim_wrapper)
+        cell = find_searchable(model)
+        cell.forward = cell._loop
+
+    def _fixed(self, *optimizers: torch.optim.Optimizer) -> nullcontext:
+        return nullcontext()
+
+
+def adversarial_step(model: nn.Module, optim_wrapper: Mapping[str, OptimWrapper]) -> AdversarialStep:
+    """The step of Faster AutoAugment with the critic that fits the network."""
+    return AdversarialStep(model, optim_wrapper, LinearCritic(model.backbone.feat_dim))
+
+
+# What is compared is the work of a step: the cell is relaxed by a softmax in all of them.
+STEPS = {OURS: AlternatingStep, NAIVE: NaiveStep, DADA: LookAheadStep, FASTER_AA: adversarial_step}
+ADAM = {'type': 'Adam', 'lr': 1e-3, 'betas': (0.0, 0.999)}  # of the weights in Faster AutoAugment
 
 
 @dataclass(frozen=True)
@@ -119,14 +147,14 @@ def build_contestants(case: Case, device: torch.device) -> dict[str, Contestant]
         CLIP: training_step(case, cfg, 'repeat', case.batch, device),
     }
     batches = search_batches(case, cfg)
-    for name, method in SEARCHES.items():
-        search = build_search(case, cfg, method, device)
-        network = search.runner.model.backbone
-        contestants[name] = Contestant(functools.partial(search.run, **batches), network)
+    for name in STEPS:
+        step = build_step(case, cfg, name, device)
+        network = step.model.backbone
+        contestants[name] = Contestant(functools.partial(step.search, **batches), network)
         if name == OURS:
             for part in PARTS:
-                step = functools.partial(search._step, part, batches[f'{part}_batch'])
-                contestants[f'{name}, its {part} step'] = Contestant(step, network)
+                update = functools.partial(step.update, part, batches[f'{part}_batch'])
+                contestants[f'{name}, its {part} step'] = Contestant(update, network)
     return contestants
 
 
@@ -138,10 +166,13 @@ def training_step(case: Case, cfg: Config, kind: str, images: int, device: torch
     return Contestant(lambda: model.train_step(batch, wrapper), model.backbone)
 
 
-def build_search(case: Case, cfg: Config, method: type[SearchSteps], device: torch.device) -> SearchSteps:
+def build_step(case: Case, cfg: Config, name: str, device: torch.device) -> SearchStep:
     """A method with its model."""
     model = build_model(cfg, device, case.side)
-    return method(model, search_wrappers(cfg, model))
+    if name == FASTER_AA:
+        cfg = copy.deepcopy(cfg)
+        cfg.optim_wrapper.weights.optimizer = ADAM
+    return STEPS[name](model, search_wrappers(cfg, model))
 
 
 def search_batches(case: Case, cfg: Config) -> dict[str, dict]:
@@ -168,8 +199,8 @@ def check_same_step(case: Case, device: torch.device) -> None:
 
 def losses_and_gradient(case: Case, cfg: Config, name: str, device: torch.device) -> list[Tensor]:
     """Losses of the first step and the policy's gradient, which Adam keeps as its first moment, over its length."""
-    search = build_search(case, cfg, SEARCHES[name], device)
+    step = build_step(case, cfg, name, device)
     torch.manual_seed(0)  # of the dropout
-    outputs = search.run(**search_batches(case, cfg))
-    moments = search.runner.optim_wrapper['policy'].optimizer.state.values()
+    outputs = step.search(**search_batches(case, cfg))
+    moments = step.optim_wrapper['policy'].optimizer.state.values()
     return [outputs['policy_loss'], outputs['loss'], *(F.normalize(m['exp_avg'].flatten(), dim=0) for m in moments)]

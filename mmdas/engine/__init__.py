@@ -1,20 +1,29 @@
-"""The search as MMEngine components: loops, optimisers, selections and hooks."""
+"""The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
 
 from .hooks import KeepPolicyHook, LabelCheckHook, PolicyHook, ResumeCheckHook, SearchProgressHook
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
-from .selection import ArgmaxSelection, BlankSelection, PerturbationSelection
+from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
+from .steps import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, SearchStep
 
 __all__ = [
+    'AdversarialStep',
+    'AlternatingStep',
     'ArgmaxSelection',
+    'BaseSelection',
     'BlankSelection',
+    'Decision',
     'EpochBasedSearchLoop',
     'IterBasedSearchLoop',
     'KeepPolicyHook',
     'LabelCheckHook',
+    'LinearCritic',
+    'LookAheadStep',
     'PerturbationSelection',
     'PolicyHook',
     'ResumeCheckHook',
+    'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
+    'SearchStep',
 ]

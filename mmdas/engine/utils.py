@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import is_model_wrapper
 from torch import nn
 
-from mmdas.search.das import DASCell
+from mmdas.search import Searchable
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -22,19 +22,22 @@ def main_head(model: nn.Module) -> tuple[str, Any]:
     return place, head[-1] if isinstance(head, nn.ModuleList) else head
 
 
-def find_cell(model: nn.Module) -> DASCell:
-    """The relaxed cell of a model's data preprocessor.
+def find_searchable(model: nn.Module) -> Searchable:
+    """The part of a model that a search trains on the held-out batches.
 
     Raises:
-        ValueError: if there is none, so that a search has nothing to search.
+        ValueError: if there is none or more than one.
     """
-    cell = getattr(getattr(unwrap(model), 'data_preprocessor', None), 'cell', None)
-    if cell is None:
+    found = [module for module in unwrap(model).modules() if isinstance(module, Searchable)]
+    if not found:
         raise ValueError(
             'a search needs model.data_preprocessor of type mmdas.DASSegDataPreProcessor or '
-            "mmdas.DASClsDataPreprocessor with cell=dict(type='mmdas.DASCell', ...)"
+            "mmdas.DASClsDataPreprocessor with cell=dict(type='mmdas.DASCell', ...), or another mmdas.search.Searchable"
         )
-    return cell
+    if len(found) > 1:
+        names = ', '.join(type(module).__name__ for module in found)
+        raise ValueError(f'a search trains one policy, but the model has {len(found)} to search: {names}; leave one')
+    return found[0]
 
 
 def set_aside(path: Path) -> Path | None:

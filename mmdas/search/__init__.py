@@ -1,3 +1,6 @@
 """The searches, a folder for each method. Plain torch."""
 
-__all__: list[str] = []
+from .base import Searchable, SearchedPolicy
+from .policy_file import PolicyError, load_policy, register_policy
+
+__all__ = ['PolicyError', 'Searchable', 'SearchedPolicy', 'load_policy', 'register_policy']

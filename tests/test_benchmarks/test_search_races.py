@@ -1,4 +1,4 @@
-"""The steps that the search is raced against compute what their papers say, and the cost of a search adds up."""
+"""The steps that are raced take the passes that the tables count, and the cost of a search adds up."""
 
 import math
 
@@ -9,17 +9,16 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
-from torch import nn
 
-from benchmarks import other_searches, search_cost
+from benchmarks import search_cost
 from benchmarks.harness import Settings, Timing
-from benchmarks.other_searches import AdversarialSearch, UnrolledSearch, gradient_penalty, shifted, unrolled_gradient
+from benchmarks.passes import count_passes
 from benchmarks.races import c1_search_step, c2_search_cost
-from benchmarks.search_hosts import CLASSIFIER, FRAMES, SEGMENTOR, build_model, random_batch, search_wrappers
-from benchmarks.search_steps import NaiveSearchSteps, SearchSteps, count_passes
+from benchmarks.races.c1_search_step import DADA, FASTER_AA, NAIVE, OURS, STEPS, build_step, search_batches
+from benchmarks.search_hosts import CLASSIFIER, SEGMENTOR, build_model, random_batch
+from mmdas.engine import SearchStep
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 from mmdas.engine.selection import Decision
-from mmdas.engine.utils import find_cell
 from mmdas.registry import DATASETS
 
 CPU = torch.device('cpu')
@@ -27,120 +26,49 @@ SIDE = 16
 HOSTS = {'classifier': CLASSIFIER, 'segmentor': SEGMENTOR}
 
 
-def tiny(host, method: type[SearchSteps]) -> tuple[SearchSteps, dict]:
+def tiny(host, name: str) -> tuple[SearchStep, dict]:
     """A method on a network of four channels, with its two batches of two images."""
     cfg = host.config('search')
     cfg.model.backbone.backbone.update(base_channels=4, stem_channels=4)
     for part, channels in (('head', 32), ('decode_head', 32), ('auxiliary_head', 16)):
         if part in cfg.model:
             cfg.model[part].head.in_channels = channels
-    model = build_model(cfg, CPU, SIDE)
-    batches = {f'{part}_batch': random_batch(cfg, 2, SIDE, seed) for seed, part in enumerate(('policy', 'weights'))}
-    return method(model, search_wrappers(cfg, model)), batches
+    case = c1_search_step.Case(host, 2, SIDE)
+    return build_step(case, cfg, name, CPU), search_batches(case, cfg)
 
 
-def run(host, method: type[SearchSteps]) -> tuple[SearchSteps, dict]:
+def run(host, name: str) -> tuple[SearchStep, dict]:
     """A method after a step, and its losses."""
-    search, batches = tiny(host, method)
+    step, batches = tiny(host, name)
     torch.manual_seed(0)
-    return search, search.run(**batches)
+    return step, step.search(**batches)
 
 
-def first_moment(search: SearchSteps) -> torch.Tensor:
+def first_moment(step: SearchStep) -> torch.Tensor:
     """Adam's of the policy: after one step its gradient, up to a factor."""
-    (state,) = search.runner.optim_wrapper['policy'].optimizer.state.values()
+    (state,) = step.optim_wrapper['policy'].optimizer.state.values()
     return state['exp_avg']
-
-
-class TestUnrolledGradient:
-    """Losses |A w - B p - batch|^2: their mixed derivatives are constant."""
-
-    @pytest.fixture
-    def problem(self):
-        weights, policy = (torch.randn(count, dtype=torch.float64, requires_grad=True) for count in (5, 3))
-        left, right = torch.randn(4, 5, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
-        batches = torch.randn(2, 4, dtype=torch.float64)
-
-        def loss_at(w, p, batch):
-            return (left @ w - right @ p - batch).square().sum()
-
-        return weights, policy, batches, loss_at
-
-    def test_equals_the_derivative_through_the_step(self, problem):
-        weights, policy, (train, held_out), loss_at = problem
-        rate = 0.03
-        (step,) = torch.autograd.grad(loss_at(weights, policy, train), weights, create_graph=True)
-        expected = torch.autograd.grad(loss_at(weights - rate * step, policy, held_out), policy)
-        found = unrolled_gradient(
-            lambda batch: loss_at(weights, policy, batch), train, held_out, [policy], [weights], rate
-        )
-        torch.testing.assert_close(found, list(expected), rtol=1e-8, atol=1e-8)
-
-    def test_without_a_step_it_is_the_held_out_gradient(self, problem):
-        weights, policy, (train, held_out), loss_at = problem
-        expected = torch.autograd.grad(loss_at(weights, policy, held_out), policy)
-        found = unrolled_gradient(
-            lambda batch: loss_at(weights, policy, batch), train, held_out, [policy], [weights], rate=0.0
-        )
-        torch.testing.assert_close(found, list(expected))
-
-    def test_weights_are_exactly_as_before(self, problem):
-        weights, policy, (train, held_out), loss_at = problem
-        before = weights.detach().clone()
-        unrolled_gradient(lambda batch: loss_at(weights, policy, batch), train, held_out, [policy], [weights], 0.1)
-        assert torch.equal(weights, before)
-
-    def test_shift_ends_with_an_error_inside(self):
-        weights = torch.ones(2, requires_grad=True)
-        with pytest.raises(RuntimeError), shifted([weights], [torch.ones(2)], 0.1):
-            raise RuntimeError
-        assert torch.equal(weights, torch.ones(2))
-
-
-class TestGradientPenalty:
-    def test_of_a_linear_critic_depends_on_its_slope_alone(self):
-        slope = torch.randn(3, 4, 4, dtype=torch.float64)
-        pair = torch.randn(2, 5, 3, 4, 4, dtype=torch.float64)
-        penalty = gradient_penalty(lambda images: (slope * images).sum(dim=(1, 2, 3)), *pair)
-        torch.testing.assert_close(penalty, (slope.norm() - 1) ** 2)
-
-    def test_trains_the_critic(self):
-        critic = nn.Linear(6, 1).double()
-        gradient_penalty(lambda x: critic(x.flatten(1))[:, 0], *torch.randn(2, 5, 6, dtype=torch.float64)).backward()
-        expected = 2 * (1 - 1 / critic.weight.norm()) * critic.weight
-        torch.testing.assert_close(critic.weight.grad, expected.detach())
 
 
 class TestSteps:
     @pytest.mark.parametrize(
-        ('method', 'forward', 'backward'),
-        [(SearchSteps, 2, 2), (NaiveSearchSteps, 2, 2), (UnrolledSearch, 5, 5), (AdversarialSearch, 4, 5)],
+        ('name', 'forward', 'backward'), [(OURS, 2, 2), (NAIVE, 2, 2), (DADA, 5, 5), (FASTER_AA, 4, 5)]
     )
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
-    def test_passes_of_a_step(self, host, method, forward, backward):
-        search, batches = tiny(host, method)
-        with count_passes(search.runner.model.backbone) as passes:
-            search.run(**batches)
+    def test_passes_of_a_step_are_what_it_says(self, host, name, forward, backward):
+        step, batches = tiny(host, name)
+        with count_passes(step.model.backbone) as passes:
+            step.search(**batches)
         assert (passes.forward, passes.backward) == (forward, backward)
-
-    @pytest.mark.parametrize('method', c1_search_step.SEARCHES.values())
-    def test_step_changes_policy_and_weights_and_leaves_no_gradient(self, method):
-        search, batches = tiny(CLASSIFIER, method)
-        model = search.runner.model
-        before = {name: value.detach().clone() for name, value in model.named_parameters()}
-        losses = search.run(**batches)
-        changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
-        assert {'data_preprocessor.cell.logits', 'backbone.conv1.weight'} <= changed
-        assert all(value.isfinite().all() for value in losses.values())
-        assert all(value.requires_grad and value.grad is None for value in model.parameters())
+        assert step.passes == (forward + backward) / 2
 
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
     def test_naive_form_computes_the_same(self, host):
-        (ours, losses), (naive, naive_losses) = run(host, SearchSteps), run(host, NaiveSearchSteps)
+        (ours, losses), (naive, naive_losses) = run(host, OURS), run(host, NAIVE)
         torch.testing.assert_close(losses, naive_losses, rtol=1e-4, atol=1e-5)
-        weights = [search.runner.model.backbone.layer1[0].conv1.weight for search in (ours, naive)]
+        weights = [step.model.backbone.layer1[0].conv1.weight for step in (ours, naive)]
         torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-5)
-        gradients = [first_moment(search) for search in (ours, naive)]
+        gradients = [first_moment(step) for step in (ours, naive)]
         torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3 * gradients[0].abs().max().item())
 
     def test_race_gives_its_metrics(self, monkeypatch):
@@ -149,23 +77,15 @@ class TestSteps:
         monkeypatch.setattr(c1_search_step, 'QUICK_ROUNDS', 1)
         report = c1_search_step.run(Settings(quick=True))
         assert tuple(report.metrics) == c1_search_step.METRICS
-        assert {row[1] for row in report.tables[0].rows} >= set(c1_search_step.SEARCHES)
+        assert {row[1] for row in report.tables[0].rows} >= set(STEPS)
 
     def test_naive_form_does_without_the_operators(self, monkeypatch):
-        search, batches = tiny(CLASSIFIER, NaiveSearchSteps)
+        step, batches = tiny(CLASSIFIER, NAIVE)
         monkeypatch.setattr('mmdas.search.das.fast.cell_operators.linear_clip', None)  # calling it fails
-        search.run(**batches)
-        search, batches = tiny(CLASSIFIER, SearchSteps)
+        step.search(**batches)
+        step, batches = tiny(CLASSIFIER, OURS)
         with pytest.raises(TypeError, match='NoneType'):
-            search.run(**batches)
-
-    def test_policy_of_the_unrolled_step_moves_by_the_unrolled_gradient(self, monkeypatch):
-        search, batches = tiny(CLASSIFIER, UnrolledSearch)
-        logits = find_cell(search.runner.model).logits
-        before, gradient = logits.detach().clone(), torch.randn_like(logits)
-        monkeypatch.setattr(other_searches, 'unrolled_gradient', lambda *_: [gradient])
-        search.run(**batches)
-        assert torch.equal((before - logits).sign(), gradient.sign())  # the first step of Adam goes by the sign
+            step.search(**batches)
 
 
 class TestCost:
@@ -247,11 +167,13 @@ class TestHosts:
     @pytest.mark.parametrize('kind', ['plain', 'search'])
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
     def test_full_width_fits_together(self, host, kind):
-        model = build_model(host.config(kind, full_width=True), CPU)
+        cfg = host.config(kind, full_width=True)
+        model = build_model(cfg, CPU, SIDE)
         assert model.backbone.feat_dim == 512
-        frames = 1 if kind == 'plain' else FRAMES
         with torch.no_grad():
-            model(torch.randn(2, 3 * frames, SIDE, SIDE), mode='tensor')
+            data = model.data_preprocessor(random_batch(cfg, 2, SIDE, seed=0), True)
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+        assert loss.isfinite()
 
 
 def sample_image(dataset: BaseDataset) -> np.ndarray:

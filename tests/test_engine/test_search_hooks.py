@@ -14,12 +14,10 @@ from toy_search import differences, epoch_search, iter_search, loader, prepare, 
 
 from mmdas.engine import LabelCheckHook, PolicyHook, SearchProgressHook
 from mmdas.engine.hooks.label_check_hook import check_labels
-from mmdas.engine.hooks.policy_hook import mixture_curves
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state, random_state, set_random_state
 from mmdas.engine.hooks.search_progress_hook import search_cost
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 from mmdas.engine.selection import Decision
-from mmdas.search.das import DASCell
 
 
 def map_sample(*labels: int) -> SegDataSample:
@@ -160,26 +158,6 @@ def test_the_estimate_of_the_time_left_is_right_where_the_cost_of_the_phases_is(
 
 
 # policy
-
-
-def test_the_curves_hold_every_mixture_and_its_entropy():
-    cell = DASCell(num_frames=2, num_nodes=1, space=['identity', 'rotate'])
-    with torch.no_grad():
-        cell.logits.copy_(torch.tensor([[0.0, 0.0], [0.0, 3.0]]).log1p())
-    curves = mixture_curves(cell)
-    assert curves['policy/edge_0_2/rotate'] == pytest.approx(0.5)
-    assert curves['policy/edge_1_2/rotate'] == pytest.approx(0.8)
-    assert curves['policy/edge_0_2/entropy'] == pytest.approx(np.log(2))
-    entropy = -0.8 * np.log(0.8) - 0.2 * np.log(0.2)
-    assert curves['policy/mean_entropy'] == pytest.approx((np.log(2) + entropy) / 2)
-
-
-def test_curves_of_several_strengths_an_operation_are_told_apart():
-    cell = DASCell(num_frames=2, num_nodes=1, space=['identity', 'rotate'], num_strengths=2)
-    with torch.no_grad():
-        cell.logits[0].copy_(torch.tensor([0.5, 0.3, 0.2]).log())
-    names = [f'policy/edge_0_2/{name}' for name in ('identity', 'rotate_1', 'rotate_2')]
-    assert [mixture_curves(cell)[name] for name in names] == pytest.approx([0.5, 0.3, 0.2])
 
 
 def test_policy_and_picture_have_the_name_of_the_config(tmp_path):

@@ -207,6 +207,7 @@ def test_mixed_precision_without_a_gpu_is_a_clear_error(tmp_path, monkeypatch):
     [
         (dict(criterion='iou'), r"train_cfg.criterion must be one of \('accuracy', 'loss'\), got 'iou'"),
         (dict(warmup_iters=6), 'warm-up of 6 lies within the search of 5'),
+        (dict(selection=None), 'mixtures of a DASCell end in a policy by a selection; set train_cfg.selection'),
         (
             dict(policy_loader=loader('PackSegInputs', dataset=dict(count=1), drop_last=True)),
             '1 samples has no batch of 2',
@@ -278,7 +279,7 @@ def changed(runner: Runner, before: dict[str, torch.Tensor]) -> set[str]:
 
 def step(runner: Runner, name: str) -> None:
     loop = runner.train_loop
-    loop._step(name, next(loop.policy_batches if name == 'policy' else loop.weights_batches))
+    loop.step.update(name, next(loop.policy_batches if name == 'policy' else loop.weights_batches))
 
 
 @pytest.mark.parametrize('weight_decay', [0, 0.1])
@@ -306,7 +307,7 @@ def test_steps_restore_which_parameters_take_gradients_even_after_an_error(tmp_p
     for name in ('weights', 'policy'):
         step(runner, name)
         with pytest.raises(KeyError):
-            runner.train_loop._step(name, {'no': 'inputs'})
+            runner.train_loop.step.update(name, {'no': 'inputs'})
         assert [parameter.requires_grad for parameter in runner.model.parameters()] == flags
 
 
@@ -344,8 +345,8 @@ def test_a_trial_changes_nothing_and_gives_the_same_score_again(tmp_path, search
     modes = [module.training for module in runner.model.modules()]
     augments = runner.model.data_preprocessor.batch_augments
     state, random = {k: v.clone() for k, v in runner.model.state_dict().items()}, random_state()
-    score = runner.train_loop._evaluate(batches)
-    assert runner.train_loop._evaluate(batches) == score
+    score = runner.train_loop.trials.score(batches)
+    assert runner.train_loop.trials.score(batches) == score
     assert differences(state, dict(runner.model.state_dict())) == []
     assert differences(random, random_state()) == []
     assert [module.training for module in runner.model.modules()] == modes
@@ -357,7 +358,7 @@ def test_a_trial_of_diverged_weights_is_an_error(tmp_path):
     with torch.no_grad():
         next(runner.model.parameters()).fill_(float('nan'))
     with pytest.raises(FloatingPointError, match='the weights have diverged; lower the learning rate'):
-        runner.train_loop._evaluate(batches)
+        runner.train_loop.trials.score(batches)
 
 
 def one_channel_search(work_dir: Path, **options) -> Config:
@@ -374,27 +375,27 @@ def test_accuracy_of_one_channel_is_refused_as_criterion(tmp_path):
 
 def test_trial_on_a_batch_that_is_ignored_wholly_goes_on(tmp_path):
     runner, batches = trial_runner(one_channel_search(tmp_path, criterion='loss'))
-    expected = runner.train_loop._evaluate(batches[:1]).negative_loss
+    expected = runner.train_loop.trials.score(batches[:1]).negative_loss
     for sample in batches[1]['data_samples']:
         sample.gt_sem_seg.data.fill_(255)
-    assert runner.train_loop._evaluate(batches).negative_loss == pytest.approx(expected / 2)
+    assert runner.train_loop.trials.score(batches).negative_loss == pytest.approx(expected / 2)
 
 
 def test_images_are_not_mixed_in_a_trial(tmp_path):
     runner, batches = trial_runner(mixing_search(tmp_path))
-    score = runner.train_loop._evaluate(batches)
+    score = runner.train_loop.trials.score(batches)
     runner.model.data_preprocessor.batch_augments = None
-    assert runner.train_loop._evaluate(batches) == score
+    assert runner.train_loop.trials.score(batches) == score
 
 
 def test_a_trial_of_other_batches_gives_another_score(tmp_path):
     runner, batches = trial_runner(epoch_search(tmp_path))
-    assert runner.train_loop._evaluate(batches[:1]) != runner.train_loop._evaluate(batches[1:])
+    assert runner.train_loop.trials.score(batches[:1]) != runner.train_loop.trials.score(batches[1:])
 
 
 def test_the_score_is_the_accuracy_and_the_loss_of_the_evaluated_model(tmp_path):
     runner, batches = trial_runner(epoch_search(tmp_path))
-    score = runner.train_loop._evaluate(batches)
+    score = runner.train_loop.trials.score(batches)
     runner.model.eval()
     samples = [sample for batch in batches for sample in runner.model.val_step(batch)]
     right = [sample.pred_label.item() == sample.gt_label.item() for sample in samples]
@@ -405,6 +406,6 @@ def test_the_score_is_the_accuracy_and_the_loss_of_the_evaluated_model(tmp_path)
 
 def test_with_the_loss_as_criterion_the_accuracy_does_not_count(tmp_path):
     runner, batches = trial_runner(epoch_search(tmp_path, train_cfg=dict(criterion='loss')))
-    score = runner.train_loop._evaluate(batches)
+    score = runner.train_loop.trials.score(batches)
     assert score.quality == 0
     assert score.negative_loss < 0

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from toy_search import differences, epoch_search, final_state, iter_search, loader, read_log, run, selection_config
 
@@ -15,18 +14,6 @@ VALIDATION = dict(
     val_evaluator=dict(type='IoUMetric'),
     val_dataloader=loader('PackSegInputs', shuffle=False, batch_size=1, dataset=dict(count=2)),
 )
-
-
-@HOOKS.register_module()
-class Interrupt(Hook):
-    """Ends a run as Ctrl+C does."""
-
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        if runner.iter == self.iteration:
-            raise KeyboardInterrupt
 
 
 def by_iterations(work_dir: Path, workers: int = 0, **options) -> Config:
@@ -93,6 +80,58 @@ def test_a_search_by_epochs_goes_on_within_an_epoch(epoch_run, tmp_path, iterati
         run(config)
     resumed = run(by_epochs(tmp_path / 'second'), resume=tmp_path / f'first/iter_{iteration}.pth')
     assert differences(final_state(epoch_run), final_state(resumed)) == []
+
+
+def by_step(work_dir: Path, search: str, step: str) -> Config:
+    """Two units of the weights phase, two of the policy phase, a selection without trials and two of tuning."""
+    options = dict(type=f'mmdas.{step}')
+    if step == 'AdversarialStep':
+        options['critic'] = dict(type='mmdas.LinearCritic', channels=8)
+    selection = dict(type='mmdas.ArgmaxSelection', tune=2)
+    if search == 'iterations':
+        return iter_search(work_dir, train_cfg=dict(max_iters=4, warmup_iters=2, step=options, selection=selection))
+    return checkpoint_every_iteration(
+        epoch_search(work_dir, train_cfg=dict(max_epochs=4, warmup_epochs=2, step=options, selection=selection))
+    )
+
+
+@pytest.mark.parametrize('search', ['iterations', 'epochs'])
+@pytest.mark.parametrize('step', ['LookAheadStep', 'AdversarialStep'])
+def test_a_search_with_every_step_goes_on_exactly(tmp_path, search, step):
+    whole = run(by_step(tmp_path / 'whole', search, step))
+    middle, tuning = (3, 6) if search == 'iterations' else (8, 15)
+    phases = [whole.train_loop.schedule.round_at(iteration).phase for iteration in (middle, tuning)]
+    assert phases == ['policy', 'tuning']
+    for iteration in (middle, tuning):
+        resumed = run(by_step(tmp_path / f'{iteration}', search, step), tmp_path / f'whole/iter_{iteration}.pth')
+        assert differences(final_state(whole), final_state(resumed)) == []
+        states = [runner.train_loop.step.state_dict() for runner in (whole, resumed)]
+        assert differences(*states) == []
+
+
+def test_a_checkpoint_of_an_adversarial_search_holds_its_critic(tmp_path):
+    runner = run(by_step(tmp_path, 'iterations', 'AdversarialStep'))
+    first, last = (
+        torch.load(tmp_path / f'iter_{iteration}.pth', weights_only=False)['search_step']['state']
+        for iteration in (3, 7)
+    )
+    assert differences(last, runner.train_loop.step.state_dict()) == []
+    assert not torch.equal(first['critic']['linear.weight'], last['critic']['linear.weight'])
+    assert first['optimizer']['state']
+
+
+@pytest.mark.parametrize('steps', [('AdversarialStep', 'AlternatingStep'), ('LookAheadStep', 'AdversarialStep')])
+def test_resuming_with_a_step_of_another_state_is_refused(tmp_path, steps):
+    first, second = (by_step(tmp_path / step, 'iterations', step) for step in steps)
+    first.custom_hooks.append(dict(type='Interrupt', iteration=1))
+    with pytest.raises(KeyboardInterrupt):
+        run(first)
+    with pytest.raises(ValueError, match=f'train_cfg.step is a {steps[1]}; resume with the step'):
+        run(second, resume=tmp_path / steps[0] / 'iter_1.pth')
+
+
+def test_the_default_step_adds_nothing_to_a_checkpoint(iteration_run):
+    assert 'search_step' not in torch.load(Path(iteration_run.work_dir, 'iter_4.pth'), weights_only=False)
 
 
 def test_an_interrupted_search_resumes_from_its_newest_checkpoint(iteration_run, tmp_path):

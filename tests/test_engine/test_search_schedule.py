@@ -59,6 +59,12 @@ def test_a_decision_costs_as_many_forward_passes_as_it_has_trials_and_batches():
     assert cost == pytest.approx(5 * BATCHES_PER_DECISION / 3)
 
 
+def test_an_iteration_of_both_costs_the_passes_of_its_step():
+    schedule = SearchSchedule(make_schedule().rounds, BATCHES_PER_DECISION, policy_passes=5.0)
+    costs = [schedule.passes_before(iteration + 1) - schedule.passes_before(iteration) for iteration in range(8)]
+    assert costs == [1.0] * 3 + [5.0] * 5
+
+
 def test_rounds_end_where_the_next_ones_begin():
     schedule = make_schedule()
     ends = [schedule.end_of_round(index) for index in range(len(schedule.rounds))]

@@ -1,12 +1,21 @@
+import json
 from collections.abc import Callable
 
 import pytest
 import torch
+from mmengine.registry import TASK_UTILS
 from mmengine.runner import Runner
 from toy_search import prepare, read_policy, run
 from windmills import STEP, windmill_search
 
-from mmdas.engine.selection import ArgmaxSelection, BlankSelection, Decision, PerturbationSelection, Score
+from mmdas.engine import (
+    ArgmaxSelection,
+    BaseSelection,
+    BlankSelection,
+    Decision,
+    PerturbationSelection,
+    Score,
+)
 from mmdas.search.das import DASCell
 
 USEFUL = [3, 0, 2, 1, 4]  # operation of each edge that the score below rewards
@@ -154,6 +163,25 @@ def test_only_the_ablation_without_training_leaves_the_logits_out():
     ]
 
 
+@TASK_UTILS.register_module()
+class FirstOperation(BaseSelection):
+    """A selection of a user's own file."""
+
+    def decisions(self, cell: DASCell) -> list[Decision]:
+        return [Decision('all', 0, 0)]
+
+    def decide(self, cell: DASCell, decision: Decision, evaluate: Callable[[], Score]) -> dict[str, float]:
+        for edge in range(len(cell.edges)):
+            cell.choose(edge, 0)
+        return {}
+
+
+def test_a_selection_of_ones_own_decides(tmp_path):
+    runner = run(windmill_search(tmp_path, dict(type='mmengine.FirstOperation')))
+    assert set(operations(runner)) == {'identity'}
+    assert json.loads((tmp_path / 'policy.json').read_text())['origin']['selection'] == 'FirstOperation'
+
+
 # a task that only a rotation solves
 
 
@@ -165,7 +193,7 @@ def searched(tmp_path_factory) -> Runner:
 def accuracy(runner: Runner) -> float:
     """Accuracy on the held-out part with the cell as it stands, in percent."""
     loop = runner.train_loop
-    return loop._evaluate([next(loop.policy_batches) for _ in range(2)]).quality
+    return loop.trials.score([next(loop.policy_batches) for _ in range(2)]).quality
 
 
 def operations(runner: Runner) -> list[str]:
@@ -213,7 +241,7 @@ def test_perturbation_judges_by_the_task_and_not_by_the_weight(tmp_path):
     batches = [next(loop.policy_batches) for _ in range(2)]
     with torch.no_grad():
         cell.logits[:, 4] = 1.5  # scale, which changes no class, outweighs the rotation
-    decide_all(loop.selection, cell, lambda: loop._evaluate(batches))
+    decide_all(loop.selection, cell, lambda: loop.trials.score(batches))
     assert [cell.operations[chosen].name for chosen in cell.chosen] == ['rotate', 'rotate']
 
 
@@ -226,5 +254,5 @@ def test_a_node_drops_the_edge_that_the_task_does_not_need(tmp_path, useless):
     for edge in (2, 3, 4):
         cell.choose(edge, 0 if edge == useless else 3)
     batches = [next(loop.policy_batches) for _ in range(2)]
-    loop.selection.decide(cell, Decision('edges', 3, 3), lambda: loop._evaluate(batches))
+    loop.selection.decide(cell, Decision('edges', 3, 3), lambda: loop.trials.score(batches))
     assert [edge for edge in (2, 3, 4) if not cell.kept[edge]] == [useless]

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.runner import Runner, find_latest_checkpoint
 from pytest import MonkeyPatch
 
@@ -27,6 +29,18 @@ HOOKS = [
     dict(type='mmdas.SearchProgressHook'),
     dict(type='mmdas.PolicyHook', interval=1),
 ]
+
+
+@MMENGINE_HOOKS.register_module()
+class Interrupt(Hook):
+    """Ends a run as Ctrl+C does."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt
 
 
 @DATASETS.register_module()

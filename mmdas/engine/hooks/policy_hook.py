@@ -7,25 +7,25 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmdas.engine.utils import find_cell, set_aside
+from mmdas.engine.utils import find_searchable, set_aside
 from mmdas.registry import HOOKS
-from mmdas.search.das import DASCell
-from mmdas.visualization import draw_mixtures, save_policy_figure
+from mmdas.search.das import Policy
 
+from .search_pictures import save_pictures
 from .search_progress_hook import search_cost
 
 
 @HOOKS.register_module()
 class PolicyHook(Hook):
-    """Draw the curves of the mixtures while searching and write the policy at the end.
+    """Draw the curves of what is searched and write the policy at the end.
 
-    After training: the loop has made its last decision, so every edge has its operation.
+    After training: the loop has made its last decision.
 
     Args:
         interval: iterations between two points of the curves.
-        filename: of the policy within the work directory. Beside it come its picture, with ``.png``, and that of the
-            mixtures that the selection started from, with ``_mixtures.png``. A policy that an earlier search left there
-            keeps its content under another name, ``policy_1.json``.
+        filename: of the policy within the work directory. Beside the policy of a cell come its picture, with ``.png``,
+            and that of the mixtures that the selection started from, with ``_mixtures.png``. A policy that an earlier
+            search left there keeps its content under another name, ``policy_1.json``.
     """
 
     priority = 'NORMAL'
@@ -38,53 +38,39 @@ class PolicyHook(Hook):
 
     @master_only
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Write the entropy and the mixture weights of every edge to all backends of the visualizer."""
+        """Write what the searchable reports, a cell its mixture weights, to all backends of the visualizer."""
         if self.every_n_train_iters(runner, self.interval):
-            runner.visualizer.add_scalars(mixture_curves(find_cell(runner.model)), step=runner.iter + 1)
+            report = find_searchable(runner.model).report()
+            curves = {f'policy/{name}': value for name, value in report.items()}
+            runner.visualizer.add_scalars(curves, step=runner.iter + 1)
 
     @master_only
     def after_train(self, runner: Runner) -> None:
-        """Write the policy file, its picture and its cost."""
+        """Write the policy file, its pictures and its cost."""
         if runner.iter < runner.max_iters:
             runner.logger.warning(f'The search stopped at iteration {runner.iter} of {runner.max_iters}: no policy')
             return
-        policy = find_cell(runner.model).to_policy(search_origin(runner))
+        searchable = find_searchable(runner.model)
+        policy = searchable.to_policy(search_origin(runner))
         path = Path(runner.work_dir) / self.filename
         earlier = set_aside(path)
         if earlier is not None:
             runner.logger.warning(f'{path} was there already; the earlier policy is now {earlier}')
         policy.save(path)
-        save_policy_figure(policy, path.with_suffix('.png'))
-        save_mixtures_figure(find_cell(runner.model), path.with_name(f'{path.stem}_mixtures.png'))
+        save_pictures(searchable, policy, path)
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
-        if policy.repeats_image:
+        if isinstance(policy, Policy) and policy.repeats_image:
             runner.logger.warning(
                 'The policy has the identity wherever it matters: its clip repeats the image, as the repeat config '
                 "does. A `space` of the cell without 'identity' makes the search take a transformation."
             )
 
 
-def save_mixtures_figure(cell: DASCell, path: Path) -> None:
-    """Write a picture of the softmax of the logits of all edges."""
-    weights = cell.logits.detach().softmax(dim=1).cpu().numpy()
-    draw_mixtures(weights, cell.edges, cell.operation_names).savefig(path)
-
-
-def mixture_curves(cell: DASCell) -> dict[str, float]:
-    """Entropy in nats and mixture weights of all edges, named as the scalars of a visualizer."""
-    weights, entropy = cell.weights().detach().tolist(), cell.entropy()
-    curves = {'policy/mean_entropy': entropy.mean().item()}
-    for edge, row, value in zip(cell.edges, weights, entropy.tolist(), strict=True):
-        name = f'policy/edge_{edge[0]}_{edge[1]}'
-        curves[f'{name}/entropy'] = value
-        curves.update({f'{name}/{part}': weight for part, weight in zip(cell.operation_names, row, strict=True)})
-    return curves
-
-
 def search_origin(runner: Runner) -> dict:
     """Where a policy comes from: config, data, seed, date and cost of its search."""
-    weights, policy = runner.train_dataloader.dataset, runner.train_loop.policy_batches.dataloader.dataset
+    loop = runner.train_loop
+    weights, policy = runner.train_dataloader.dataset, loop.policy_batches.dataloader.dataset
     inner = getattr(weights, 'dataset', weights)
     return {
         'method': 'search',
@@ -97,7 +83,8 @@ def search_origin(runner: Runner) -> dict:
             'holdout_ratio': getattr(weights, 'ratio', None),
             'holdout_seed': getattr(weights, 'seed', None),
         },
-        'selection': type(runner.train_loop.selection).__name__,
+        'step': type(loop.step).__name__,
+        'selection': type(loop.selection).__name__ if loop.selection is not None else None,
         'iterations': runner.max_iters,
         'seed': runner.seed,
         'date': datetime.now().isoformat(timespec='seconds'),

@@ -2,11 +2,11 @@
 
 import copy
 
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
-from mmdas.engine.utils import find_cell, unwrap
+from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -20,7 +20,7 @@ class SearchOptimWrapperConstructor:
         paramwise_cfg: not used here; set it within ``weights``.
 
     Raises:
-        ValueError: for other keys, gradient accumulation, or a model without a cell.
+        ValueError: for other keys, gradient accumulation, or a model with nothing to search.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -37,13 +37,13 @@ class SearchOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         host = unwrap(model)
-        cell = find_cell(host)
+        policy = find_searchable(host).policy_parameters()
         return OptimWrapperDict(
-            weights=self._build_weights(host, cell),
-            policy=self._build_policy(cell),
+            weights=self._build_weights(host, {id(parameter) for parameter in policy}),
+            policy=self._build_policy(nn.ParameterList(policy)),
         )
 
-    def _build_weights(self, host: nn.Module, cell: nn.Module) -> object:
+    def _build_weights(self, host: nn.Module, policy: set[int]) -> OptimWrapper:
         cfg = copy.deepcopy(dict(self.cfg['weights']))
         constructor = MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS.build(
             dict(
@@ -52,17 +52,16 @@ class SearchOptimWrapperConstructor:
                 optim_wrapper_cfg=cfg,
             )
         )
-        policy = {id(parameter) for parameter in cell.parameters()}
         wrapper = constructor(host)
         for group in wrapper.optimizer.param_groups:
             group['params'] = [parameter for parameter in group['params'] if id(parameter) not in policy]
         wrapper.optimizer.param_groups[:] = [group for group in wrapper.optimizer.param_groups if group['params']]
         return wrapper
 
-    def _build_policy(self, cell: nn.Module) -> object:
+    def _build_policy(self, policy: nn.ParameterList) -> OptimWrapper:
         cfg = copy.deepcopy(dict(self.cfg['policy']))
         cfg.setdefault('type', 'OptimWrapper')
         constructor = MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS.build(
             dict(type='DefaultOptimWrapperConstructor', optim_wrapper_cfg=cfg)
         )
-        return constructor(cell)
+        return constructor(policy)

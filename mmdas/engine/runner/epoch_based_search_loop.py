@@ -20,7 +20,7 @@ class EpochBasedSearchLoop(SearchLoop):
         max_epochs: epochs of the weights and policy phases together, as in the schedule of a plain training;
             selection and tuning follow.
         warmup_epochs: epochs at the start that leave the policy alone.
-        options: the others of :class:`SearchLoop`; ``selection`` has no default, ``val_interval`` is in epochs.
+        options: the others of :class:`SearchLoop`; ``val_interval`` is in epochs.
     """
 
     def __init__(

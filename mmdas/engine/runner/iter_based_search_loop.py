@@ -21,7 +21,7 @@ class IterBasedSearchLoop(SearchLoop):
             selection and tuning follow.
         warmup_iters: iterations at the start that leave the policy alone.
         val_interval: in iterations.
-        options: the others of :class:`SearchLoop`; ``selection`` has no default.
+        options: the others of :class:`SearchLoop`.
     """
 
     def __init__(

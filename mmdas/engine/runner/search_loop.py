@@ -1,45 +1,42 @@
-"""The steps of the bilevel search (DAS, Sec. 3.3; first-order DARTS with selection by perturbation)."""
+"""The course of a search: batches, phases, decisions, hooks, validation and resumption."""
 
 import copy
 import logging
-import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-import torch
-from mmengine.dist import all_reduce
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
-from mmdas.engine.selection import BaseSelection, Score
-from mmdas.engine.utils import find_cell, main_head, unwrap
+from mmdas.engine.hooks.step_state_hook import StepStateHook
+from mmdas.engine.selection import BaseSelection, Trials
+from mmdas.engine.steps import SearchStep
+from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import TASK_UTILS
 
 from .endless_batches import EndlessBatches
 from .search_schedule import Round, SearchSchedule
 
-CRITERIA = ('accuracy', 'loss')
-
 
 class SearchLoop(BaseLoop):
-    """What the epoch-based and the iteration-based search share: the steps of each phase.
+    """What the epoch-based and the iteration-based search share: the course of the phases.
 
-    A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration first steps the policy
-    on a batch of the policy part and then the weights. A *selection* iteration makes one decision of the
-    discretisation, and *tuning* iterations step the weights of the partly discretised network. The phase follows from
-    the iteration alone; with the random state in every checkpoint, a resumed search goes on exactly.
+    A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration steps policy and
+    weights on a batch of each part. A *selection* iteration makes one decision of the discretisation, and *tuning*
+    iterations step the weights of the partly discretised network. What a step does is the search step's matter. The
+    phase follows from the iteration alone; with the random state in every checkpoint, a resumed search goes on exactly.
 
     Args:
         runner: the runner; its ``optim_wrapper`` comes from ``mmdas.SearchOptimWrapperConstructor``.
         dataloader: of the weights part, or its config.
-        selection: config of the selection.
         warmup, length: rounds of the weights phase, and of the weights and policy phases together, in the unit of the
             loop.
+        selection: config of the selection. None, for methods that need no decision: the policy is what the last
+            iteration leaves.
+        step: config of the :class:`mmdas.engine.SearchStep`. Default: ``dict(type='mmdas.AlternatingStep')``.
         policy_dataloader: of the policy part, or its config; None takes the config of the weights part's with the
             other part of its ``mmdas.HoldoutDataset``.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
@@ -49,16 +46,17 @@ class SearchLoop(BaseLoop):
 
     Raises:
         ValueError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
-            a model without a cell, a clip of one frame, or data without a policy part.
+            a model with nothing to search, or data without a policy part.
     """
 
     def __init__(
         self,
         runner: Runner,
         dataloader: DataLoader | dict,
-        selection: Mapping,
         warmup: int,
         length: int,
+        selection: Mapping | None = None,
+        step: Mapping | None = None,
         policy_dataloader: DataLoader | dict | None = None,
         criterion: str = 'accuracy',
         val_begin: int = 1,
@@ -67,14 +65,10 @@ class SearchLoop(BaseLoop):
         if policy_dataloader is None:
             policy_dataloader = policy_part(dataloader)
         super().__init__(runner, dataloader)
-        if criterion not in CRITERIA:
-            raise ValueError(f'train_cfg.criterion must be one of {CRITERIA}, got {criterion!r}')
         if not 0 <= warmup <= length:
             raise ValueError(f'the warm-up of {warmup} lies within the search of {length}')
-        self.cell = find_cell(runner.model)
-        if self.cell.num_frames == 1:
-            raise ValueError('a clip of one frame is the image; set num_frames to 2 or more, or there is no search')
-        self.criterion = criterion
+        self.searchable = find_searchable(runner.model)
+        self.searchable.check_search(selection is not None)
         self.val_begin, self.val_interval = val_begin, val_interval
         self.stop_training = False  # MMEngine's EarlyStoppingHook sets it
         self._epoch = self._iter = 0
@@ -84,32 +78,21 @@ class SearchLoop(BaseLoop):
             policy_dataloader = runner.build_dataloader(policy_dataloader, runner.seed, diff_rank_seed)
         self.weights_batches = EndlessBatches(self.dataloader)
         self.policy_batches = EndlessBatches(policy_dataloader)
-        self.selection: BaseSelection = TASK_UTILS.build(dict(selection))
-        self._check_criterion()
-        self._check_chain()
-        self.schedule = SearchSchedule(self._rounds(warmup, length), self.selection.num_batches)
+        # MMEngine builds the optimisers after the loop, and finds them built.
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        built = dict(model=runner.model, optim_wrapper=runner.optim_wrapper)
+        self.step: SearchStep = TASK_UTILS.build({'type': 'mmdas.AlternatingStep', **(step or {}), **built})
+        self.selection: BaseSelection | None = TASK_UTILS.build(dict(selection)) if selection is not None else None
+        num_batches = 0
+        if self.selection is not None:
+            self.selection.check_model(unwrap(runner.model))
+            num_batches = self.selection.num_batches
+        self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)
+        self.schedule = SearchSchedule(self._rounds(warmup, length), num_batches, self.step.passes)
         self._seed = runner.seed
-        self._random_state = RandomStateHook()
+        self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
         runner.register_hook(self._random_state)
-
-    def _check_chain(self) -> None:
-        """Refuse a search of sums of warps where the predictions of the frames are to be aligned."""
-        poolings = (getattr(module, 'temporal_pooling', None) for module in unwrap(self.runner.model).modules())
-        aligned = any(getattr(pooling, 'aligns', False) for pooling in poolings)
-        if aligned and self.selection.edges_per_node > 1:
-            raise ValueError(
-                f'pooling is aligned, but the selection keeps {self.selection.edges_per_node} edges a node, so that '
-                'frames of the policy would be sums of warps; set edges_per_node=1 of train_cfg.selection'
-            )
-
-    def _check_criterion(self) -> None:
-        place, head = main_head(unwrap(self.runner.model))
-        trials = self.criterion == 'accuracy' and self.selection.num_batches
-        if trials and place == 'decode_head' and getattr(head, 'out_channels', None) == 1:
-            raise ValueError(
-                "train_cfg.criterion is 'accuracy', but decode_head.out_channels is 1: the accuracy logged for a head "
-                "of one channel is the share of the background; set train_cfg.criterion='loss'"
-            )
+        runner.register_hook(self._step_state)
 
     @property
     def iter(self) -> int:
@@ -137,11 +120,12 @@ class SearchLoop(BaseLoop):
         return self.schedule.round_at(min(self._iter, self.max_iters - 1)).phase
 
     def _rounds(self, warmup: int, length: int) -> list[Round]:
-        searching = 'policy' if self.selection.trains_policy else 'weights'
+        selection = self.selection
+        searching = 'policy' if selection is None or selection.trains_policy else 'weights'
         rounds = self._repeat('weights', warmup) + self._repeat(searching, length - warmup)
-        for decision in self.selection.decisions(self.cell):
+        for decision in selection.decisions(self.searchable) if selection is not None else ():
             rounds.append(Round('selection', 1, decision))
-            rounds += self._repeat('tuning', self.selection.tune)
+            rounds += self._repeat('tuning', selection.tune)
         return rounds
 
     def _repeat(self, phase: str, count: int) -> list[Round]:
@@ -149,7 +133,7 @@ class SearchLoop(BaseLoop):
         raise NotImplementedError
 
     def _resume(self) -> None:
-        """Bring the data loaders and the random state to where a loaded checkpoint stood."""
+        """Bring the data loaders, the search step and the random state to where a loaded checkpoint stood."""
         if self._iter == 0:
             return
         if self.runner.seed != self._seed:
@@ -161,6 +145,7 @@ class SearchLoop(BaseLoop):
         )
         self.weights_batches.skip(weights)
         self.policy_batches.skip(policy)
+        self._step_state.restore()
         self._random_state.restore()
 
     def _finish(self) -> nn.Module:
@@ -184,63 +169,13 @@ class SearchLoop(BaseLoop):
             self.runner.call_hook('before_policy_batch', data_batch=batch)
         self.runner.call_hook('before_train_iter', batch_idx=batch_idx, data_batch=first)
         if entry.phase == 'selection':
-            outputs = self.selection.decide(self.cell, entry.decision, lambda: self._evaluate(batches))
+            outputs = self.selection.decide(self.searchable, entry.decision, lambda: self.trials.score(batches))
+        elif batches:
+            outputs = self.step.search(batches[0], first)
         else:
-            outputs = {
-                f'policy_{key}': value for batch in batches for key, value in self._step('policy', batch).items()
-            }
-            outputs = {**self._step('weights', first), **outputs}
+            outputs = self.step.train(first)
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
-
-    def _step(self, name: str, batch: dict) -> dict[str, torch.Tensor]:
-        """Step one of the two optimisers, the other one's parameters held fixed."""
-        other = 'weights' if name == 'policy' else 'policy'
-        wrappers = self.runner.optim_wrapper
-        with self._fixed(wrappers[other].optimizer):
-            outputs = self.runner.model.train_step(batch, optim_wrapper=wrappers[name])
-        wrappers[other].zero_grad()
-        return outputs
-
-    @contextmanager
-    def _fixed(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Spare the gradients of an optimiser's parameters.
-
-        Not under a distributed wrapper, which waits for the gradient of every parameter that it has seen; there they
-        are computed and dropped.
-        """
-        parameters = [p for group in optimizer.param_groups for p in group['params'] if p.requires_grad]
-        if is_model_wrapper(self.runner.model):
-            parameters = []
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in parameters:
-                parameter.requires_grad_(True)
-
-    @torch.no_grad()
-    def _evaluate(self, batches: list[dict]) -> Score:
-        """Score of the model as it stands; running statistics and random state are left alone."""
-        model = unwrap(self.runner.model)
-        model.eval()
-        total = torch.zeros(2, device=next(model.parameters()).device)
-        context = self.runner.optim_wrapper['weights'].optim_context(model)
-        with _without_batch_augments(model), kept_random_state(), context:
-            for batch in batches:
-                data = model.data_preprocessor(batch, True)
-                loss, values = model.parse_losses(model(**data, mode='loss'))
-                total += torch.stack([_accuracy(values, loss) * (self.criterion == 'accuracy'), -loss]) / len(batches)
-        model.train()
-        all_reduce(total, op='mean')
-        score = Score(*total.tolist())
-        if not all(map(math.isfinite, score)):
-            raise FloatingPointError(
-                f'a trial of the selection gave {score}: the weights have diverged; lower the learning rate of '
-                'optim_wrapper.weights or clip its gradients'
-            )
-        return score
 
     def _validate(self, done: int, last: int) -> None:
         due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)
@@ -277,19 +212,3 @@ def _weights_parts(dataset: Any) -> Iterator[dict]:
             yield dataset
         else:
             yield from _weights_parts([dataset.get('dataset'), dataset.get('datasets')])
-
-
-def _accuracy(values: Mapping[str, torch.Tensor], loss: torch.Tensor) -> torch.Tensor:
-    """First accuracy among the logged values, 0 where the head reports none."""
-    return next((value.to(loss) for key, value in values.items() if 'acc' in key), torch.zeros_like(loss))
-
-
-@contextmanager
-def _without_batch_augments(model: nn.Module) -> Iterator[None]:
-    """Keep random mixing of images out of the trials, which have to see the same batches."""
-    preprocessor = model.data_preprocessor
-    augments, preprocessor.batch_augments = preprocessor.batch_augments, None
-    try:
-        yield
-    finally:
-        preprocessor.batch_augments = augments

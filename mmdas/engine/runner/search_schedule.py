@@ -9,9 +9,7 @@ from mmdas.engine.selection import Decision
 
 PHASES = ('weights', 'policy', 'selection', 'tuning')
 
-# Cost of an iteration in forward-and-backward passes of one batch, for the estimate of the time left. A policy
-# iteration steps both the policy and the weights; the trials of a selection run forward only, about a third of a pass.
-_PASSES = {'weights': 1.0, 'policy': 2.0, 'tuning': 1.0}
+# Cost in forward-and-backward passes of one batch: the trials of a selection run forward only.
 _PASSES_PER_TRIAL = 1 / 3
 
 
@@ -30,11 +28,13 @@ class SearchSchedule:
     Args:
         rounds: in order; rounds of length 0 are dropped.
         batches_per_decision: policy batches on which the trials of a decision are evaluated.
+        policy_passes: forward-and-backward passes of a batch in an iteration that steps policy and weights. Default: 2.
     """
 
-    def __init__(self, rounds: Sequence[Round], batches_per_decision: int) -> None:
+    def __init__(self, rounds: Sequence[Round], batches_per_decision: int, policy_passes: float = 2.0) -> None:
         self.rounds = [entry for entry in rounds if entry.length > 0]
         self.batches_per_decision = batches_per_decision
+        self.policy_passes = policy_passes
         self._ends = list(accumulate(entry.length for entry in self.rounds))
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class SearchSchedule:
     def _passes(self, entry: Round) -> float:
         if entry.decision is not None:
             return max(entry.decision.trials * self.batches_per_decision, 1) * _PASSES_PER_TRIAL
-        return _PASSES[entry.phase]
+        return self.policy_passes if entry.phase == 'policy' else 1.0
 
     def _rounds_before(self, iteration: int) -> list[tuple[Round, int]]:
         starts = [end - entry.length for entry, end in zip(self.rounds, self._ends, strict=True)]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import nn
+
 from mmdas.search.das import DASCell
 
 
@@ -49,6 +51,19 @@ class BaseSelection:
         self.num_batches = num_batches
         self.tune = tune
         self.edges_per_node = edges_per_node
+
+    def check_model(self, model: nn.Module) -> None:
+        """Refuse sums of warps where the predictions of the frames are to be aligned.
+
+        Raises:
+            ValueError: for more than one edge a node and aligned pooling.
+        """
+        poolings = (getattr(module, 'temporal_pooling', None) for module in model.modules())
+        if self.edges_per_node > 1 and any(getattr(pooling, 'aligns', False) for pooling in poolings):
+            raise ValueError(
+                f'pooling is aligned, but the selection keeps {self.edges_per_node} edges a node, so that '
+                'frames of the policy would be sums of warps; set edges_per_node=1 of train_cfg.selection'
+            )
 
     def decisions(self, cell: DASCell) -> list[Decision]:
         """All decisions in their order."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmdas.ops.clip import clip_around, other_frames
+from mmdas.search.base import Searchable
 
 from .alignment import unwarp
 from .fast.cell_operators import CellOperators
@@ -21,7 +22,7 @@ from .strengths import Strengths
 from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, steps
 
 
-class DASCell(Mixture, Strengths):
+class DASCell(Mixture, Strengths, Searchable):
     """Image to clip through a DAG whose edges are softmax mixtures of frame transformations.
 
     Edge (j -> i) computes sum_k softmax(alpha_ji)_k op_k(clip of j); a node reduces its incoming edges; the last node
@@ -185,6 +186,30 @@ class DASCell(Mixture, Strengths):
                     source = canonical_source(self.edges[position][0])
                     back[source] = back.get(source, 0) + share * weights[position, column] * moved
         return back[0]
+
+    def report(self) -> dict[str, float]:
+        """Entropy in nats and mixture weights of all edges, such as ``edge_0_2/rotate``."""
+        weights, entropy = self.weights().detach().tolist(), self.entropy()
+        numbers = {'mean_entropy': entropy.mean().item()}
+        for (source, target), row, value in zip(self.edges, weights, entropy.tolist(), strict=True):
+            name = f'edge_{source}_{target}'
+            numbers[f'{name}/entropy'] = value
+            numbers.update({f'{name}/{part}': weight for part, weight in zip(self.operation_names, row, strict=True)})
+        return numbers
+
+    def check_search(self, selected: bool) -> None:
+        """Refuse clips of one frame, and a search that would leave the mixtures as they are.
+
+        Raises:
+            ValueError: naming the setting.
+        """
+        if self.num_frames == 1:
+            raise ValueError('a clip of one frame is the image; set num_frames to 2 or more, or there is no search')
+        if not selected:
+            raise ValueError(
+                'the mixtures of a DASCell end in a policy by a selection; set train_cfg.selection, such as '
+                "dict(type='mmdas.PerturbationSelection')"
+            )
 
     def to_policy(self, origin: Mapping | None = None) -> Policy:
         """The discretised cell.

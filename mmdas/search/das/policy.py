@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mmdas.ops.affine import PADDINGS
+from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, read_json, register_policy
 
 from .operation import RAMPS, SIDES, Size, check_size, draw_strength
 from .search_space import OPERATIONS, build_space
@@ -18,10 +19,6 @@ SCHEMA_VERSION = 2
 # Files of version 1 have no reference size: their shifts are shares of the crops that a training makes its clips of.
 READABLE_VERSIONS = (1, 2)
 _LARGEST = torch.finfo(torch.float32).max
-
-
-class PolicyError(ValueError):
-    """A policy that cannot be used; the message names the file and the field."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,7 @@ class PolicyEdge:
     strength: float
 
 
+@register_policy(DEFAULT_KIND)
 @dataclass(frozen=True)
 class Policy:
     """A discretised cell.
@@ -166,11 +164,16 @@ class Policy:
         """Policy of plain data.
 
         Raises:
-            PolicyError: for another schema version, a missing or unknown field, or an unusable value.
+            PolicyError: for another kind or schema version, a missing or unknown field, or an unusable value.
         """
         if not isinstance(data, Mapping):
             raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
         data = dict(data)
+        kind = data.pop('kind', DEFAULT_KIND)
+        if kind != DEFAULT_KIND:
+            raise PolicyError(
+                f'{where}: kind is {kind!r}, expected {DEFAULT_KIND!r}; mmdas.search.load_policy reads all kinds'
+            )
         version = data.pop('schema_version', None)
         if version not in READABLE_VERSIONS or isinstance(version, bool):
             raise PolicyError(
@@ -213,13 +216,7 @@ class Policy:
             FileNotFoundError: if there is no such file.
             PolicyError: naming the file and the field that is wrong.
         """
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'no policy at {path}; run its search first or name another file')
-        try:
-            data = json.loads(Path(path).read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise PolicyError(f'{path}: not a JSON file: {error}') from error
-        return cls.from_dict(data, where=str(path))
+        return cls.from_dict(read_json(path), where=str(path))
 
     @classmethod
     def random(

@@ -1,0 +1,27 @@
+"""What is shown of the policies of a method, beside their file."""
+
+from functools import singledispatch
+from pathlib import Path
+
+from mmdas.search import Searchable, SearchedPolicy
+from mmdas.search.das import DASCell, Policy
+from mmdas.visualization import draw_mixtures, save_policy_figure
+
+
+@singledispatch
+def save_pictures(searchable: Searchable, policy: SearchedPolicy, path: Path) -> None:
+    """Draw a policy and how it was found. A method registers its pictures here; without them it has none.
+
+    Args:
+        searchable: after the search.
+        policy: its policy.
+        path: of the policy's file; the pictures have its name with ``.png`` and ``_mixtures.png``.
+    """
+
+
+@save_pictures.register
+def _(searchable: DASCell, policy: Policy, path: Path) -> None:
+    save_policy_figure(policy, path.with_suffix('.png'))
+    weights = searchable.logits.detach().softmax(dim=1).cpu().numpy()  # what the selection started from
+    figure = draw_mixtures(weights, searchable.edges, searchable.operation_names)
+    figure.savefig(path.with_name(f'{path.stem}_mixtures.png'))

@@ -1,0 +1,32 @@
+"""The critic of Faster AutoAugment (Hataya et al., ECCV 2020)."""
+
+from torch import Tensor, nn
+
+from mmdas.registry import TASK_UTILS
+
+
+@TASK_UTILS.register_module()
+class LinearCritic(nn.Module):
+    """A linear layer on the mean of feature maps.
+
+    Args:
+        channels: of the last maps of the backbone.
+
+    Shape:
+        features (N, channels, h, w) -> values (N,).
+
+    Raises:
+        ValueError: in ``forward``, for maps with another number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.shape[1] != self.linear.in_features:
+            raise ValueError(
+                f'the last maps of the backbone have {features.shape[1]} channels; set train_cfg.step.critic.channels '
+                f'to it, it is {self.linear.in_features}'
+            )
+        return self.linear(features.mean(dim=(-2, -1))).squeeze(1)
