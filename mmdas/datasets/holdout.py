@@ -17,12 +17,12 @@ WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset)
 MIX, KFOLD = ('mmseg.datasets', 'MultiImageMixDataset'), ('mmpretrain.datasets', 'KFoldDataset')
 
 
-def loaded(module: str, name: str) -> tuple[type, ...]:
+def loaded(module: str, name: str) -> Any:
     """A class of a toolbox for ``isinstance``; empty where the toolbox is not imported and nothing can be one."""
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 
 
-def all_wrappers() -> tuple[type, ...]:
+def all_wrappers() -> Any:
     """All wrappers of which there can be data sets."""
     return (*WRAPPERS, *loaded(*MIX), *loaded(*KFOLD))
 

@@ -10,7 +10,7 @@ from torch import nn
 from mmdas.search import Searchable
 
 
-def unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> Any:
     """The model itself, without a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
 

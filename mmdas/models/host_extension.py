@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from mmdas.registry import MODELS
 
+from .settings import Host
 
-class HostExtension:
+
+class HostExtension(Host):
     """Mixin of a class whose instances are modules of a host with a part added.
 
     ``__new__`` of a subclass builds the host, makes the part and calls :meth:`extend`. That gives the host a subclass
@@ -31,7 +33,7 @@ class HostExtension:
         """Leave the module as ``__new__`` has made it."""
 
     @classmethod
-    def extend(cls, host: nn.Module) -> 'HostExtension':
+    def extend(cls, host: nn.Module) -> Any:
         """Give a host's module the class that extends its own.
 
         Raises:
@@ -39,16 +41,16 @@ class HostExtension:
         """
         if isinstance(host, HostExtension):
             raise ValueError(f'{type(host).__name__} already takes frames; use {cls.__name__} only once')
-        host.__class__ = extended_class(cls, type(host))
+        host.__class__ = extended_class(cls, type(host))  # type: ignore[arg-type]  # classes are hashable
         return host
 
     @property
-    def part(self) -> nn.Module:
+    def part(self) -> Any:
         """What is added."""
         return getattr(self, type(self).part_name)
 
     @property
-    def num_frames(self) -> int | None:
+    def num_frames(self) -> Any:
         """T; None as long as it is not known."""
         return self.part.num_frames
 
@@ -79,7 +81,7 @@ class HostExtension:
         for name, tensor in self.part.state_dict().items():
             tensor.copy_(kept[name])
 
-    def __reduce_ex__(self, protocol: int) -> tuple:
+    def __reduce_ex__(self, protocol: Any) -> tuple:
         """Copies and pickles say of which two classes the one made at run time consists."""
         _, _, *state = super().__reduce_ex__(max(protocol, 2))
         return new_instance, type(self).__bases__, *state
@@ -91,7 +93,7 @@ def build_host(host: Mapping | nn.Module) -> nn.Module:
 
 
 @cache
-def extended_class(extension: type, host: type) -> type:
+def extended_class(extension: Any, host: Any) -> type:
     """The class that extends a host's class, one for each pair."""
     own = {'__module__': extension.__module__, '__doc__': extension.__doc__}
     added = extension.part_name.title().replace('_', '')

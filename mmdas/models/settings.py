@@ -15,7 +15,10 @@ LONGEST = 100  # characters of a value in a message
 BLOCK = 4096  # bytes; a record fills whole ones, so that one whose settings become known later keeps its size
 
 
-class Recorded:
+Host: Any = object  # what a mixin stands before: a class that is known at run time, whose members are not typed
+
+
+class Recorded(Host):
     """Mixin of a module that writes its settings into its checkpoint and compares them on loading.
 
     The record is torch's extra state: JSON as a tensor of bytes, which every tool of the toolboxes saves and loads,

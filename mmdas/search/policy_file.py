@@ -10,7 +10,7 @@ from .base import SearchedPolicy
 DEFAULT_KIND = 'das'  # of files without the field
 
 PolicyClass = TypeVar('PolicyClass', bound=type)
-_kinds: dict[str, type] = {}
+_kinds: dict[str, Any] = {}  # the classes
 
 
 class PolicyError(ValueError):

@@ -114,10 +114,10 @@ def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequ
         kind and message of each fault.
     """
     found: set[int] = set()
-    looked, file = 0, None
+    looked, file = 0, ''
     for info, labels in load_labels(dataset, count):
         looked += 1
-        file, image = info.get('seg_map_path'), image_size(info.get('img_path'))
+        file, image = info.get('seg_map_path', ''), image_size(info.get('img_path'))
         if image is not None and image != labels.shape[:2]:
             yield 'size', different_sizes(file, labels.shape[:2], image)
         if labels.ndim == 2:
@@ -174,7 +174,7 @@ def inner_datasets(dataset: Any) -> Iterator[Any]:
 def image_size(file: str | Path | None) -> tuple[int, int] | None:
     """Height and width of an image file by its header, turned as OpenCV turns it; None where it cannot be told."""
     try:
-        with Image.open(file) as image:
+        with Image.open(file or '') as image:
             width, height = image.size
             rotated = image.getexif().get(EXIF_ORIENTATION) in ROTATED
     except Exception:  # no file, no local file, or a format of its own

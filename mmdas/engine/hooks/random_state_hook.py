@@ -47,11 +47,11 @@ class RandomStateHook(Hook):
 def random_state() -> dict:
     """States of torch's, CUDA's, numpy's and Python's generators as plain values."""
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,  # of this process's device
-        'numpy': [name, keys.tolist(), position, has_gauss, cached],
+        'numpy': [name, np.asarray(keys).tolist(), position, has_gauss, cached],
         'python': [version, list(internal), gauss],
     }
 

@@ -23,10 +23,10 @@ class SearchProgressHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Reset the clocks, which start with the first iteration: a resumed search first looks for its place."""
-        self._wall = None
+        self._wall: float | None = None
         self._start_passes = runner.train_loop.schedule.passes_before(runner.iter)
         self._elapsed = 0.0
-        self._phase = None
+        self._phase: str | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Tell when a phase begins."""
@@ -40,9 +40,10 @@ class SearchProgressHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Update cost and estimate."""
         wall, cpu = time.perf_counter(), time.process_time()
-        self._elapsed += wall - self._wall
+        started = wall if self._wall is None else self._wall
+        self._elapsed += wall - started
         gpus = runner.world_size if torch.cuda.is_available() else 0
-        spent = {'wall': wall - self._wall, 'cpu': cpu - self._cpu, 'gpu': gpus * (wall - self._wall)}
+        spent = {'wall': wall - started, 'cpu': cpu - self._cpu, 'gpu': gpus * (wall - started)}
         for name, seconds in spent.items():
             total = runner.message_hub.runtime_info.get(f'search_{name}_seconds', 0.0) + seconds
             runner.message_hub.update_info(f'search_{name}_seconds', total)

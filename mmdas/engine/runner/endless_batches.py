@@ -1,22 +1,22 @@
 """Batches of a data loader without end, whose position a resumed search can find again."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.dataset import InfiniteSampler
-from torch.utils.data import DataLoader
 
 
 class EndlessBatches:
     """Iterate over a data loader again and again, each pass with its own order of the samples.
 
     Args:
-        dataloader: of a data set that is not empty.
+        dataloader: torch's, of a data set that is not empty.
 
     Raises:
         ValueError: if the data loader has no batch.
     """
 
-    def __init__(self, dataloader: DataLoader) -> None:
+    def __init__(self, dataloader: Any) -> None:
         if len(dataloader) == 0:
             raise ValueError(
                 f'the data loader of {len(dataloader.dataset)} samples has no batch of {dataloader.batch_size}; lower '
@@ -26,16 +26,16 @@ class EndlessBatches:
         # a batch sampler that was configured holds the sampler that counts
         self._sampler = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
         self._passes = 0
-        self._iterator = None
+        self._iterator: Iterator | None = None
 
     def __next__(self) -> Any:
         if self._iterator is None:
-            self._start()
+            self._iterator = self._start()
         try:
             return next(self._iterator)
         except StopIteration:
             self._passes += 1
-            self._start()
+            self._iterator = self._start()
             return next(self._iterator)
 
     def skip(self, batches: int) -> None:
@@ -53,8 +53,8 @@ class EndlessBatches:
         """End the workers now; the garbage collector would wait five seconds for each of them."""
         self._iterator = None
 
-    def _start(self) -> None:
+    def _start(self) -> Iterator:
         set_epoch = getattr(self._sampler, 'set_epoch', None)
         if set_epoch is not None:
             set_epoch(self._passes)
-        self._iterator = iter(self.dataloader)
+        return iter(self.dataloader)

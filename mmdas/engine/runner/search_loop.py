@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
 from mmdas.engine.hooks.step_state_hook import StepStateHook
-from mmdas.engine.selection import BaseSelection, Trials
+from mmdas.engine.selection import Trials
 from mmdas.engine.steps import SearchStep
 from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import TASK_UTILS
@@ -67,7 +67,7 @@ class SearchLoop(BaseLoop):
         super().__init__(runner, dataloader)
         if not 0 <= warmup <= length:
             raise ValueError(f'the warm-up of {warmup} lies within the search of {length}')
-        self.searchable = find_searchable(runner.model)
+        self.searchable: Any = find_searchable(runner.model)
         self.searchable.check_search(selection is not None)
         self.val_begin, self.val_interval = val_begin, val_interval
         self.stop_training = False  # MMEngine's EarlyStoppingHook sets it
@@ -82,7 +82,7 @@ class SearchLoop(BaseLoop):
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         built = dict(model=runner.model, optim_wrapper=runner.optim_wrapper)
         self.step: SearchStep = TASK_UTILS.build({'type': 'mmdas.AlternatingStep', **(step or {}), **built})
-        self.selection: BaseSelection | None = TASK_UTILS.build(dict(selection)) if selection is not None else None
+        self.selection: Any = TASK_UTILS.build(dict(selection)) if selection is not None else None
         num_batches = 0
         if self.selection is not None:
             self.selection.check_model(unwrap(runner.model))
@@ -121,9 +121,11 @@ class SearchLoop(BaseLoop):
 
     def _rounds(self, warmup: int, length: int) -> list[Round]:
         selection = self.selection
-        searching = 'policy' if selection is None or selection.trains_policy else 'weights'
+        if selection is None:
+            return self._repeat('weights', warmup) + self._repeat('policy', length - warmup)
+        searching = 'policy' if selection.trains_policy else 'weights'
         rounds = self._repeat('weights', warmup) + self._repeat(searching, length - warmup)
-        for decision in selection.decisions(self.searchable) if selection is not None else ():
+        for decision in selection.decisions(self.searchable):
             rounds.append(Round('selection', 1, decision))
             rounds += self._repeat('tuning', selection.tune)
         return rounds
@@ -161,7 +163,7 @@ class SearchLoop(BaseLoop):
         self.runner.model.train()
         if entry.phase == 'selection':
             batches = [next(self.policy_batches) for _ in range(self.selection.num_batches)]
-            first = batches[0] if batches else None
+            first: Any = batches[0] if batches else None
         else:
             batches = [next(self.policy_batches)] if entry.phase == 'policy' else []
             first = next(self.weights_batches)
@@ -184,7 +186,7 @@ class SearchLoop(BaseLoop):
                 self.runner.val_loop.run()
 
 
-def policy_part(dataloader: DataLoader | dict) -> dict:
+def policy_part(dataloader: Any) -> dict:
     """Config of a loader of the policy part, from that of the weights part.
 
     Raises:
@@ -202,7 +204,7 @@ def policy_part(dataloader: DataLoader | dict) -> dict:
     return policy
 
 
-def _weights_parts(dataset: Any) -> Iterator[dict]:
+def _weights_parts(dataset: Any) -> Iterator[Any]:
     """Configs of the holdouts in a data set's config, which may lie within wrappers such as RepeatDataset."""
     if isinstance(dataset, (list, tuple)):
         for entry in dataset:

@@ -1,6 +1,6 @@
 """Selection by perturbation (DARTS-PT, Wang et al., ICLR 2021, Sec. 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -69,7 +69,7 @@ class PerturbationSelection(BaseSelection):
         return self._log(scores, scores[ranked[0]])
 
     @staticmethod
-    def _trials(removals: list[AbstractContextManager], evaluate: Callable[[], Score]) -> list[Score]:
+    def _trials(removals: Sequence[AbstractContextManager], evaluate: Callable[[], Score]) -> list[Score]:
         scores = []
         for removal in removals:
             with removal:

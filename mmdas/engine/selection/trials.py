@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -76,7 +77,7 @@ def _accuracy(values: Mapping[str, Tensor], loss: Tensor) -> Tensor:
 
 
 @contextmanager
-def _without_batch_augments(model: nn.Module) -> Iterator[None]:
+def _without_batch_augments(model: Any) -> Iterator[None]:
     """Keep random mixing of images out of the trials, which have to see the same batches."""
     preprocessor = model.data_preprocessor
     augments, preprocessor.batch_augments = preprocessor.batch_augments, None

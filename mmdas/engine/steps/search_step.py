@@ -34,7 +34,7 @@ class SearchStep:
                 f'a search has an optimiser for {" and ".join(KEYS)}, none found for {" and ".join(missing)}; set '
                 "optim_wrapper=dict(constructor='mmdas.SearchOptimWrapperConstructor', weights=..., policy=...)"
             )
-        self.model = model
+        self.model: Any = model  # of a toolbox, with its ``train_step``
         self.optim_wrapper = optim_wrapper
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:

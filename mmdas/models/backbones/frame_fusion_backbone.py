@@ -48,8 +48,8 @@ class FusionModules(FrameCount, nn.ModuleDict):
     def set_frames(self, num_frames: int) -> None:
         """Set T of all modules."""
         super().set_frames(num_frames)
-        for module in self.values():
-            module.num_frames = num_frames
+        for module in self.children():
+            module.num_frames = num_frames  # type: ignore[assignment]  # an attribute of FrameFusion
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *others: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *others)
@@ -63,8 +63,8 @@ class FusionModules(FrameCount, nn.ModuleDict):
 
     def init_weights(self) -> None:
         """Set all modules to their start state."""
-        for module in self.values():
-            module.init_weights()
+        for module in self.children():
+            module.init_weights()  # type: ignore[operator]  # a method of FrameFusion
 
 
 class _Fuse:
@@ -123,18 +123,21 @@ class FrameFusionBackbone(HostExtension):
     """
 
     part_name = 'fusion'
+    fusion: FusionModules
+    image_channels: int
+    fused_at: str
 
     def __new__(
         cls,
-        backbone: Mapping | nn.Module,
+        backbone: Any,
         num_frames: int | None = None,
         fusion: Mapping | None = None,
         stages: Sequence[int] | Sequence[str] | None = None,
         pretrained: str | None = None,
         accept_difference: bool = False,
     ) -> 'FrameFusionBackbone':
-        host = build_host(backbone if pretrained is None else {**backbone, 'pretrained': pretrained})
-        modules = FusionModules(num_frames, fusion and _all_options(fusion), accept_difference)
+        host = build_host(backbone if pretrained is None else {**dict(backbone), 'pretrained': pretrained})
+        modules = FusionModules(num_frames, None if fusion is None else _all_options(fusion), accept_difference)
         channels, fused_at = _image_channels(host), ''
         if fusion is not None and num_frames != 1:
             fused_at = _fuse(host, modules, _sites(host, stages), fusion)
@@ -174,7 +177,7 @@ class FrameFusionBackbone(HostExtension):
         return '\n'.join(filter(None, [super().extra_repr(), f'num_frames={self.num_frames}', self.fused_at]))
 
 
-def _sites(host: nn.Module, stages: Sequence[int] | Sequence[str] | None) -> list[Site]:
+def _sites(host: nn.Module, stages: Any) -> list[Site]:
     named = bool(stages) and all(isinstance(stage, str) for stage in stages)
     return named_sites(host, stages) if named else find_sites(host, stages)
 
@@ -195,7 +198,7 @@ def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[Site], fusion
     before = _placement(fusion) == 'before_first_conv'
     paths = [site.first if before else site.last for site in sites]
     for path in paths:
-        conv = host.get_submodule(path)
+        conv: Any = host.get_submodule(path)
         module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, num_frames)
         modules[path.replace('.', '_')] = module
         if before:

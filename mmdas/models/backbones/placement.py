@@ -98,7 +98,8 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
     Raises:
         ValueError: if there is no residual block, or no such stage.
     """
-    sites, blocks = [], []
+    sites: list[Site] = []
+    blocks: list[str] = []
     for name, module in backbone.named_modules():
         if any(name.startswith(f'{block}.') for block in blocks):
             continue  # a part of a block that has its site

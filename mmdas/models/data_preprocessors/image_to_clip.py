@@ -51,6 +51,7 @@ class ImageToClip(Recorded):
     """
 
     place = 'data_preprocessor'
+    num_frames: int
     file_order: ClassVar[str | None] = None  # of images that the parent does not convert
 
     def __init__(
@@ -70,15 +71,15 @@ class ImageToClip(Recorded):
         if cell is not None and policy is not None:
             raise ValueError('data_preprocessor takes cell (while searching) or policy (afterwards), not both')
         self.num_frames = num_frames
-        self.max_value = max_value
+        self.max_value: Any = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
         self.gives_images = False
         self._noted = NotedSizes()
         self._unchecked = CHECKED_BATCHES
         self._warned = False
         self.accept_difference = accept_difference
-        self.cell = self._build_cell(cell) if cell is not None else None
-        self.policy = self._build_policy(policy) if policy is not None else None
+        self.cell: Any = self._build_cell(cell) if cell is not None else None
+        self.policy: Any = self._build_policy(policy) if policy is not None else None
         self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
         self._set_reference(getattr(self, 'size', None))
         if self.policy is not None and self._open_reference:
@@ -90,7 +91,7 @@ class ImageToClip(Recorded):
         return self._noted.training
 
     @property
-    def image_to_clip(self) -> nn.Module | None:
+    def image_to_clip(self) -> Any:
         """The cell or the policy; None where the clip repeats the image."""
         return self.cell if self.cell is not None else self.policy
 
@@ -156,7 +157,7 @@ class ImageToClip(Recorded):
 
     def settings(self) -> dict[str, Any]:
         """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count."""
-        settings = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
+        settings: dict[str, Any] = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
         if self.cell is not None:
             settings['cell'] = {
                 'operations': ' '.join(self.cell.operation_names),
@@ -228,7 +229,7 @@ class ImageToClip(Recorded):
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
         return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
 
-    def _build_policy(self, policy: str | Path | Mapping) -> PolicyClip | AbsentPolicy:
+    def _build_policy(self, policy: Any) -> PolicyClip | AbsentPolicy:
         inline = isinstance(policy, Mapping)
         if not inline and not Path(policy).is_file():
             return AbsentPolicy(policy)
@@ -236,7 +237,7 @@ class ImageToClip(Recorded):
         self._check_frames(loaded.num_frames, f'num_frames of {"data_preprocessor.policy" if inline else policy}')
         return self._with_pixels(PolicyClip(loaded))
 
-    def _with_pixels(self, module: nn.Module) -> nn.Module:
+    def _with_pixels(self, module: Any) -> Any:
         """Tell a cell or policy what the pixels are, where its operations need to know."""
         operations = colour_operations(module)
         if not operations:
@@ -302,7 +303,7 @@ class ImageToClip(Recorded):
             noted.training = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
         self._set_reference(noted.reference)
         if not self.training and noted.training and not self._warned and clip.grows_with_image:
-            self._warn(canvas)
+            self._warn(canvas, noted.training)
 
     def _check_frames(self, num_frames: int, name: str) -> None:
         if num_frames != self.num_frames:
@@ -311,13 +312,13 @@ class ImageToClip(Recorded):
                 'variable, or search a policy for this number of frames'
             )
 
-    def _warn(self, canvas: Size) -> None:
-        if canvas[0] <= self.training_size[0] and canvas[1] <= self.training_size[1]:
+    def _warn(self, canvas: Size, trained: Size) -> None:
+        if canvas[0] <= trained[0] and canvas[1] <= trained[1]:
             return
         self._warned = True
         print_log(
-            f'clips of {canvas[0]} x {canvas[1]} pixels are tested, but were trained with {self.training_size[0]} x '
-            f'{self.training_size[1]}: rotation, scale and shear move the outer pixels further than in the training; '
+            f'clips of {canvas[0]} x {canvas[1]} pixels are tested, but were trained with {trained[0]} x '
+            f'{trained[1]}: rotation, scale and shear move the outer pixels further than in the training; '
             "test by windows of its size, model.test_cfg=dict(mode='slide', crop_size=..., stride=...)",
             'current',
             logging.WARNING,

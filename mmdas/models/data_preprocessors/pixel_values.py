@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdas.search.das import Operation
 
@@ -74,7 +74,7 @@ def names(operations: Iterable[Operation]) -> str:
     return ', '.join(sorted({operation.name for operation in operations}))
 
 
-def colour_operations(module: nn.Module) -> list[Operation]:
+def colour_operations(module: Any) -> list[Operation]:
     """The operations of a cell or policy that depend on what white and grey are."""
     return [operation for operation in module.operations if not (operation.geometric or operation.is_identity)]
 

@@ -1,6 +1,7 @@
 """Data preprocessor of DAS for MMSegmentation."""
 
 import logging
+from typing import Any
 
 from mmengine.logging import print_log
 from mmseg.models import SegDataPreProcessor
@@ -19,10 +20,21 @@ class DASSegDataPreProcessor(ImageToClip, SegDataPreProcessor):
     Args:
         num_frames, cell, policy, max_value, channel_order, accept_difference: see :class:`ImageToClip`.
         others: as of the parent, ``size``, ``size_divisor``, ``batch_augments`` and ``test_cfg`` included.
+
+    Raises:
+        ValueError: for ``batch_augments`` that cannot be called, and as :class:`ImageToClip`.
     """
 
     file_order = 'bgr'  # as OpenCV reads files
     _told_of_windows = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.batch_augments is not None and not callable(self.batch_augments):
+            raise ValueError(
+                'data_preprocessor.batch_augments must be a callable (images, samples) -> (images, samples), got '
+                f'{self.batch_augments!r}; MMSegmentation builds none from a config'
+            )
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """As of :class:`ImageToClip`; tells once where a test would cut windows out of the clip of a whole image."""

@@ -1,6 +1,6 @@
 """What all frame fusions share, and what the two gated ones share."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,7 @@ class FrameFusion(nn.Module):
     """
 
     placement: ClassVar[str]
+    num_frames: Any  # an integer, or None until the backbone tells it
 
     def __init__(self, channels: int, num_frames: int | None) -> None:
         super().__init__()
@@ -102,7 +103,9 @@ class GatedFusion(FrameFusion):
         """(B*T, f, h, w) -> (B*T, 2, h, w): tanh(conv3D(relu(bn(x)))) over the clips."""
         # The norm may be a BatchNorm3d or a SyncBatchNorm: both take a volume of depth 1, which is a view.
         normed = F.relu(self.bn(x.unsqueeze(2)).squeeze(2))
-        taps = F.conv2d(normed, self._kernels(), F.pad(self.conv3D.bias, (4, 0)), padding=1)  # (B*T, 6, h, w)
+        taps = F.conv2d(
+            normed, self._kernels(), F.pad(self.conv3D.get_parameter('bias'), (4, 0)), padding=1
+        )  # (B*T, 6, h, w)
         from_next, from_previous, own = shift_channels(taps, self.num_frames, 2).chunk(3, dim=1)
         return (from_next + from_previous + own).tanh()
 

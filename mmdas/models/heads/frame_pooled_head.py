@@ -41,7 +41,7 @@ class FramePooledHead(HostExtension):
 
     def forward(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Predictions of the frames, pooled."""
-        args = [self._per_frame(value, inputs) for value in args]
+        args = tuple(self._per_frame(value, inputs) for value in args)
         kwargs = {key: self._per_frame(value, inputs) for key, value in kwargs.items()}
         return pool_structure(super().forward(inputs, *args, **kwargs), self.temporal_pooling)
 
@@ -90,7 +90,7 @@ class FramePooledHead(HostExtension):
                 )
 
 
-def pick_head(head: Mapping | nn.Module | Sequence[Mapping | nn.Module], index: int | None) -> Mapping | nn.Module:
+def pick_head(head: Any, index: int | None) -> Mapping | nn.Module:
     """The head itself, or that at a place of a list of heads.
 
     A config cannot point into a list of its base: ``{{_base_.model.decode_head}}`` is the whole list.

@@ -53,7 +53,7 @@ class TemporalPooling(FrameCount, nn.Module):
         if attends and not channels:
             raise ValueError(f'attention pooling needs the number of classes, got channels={channels}')
         # One frame needs no weight, and parameters that no loss reaches stop distributed training.
-        self.score = nn.Linear(channels, 1) if attends and num_frames != 1 else None
+        self.score = nn.Linear(channels, 1) if attends and channels and num_frames != 1 else None
         self.init_weights()
 
     def settings(self) -> dict[str, Any]:
@@ -87,20 +87,20 @@ class TemporalPooling(FrameCount, nn.Module):
     def forward(self, predictions: Tensor) -> Tensor:
         if self.known_frames() == 1:
             return predictions
-        frames = split_frames(predictions, self.num_frames)  # (B, T, K, ...)
+        frames = split_frames(predictions, self.known_frames())  # (B, T, K, ...)
         if self.mode == 'mean':
             return frames.mean(dim=1)
         if self.mode == 'max':
             return frames.amax(dim=1)
         if self.mode == 'reference':
-            return frames[:, reference_frame(self.num_frames)]
+            return frames[:, reference_frame(self.known_frames())]
         if self.aligns:
             return self._pool_aligned(frames)
         return (self._scores(frames).softmax(dim=1) * frames).sum(dim=1)
 
     def _scores(self, frames: Tensor) -> Tensor:
         """(B, T, K, ...) -> (B, T, 1, ...)."""
-        return self.score(frames.movedim(2, -1)).movedim(-1, 2)
+        return self.score(frames.movedim(2, -1)).movedim(-1, 2)  # type: ignore[misc]  # there in this mode
 
     def _pool_aligned(self, frames: Tensor) -> Tensor:
         """Mean over the frames that show a pixel; the reference frame shows all."""

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.frame_count import FrameCount
+from mmdas.models.settings import Host
 from mmdas.registry import MODELS
 from mmdas.search.das.operation import Size
 
 
-class ClipSegmentor:
+class ClipSegmentor(Host):
     """Mixin of a segmentor whose inputs stay images until its backbone takes them.
 
     The data preprocessor owns the cell or policy; this asks it for the clip of whatever the backbone is about to see:
@@ -90,7 +91,7 @@ def check_channels(images: Tensor, channels: int) -> None:
 
 def content_sizes(samples: Sequence | None, canvas: Size) -> list[Size] | None:
     """(H, W) of the images without what the data preprocessor padded; None where nothing is padded."""
-    sizes = []
+    sizes: list[Size] = []
     for sample in samples or ():
         # SegDataPreProcessor notes (left, right, top, bottom) under one name in training, another in tests
         padding = sample.metainfo.get('img_padding_size', sample.metainfo.get('padding_size', (0, 0, 0, 0)))

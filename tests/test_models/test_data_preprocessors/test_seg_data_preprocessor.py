@@ -57,3 +57,8 @@ def test_options_of_the_parent_act_before_the_clip(options, training, source):
     for our_sample, their_sample in zip(result['data_samples'], expected['data_samples'], strict=True):
         assert our_sample.metainfo == their_sample.metainfo
         assert torch.equal(our_sample.gt_sem_seg.data, their_sample.gt_sem_seg.data)
+
+
+def test_batch_augments_that_cannot_be_called_are_refused_when_the_model_is_built():
+    with pytest.raises(ValueError, match=r'batch_augments must be a callable .* got \[.*Mixup'):
+        MODELS.build(dict(type='mmdas.DASSegDataPreProcessor', batch_augments=[dict(type='Mixup')]))
