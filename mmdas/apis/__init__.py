@@ -1,8 +1,11 @@
 """What the tools share: from a config file to a runner."""
 
-from .add_das import add_das, find_config
-from .das_config import FUSIONS, SELECTIONS, ConversionError, DASOptions, Host, das_configs
+from .add_das import add_das, check_conversion
+from .config_names import did_you_mean, find_config
+from .das_config import METHODS, convert
+from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
+from .das_text import das_configs
 from .inference import Inferencer
 from .runner import (
     adapt_to_device,
@@ -17,16 +20,20 @@ from .runner import (
     require_checkpoint,
     set_resume,
 )
+from .search_length import short_search
 
 __all__ = [
     'FUSIONS',
+    'METHODS',
     'SELECTIONS',
     'ConversionError',
     'DASOptions',
-    'Host',
     'Inferencer',
     'add_das',
+    'check_conversion',
+    'convert',
     'das_configs',
+    'did_you_mean',
     'accept_differences',
     'adapt_to_device',
     'add_run_arguments',
@@ -43,4 +50,5 @@ __all__ = [
     'require_checkpoint',
     'set_policy',
     'set_resume',
+    'short_search',
 ]

@@ -1,5 +1,6 @@
-"""Any config becomes three configs that inherit from it."""
+"""Any config becomes three configs of DAS: loaded, or as files that inherit from it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,21 @@ from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from tool_scripts import load_script
 
 from mmdas.apis import (
+    METHODS,
     SELECTIONS,
     ConversionError,
     DASOptions,
-    Host,
     adapt_to_device,
     add_das,
+    convert,
+    das_configs,
     find_config,
     load_config,
     preprocessor_of,
+    short_search,
 )
 from mmdas.apis.das_config import own_run
+from mmdas.apis.runner import read_config
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import TASK_UTILS
 from mmdas.search.das import Policy
@@ -70,6 +75,70 @@ def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
     assert str(after.type).startswith('mmdas.DAS')
     assert after.num_frames == 4
     assert {key: after[key] for key in before if key != 'type'} == {key: before[key] for key in before if key != 'type'}
+
+
+@each_host
+def test_loaded_conversion_equals_loading_what_add_das_writes(host: str, tmp_path: Path):
+    cfg = read_config(find_config(host)[0])
+    before = cfg.to_dict()
+    for options in (DASOptions(), DASOptions(8, 'none', 'mine.json', 'max', 'perturbation', ('a.conv',))):
+        for method, path in zip(METHODS, write(host, tmp_path, options), strict=True):
+            made = convert(cfg, method, options)
+            assert plain(made.to_dict()) == plain(read_config(path).to_dict())
+            assert made.filename == path.name
+    assert cfg.to_dict() == before
+
+
+def write(host: str, folder: Path, options: DASOptions) -> list[Path]:
+    """The texts of a host's configs in a folder, without the checks of ``add_das``."""
+    path, reference = find_config(host)
+    texts = das_configs(read_config(path), path.stem, reference or path.as_posix(), options)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]
+
+
+@pytest.mark.parametrize('scope', [True, False])
+def test_loaded_conversion_of_a_host_of_pure_python_equals_that_by_files(scope: bool, tmp_path: Path):
+    host = write_pure_python(tmp_path, scope=scope)
+    for method, path in zip(METHODS, add_das(host, tmp_path / 'das'), strict=True):
+        assert plain(convert(read_config(host), method).to_dict()) == plain(read_config(path).to_dict())
+
+
+def test_method_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="one of .*'search'.* got 'serch'"):
+        convert(Config(), 'serch')
+
+
+def test_edited_file_is_written_over_by_force_alone(tmp_path: Path):
+    path = add_das('resnet18_8xb16_cifar10', tmp_path)[2]
+    text = path.read_text()
+    path.write_text(f'{text}randomness = dict(seed=1)\n')
+    with pytest.raises(FileExistsError, match=f'{path.name} would be written over, but says something else; --force'):
+        add_das('resnet18_8xb16_cifar10', tmp_path)
+    assert path.read_text() != text
+    add_das('resnet18_8xb16_cifar10', tmp_path, force=True)
+    assert path.read_text() == text
+
+
+def test_files_that_say_the_same_are_no_obstacle(tmp_path: Path):
+    assert add_das('resnet18_8xb16_cifar10', tmp_path) == add_das('resnet18_8xb16_cifar10', tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('train_cfg', 'message'),
+    [
+        (dict(max_iters=600), '45 steps of the policy at a rate of 0.01: .* by 0.45 at most'),
+        (dict(max_iters=1000), None),
+        (dict(max_iters=20_000), '1500 steps of the policy at a rate of 0.0003: .* by 0.45 at most'),
+        (dict(max_iters=80_000), None),
+        (dict(max_epochs=20), 'the search has 4 epochs, as a tenth of the 20'),
+        (dict(max_epochs=40), None),
+    ],
+)
+def test_search_that_cannot_move_its_mixtures_is_told(train_cfg: dict, message: str | None):
+    told = short_search(Config(dict(train_cfg=train_cfg)))
+    assert (told is None) if message is None else re.search(message, told)
 
 
 def test_a_change_of_the_host_reaches_the_new_configs(tmp_path: Path):
@@ -138,14 +207,14 @@ RUNS = {  # what a host says of its run -> the weights that the new configs star
 def test_no_run_of_the_host_reaches_into_those_of_the_new_configs(run: str):
     text, load_from = RUNS[run]
     cfg = Config.fromstring(text, '.py')
-    made = Config.fromstring(f'{text}\n{own_run(Host(cfg, "host.py", "host"), "das_x y.v2.py", "", first=True)}', '.py')
+    made = Config({**cfg.to_dict(), **own_run(cfg, 'das_x y.v2', first=True)})
     assert made.work_dir == 'work_dirs/das_x y.v2'
     assert (made.get('load_from'), made.get('resume', False)) == (load_from, False)
     assert made.get('experiment_name') == ('das_x y.v2' if 'experiment_name' in cfg else None)
 
 
 def test_host_without_a_run_adds_nothing():
-    assert own_run(Host(Config(dict(load_from='x.pth')), 'host.py', 'host'), 'das.py', 'x = 1\n') == 'x = 1\n'
+    assert own_run(Config(dict(load_from='x.pth')), 'das') == {}
 
 
 def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_path: Path):
