@@ -1,7 +1,7 @@
-"""What the tools share: from a config file to a runner."""
+"""What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .config_names import did_you_mean, find_config
+from .config_files import did_you_mean, find_config, iterate_dicts, read_config, require_checkpoint
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
@@ -9,15 +9,12 @@ from .das_text import das_configs
 from .inference import Inferencer
 from .runner import (
     adapt_to_device,
-    add_run_arguments,
-    apply_run_arguments,
     build_runner,
     check_num_frames,
+    check_run,
     enable_amp,
     end_processes,
-    iterate_dicts,
     load_config,
-    require_checkpoint,
     set_resume,
 )
 from .search_length import short_search
@@ -36,10 +33,9 @@ __all__ = [
     'did_you_mean',
     'accept_differences',
     'adapt_to_device',
-    'add_run_arguments',
-    'apply_run_arguments',
     'build_runner',
     'check_num_frames',
+    'check_run',
     'enable_amp',
     'end_processes',
     'find_config',
@@ -47,6 +43,7 @@ __all__ = [
     'load_config',
     'preprocessor_of',
     'preprocessor_place',
+    'read_config',
     'require_checkpoint',
     'set_policy',
     'set_resume',

@@ -14,12 +14,12 @@ from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import MODELS
 
-from .config_names import find_config
+from .config_files import find_config, read_config, toolbox_of
 from .das_config import convert
 from .das_options import ConversionError, DASOptions
+from .das_settings import preprocessor_of
 from .das_text import das_configs
 from .pure_python import is_pure_python, text_twin, types_as_text
-from .runner import read_config, toolbox_of
 
 
 def add_das(
@@ -46,7 +46,7 @@ def add_das(
     path, installed = find_config(config)
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
     options, cfg, base = options or DASOptions(), read_config(path), installed
-    check_conversion(cfg, options)
+    check_conversion(convert(cfg, 'search', options))
     texts = {}
     if base is None:
         base = Path(os.path.relpath(path, folder)).as_posix()
@@ -76,18 +76,20 @@ def write_texts(texts: Mapping[str, str], folder: Path, force: bool) -> None:
         (folder / name).write_text(text, encoding='utf-8')
 
 
-def check_conversion(cfg: Config, options: DASOptions) -> None:
-    """Check that the DAS models of a plain config build, and that its search would start.
+def check_conversion(cfg: Config) -> None:
+    """Check that the model of a DAS config builds, and where it is a search that it would start.
+
+    Args:
+        cfg: as :func:`mmdas.apis.convert` gives it.
 
     Raises:
         ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks, or a data
             set of a type that cannot be split.
     """
-    repeat = convert(cfg, 'repeat', options)
-    search = convert(cfg, 'search', options)
-    with DefaultScope.overwrite_default_scope(toolbox_of(repeat)):
-        check_builds(repeat.model)
-        check_search(search)
+    with DefaultScope.overwrite_default_scope(toolbox_of(cfg)):
+        check_builds(cfg.model)
+        if preprocessor_of(cfg).get('cell'):
+            check_search(cfg)
 
 
 def check_search(cfg: Config) -> None:

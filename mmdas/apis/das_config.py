@@ -16,11 +16,10 @@ from mmdas.models.heads.temporal_pooling import ALIGNED
 from mmdas.registry import type_name
 
 from .clip_config import SEGMENTORS
-from .config_names import find_config
+from .config_files import find_config, read_config, toolbox_of
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import preprocessor_of
 from .pure_python import types_as_text
-from .runner import read_config, toolbox_of
 from .search_length import SEARCH_BASE, search_length
 
 METHODS = ('repeat', 'search', 'das')

@@ -10,13 +10,13 @@ from mmengine.registry import DefaultScope
 
 from mmdas.registry import type_name
 
-from .add_das import find_config
 from .clip_config import innermost_data_set, prepare_clips, reads_files
+from .config_files import find_config, require_checkpoint, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .named_inferencers import NamedClsInferencer, NamedSegInferencer
 from .pure_python import is_pure_python, types_as_text
-from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint, toolbox_of
+from .runner import adapt_to_device, check_num_frames, load_config
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
 LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 
-from .config_names import find_config
+from mmdas.registry import type_name
+
 from .das_options import ConversionError
-from .runner import read_config
 
 SEARCH_BASE = 'mmdas::_base_/search.py'  # the optimisers, ranges and hooks of all searches
 # A search takes this part of the host's training, at least the minimum, and the weights alone this part of the search.
@@ -42,24 +42,28 @@ def search_length(cfg: Config) -> SearchLength:
 
 
 def short_search(cfg: Config) -> str | None:
-    """What to tell of a search that is shorter than is useful; None for a longer one.
+    """What to tell of a search that is shorter than is useful; None for a longer one, or no search.
 
-    A search takes a tenth of the host's training. It is too short where that is less than 4 epochs, or where the steps
-    of the policy times the rate of Adam, the farthest that a logit can move, are less than 0.5.
+    It is too short where the policy steps in fewer than 4 epochs, or where its steps times the rate of Adam, the
+    farthest that a logit can move, are less than 0.5.
+
+    Args:
+        cfg: of a search.
     """
-    length = search_length(cfg)
-    place = f'train_cfg.max_{length.unit}'
-    remedy = f'give the search more, by {place} and train_cfg.warmup_{length.unit} of its config'
-    if length.unit == 'epochs':
-        training = cfg.train_cfg.max_epochs
-        if SEARCH_PART * training >= MINIMUM:
+    loop = cfg.get('train_cfg') or {}
+    if type_name(loop) not in ('IterBasedSearchLoop', 'EpochBasedSearchLoop'):
+        return None
+    unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
+    steps = loop[f'max_{unit}'] - loop.get(f'warmup_{unit}', 0)
+    remedy = f'give it more by train_cfg.max_{unit}, for instance by --cfg-options'
+    if unit == 'epochs':
+        if steps >= MINIMUM:
             return None
-        return f'the search has {length.total} epochs, as a tenth of the {training} of the training is less; {remedy}'
-    rate = read_config(find_config(SEARCH_BASE)[0])[length.optimizer].lr
-    steps = length.total - length.warmup
-    if steps * rate >= USEFUL_MOVE:
+        return f'the policy of this search steps in {steps} epochs alone, {MINIMUM} are the least of use; {remedy}'
+    rate = ((cfg.optim_wrapper.get('policy') or {}).get('optimizer') or {}).get('lr')
+    if rate is None or steps * rate >= USEFUL_MOVE:
         return None
     return (
-        f'the search has {steps} steps of the policy at a rate of {rate:g}: its logits can move by {steps * rate:.2g} '
-        f'at most, and below {USEFUL_MOVE} the mixtures stay almost uniform; {remedy}'
+        f'this search has {steps} steps of the policy at a rate of {rate:g}, which move its logits by at most '
+        f'{steps * rate:.2g}; below {USEFUL_MOVE} the mixtures stay almost uniform; {remedy}'
     )

@@ -1,12 +1,16 @@
-"""Find configs by their names."""
+"""Find configs and checkpoints, and read configs as their files have them."""
 
 import difflib
 import glob
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
-PACKAGES = ('mmseg', 'mmpretrain', 'mmdas')  # whose installed configs are found by their names
+TOOLBOXES = ('mmseg', 'mmpretrain')
+PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
 
 
 def find_config(config: str | Path) -> tuple[Path, str | None]:
@@ -61,3 +65,56 @@ def nearest_config(config: str | Path) -> str | None:
 def did_you_mean(match: str | None) -> str:
     """The part of a message that names the nearest match, empty without one."""
     return f'did you mean {match}? ' if match else ''
+
+
+def require_checkpoint(checkpoint: str) -> None:
+    """Fail now, not after the model is built, if there is no checkpoint at a local path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        beside = {path.name: str(path) for path in sorted(Path(checkpoint).parent.glob('*.pth'))}
+        close = difflib.get_close_matches(Path(checkpoint).name, beside, n=1)
+        raise FileNotFoundError(
+            f'there is no checkpoint {checkpoint}; {did_you_mean(beside[close[0]] if close else None)}'
+            'the work dir of a run holds its checkpoints'
+        )
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a config as its file has it."""
+    cfg = Config.fromfile(path)
+    drop_own_scope(cfg)
+    return cfg
+
+
+def drop_own_scope(cfg: Config) -> None:
+    """Let types without a prefix that come from ``_base_ = ['mmdas::...']`` belong to the config's toolbox.
+
+    MMEngine would look for them in mmdas, as it marks what it inherits from a package; but configs of mmdas name their
+    own types with the prefix and leave the others to ``default_scope``.
+    """
+    for _, node in iterate_dicts(dict(cfg.items())):
+        if node.get('_scope_') == 'mmdas':
+            del node['_scope_']
+
+
+def toolbox_of(cfg: Config) -> str | None:
+    """``default_scope``, or the package of the model's class where a pure-Python config leaves the scope out."""
+    kind = (cfg.get('model') or {}).get('type')
+    module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+    return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
+
+
+def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Yield (dotted path, dict) for every dict inside a piece of a config, from the outside in."""
+    if isinstance(node, dict):
+        yield path, node
+        children = list(node.items())
+    elif isinstance(node, (list, tuple)):
+        children = list(enumerate(node))
+    else:
+        return
+    for key, child in children:
+        yield from iterate_dicts(child, f'{path}.{key}' if path else str(key))
