@@ -242,8 +242,8 @@ def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_pa
 @pytest.mark.parametrize(
     'base',
     [
-        'mmdas::tiny_imagenet/das-4f-gsf_resnet18_8xb16_tiny-imagenet.py',
-        'mmdas::cityscapes/das-4f-gsf_fcn_hr18_4xb2-80k_cityscapes-512x1024.py',
+        'mmdas::imagenet/das-4f-gsf_resnet50_8xb32_in1k.py',
+        'mmdas::cityscapes/das-4f-gsf_pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py',
     ],
 )
 def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path: Path):
@@ -396,7 +396,6 @@ def test_a_change_of_a_pure_python_host_reaches_configs_that_moved_with_it(tmp_p
 
 
 REFUSED = {
-    'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py': 'UNet has no residual block',
     'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py': 'VisionTransformer has no residual block',
     'mmpretrain::simclr/simclr_resnet50_16xb256-coslr-200e_in1k.py': 'model.type is SimCLR, no ImageClassifier',
 }
@@ -409,11 +408,20 @@ def test_what_cannot_become_das_is_refused_with_the_reason_and_nothing_written(h
     assert not (tmp_path / 'das').exists()
 
 
-def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
-    path = add_das(next(iter(REFUSED)), tmp_path, DASOptions(frames=2, fusion='none'))[0]
-    cfg = load_config(path)
+@pytest.mark.parametrize(
+    'options', [DASOptions(frames=2, fusion='none'), DASOptions(frames=2, sites=('features.2.conv', 'features.4.conv'))]
+)
+def test_backbone_without_residual_blocks_goes_without_fusion_or_at_named_convolutions(options, tmp_path: Path):
+    cfg = load_config(add_das('vgg11_8xb32_in1k', tmp_path, options)[0])
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        backbone = MODELS.build(cfg.model.backbone)
+    assert list(backbone.fusion) == [site.replace('.', '_') for site in options.sites]
+
+
+def test_u_net_becomes_das(tmp_path: Path):
+    cfg = load_config(add_das('unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024', tmp_path, DASOptions(frames=2))[0])
     with DefaultScope.overwrite_default_scope('mmseg'):
-        assert MODELS.build(cfg.model.backbone).num_frames == 2
+        assert len(MODELS.build(cfg.model.backbone).fusion) == 9
 
 
 @pytest.mark.parametrize(
