@@ -273,8 +273,8 @@ Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrai
 
 The command is `python -m benchmarks.coverage`, the record [coverage.json](../benchmarks/results/coverage.json).
 
-Where a backbone has no residual block of convolutions (plain transformers, U-Net), `--fusion none` still gives clips
-and temporal pooling, and `FrameFusionBackbone(stages=['path.of.conv', ...])` fuses at convolutions that you name.
+Where a backbone has no residual block of convolutions (plain transformers), `--fusion none` still gives clips and
+temporal pooling, and `--sites path.of.conv ...` fuses at convolutions that you name.
 
 ## What cannot, and why
 
