@@ -31,7 +31,7 @@ from .das_settings import check_preprocessors, parts_with_frames, preprocessor_o
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
-CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.KeepPolicyHook')
+CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.PlainStartHook', 'mmdas.KeepPolicyHook')
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
 # Names of synchronised batch norm, in the registry of mmcv and as a class of PyTorch.

@@ -1,6 +1,13 @@
 """The search as MMEngine components: loops, optimisers, selections and hooks."""
 
-from .hooks import KeepPolicyHook, LabelCheckHook, PolicyHook, ResumeCheckHook, SearchProgressHook
+from .hooks import (
+    KeepPolicyHook,
+    LabelCheckHook,
+    PlainStartHook,
+    PolicyHook,
+    ResumeCheckHook,
+    SearchProgressHook,
+)
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
 from .selection import ArgmaxSelection, BlankSelection, PerturbationSelection
@@ -13,6 +20,7 @@ __all__ = [
     'KeepPolicyHook',
     'LabelCheckHook',
     'PerturbationSelection',
+    'PlainStartHook',
     'PolicyHook',
     'ResumeCheckHook',
     'SearchOptimWrapperConstructor',
