@@ -6,7 +6,7 @@ from importlib import import_module
 
 from mmdas.version import __version__
 
-from .parser import CommandError, Parser, nearest
+from .parser import STOPPED, CommandError, Parser, nearest
 
 COMMANDS = {
     'train': 'train a model, as the config says; --das makes any config one of DAS',
@@ -67,5 +67,8 @@ def run_command(verb: str, arguments: Sequence[str] | None = None, prog: str | N
     try:
         return module.run(args) or 0
     except CommandError as error:
-        print(f'{parser.prog}: {error}', file=sys.stderr)
-        return error.code
+        message, code = str(error), error.code
+    except KeyboardInterrupt:
+        message, code = 'stopped', STOPPED
+    print(f'{parser.prog}: {message}', file=sys.stderr)
+    return code

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+STOPPED = 130  # exit code after Ctrl-C
+
 
 class CommandError(Exception):
     """What the user has to change, in one line.

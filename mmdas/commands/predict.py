@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from .parser import told_in_one_line
+from .run_options import add_das_arguments, read_das
 
 if TYPE_CHECKING:
     from mmdas.apis import Inferencer
@@ -23,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--accept-difference', action='store_true', help='load weights that were trained with other settings'
     )
+    add_das_arguments(parser)
 
 
 def run(args: Namespace) -> None:
@@ -31,13 +33,16 @@ def run(args: Namespace) -> None:
     Raises:
         CommandError: if there is no such config, checkpoint, policy or image, or they do not go together.
     """
-    from mmdas.apis import Inferencer
+    from mmdas.apis import Inferencer, load_config
     from mmdas.apis.image_inputs import expand
 
     with told_in_one_line():
         images = expand(args.images)
-        infer = Inferencer(args.config, args.checkpoint, args.device, args.policy, args.accept_difference)
+        das, options = read_das(args)
+        cfg = load_config(args.config, das=das, options=options)
+        infer = Inferencer(cfg, args.checkpoint, args.device, args.policy, args.accept_difference)
     classes = predict(infer, images, args.out_dir, args.batch_size)
+    print()  # ends the line of the toolbox's progress bar
     for image, line in zip(images, classes, strict=False):
         print(f'{image}: {line}')
     print(f'{len(images)} images: {args.out_dir}')

@@ -41,6 +41,11 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     )
     # Launchers before torchrun pass the rank as an option.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    add_das_arguments(parser)
+
+
+def add_das_arguments(parser: ArgumentParser) -> None:
+    """Add ``--das`` and the options of its conversion."""
     group = parser.add_argument_group('a plain config becomes one of DAS')
     group.add_argument('--das', metavar='WHAT', help='repeat, search, or the file of a policy to train or test with')
     add_conversion_arguments(group)

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from mmengine.config import Config
 
-from .parser import CommandError, told_in_one_line
+from .parser import STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config
 
 
@@ -35,7 +35,7 @@ def run(args: Namespace) -> None:
     try:
         build_runner(cfg).train()
     except KeyboardInterrupt as error:
-        raise CommandError(how_to_go_on(cfg, *args.command), code=130) from error
+        raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     end_processes()
 
 

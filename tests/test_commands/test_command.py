@@ -1,13 +1,18 @@
 """The command ``mmdas``: its help, its slips in one line, and any config as one of DAS."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
-from mmdas.apis import FUSIONS, SELECTIONS, load_config, preprocessor_of
+from mmdas.apis import FUSIONS, SELECTIONS, DASOptions, convert, load_config, preprocessor_of
 from mmdas.commands import main, train
 from mmdas.commands.main import COMMANDS, overview
 from mmdas.commands.parser import Parser
@@ -173,6 +178,34 @@ def test_stopped_training_says_how_to_go_on(saved: bool, tmp_path: Path, monkeyp
         assert line.endswith(f'go on with: mmdas train {HOST} --work-dir {tmp_path} --resume')
     else:
         assert 'stopped before the first checkpoint' in line
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Checkpoints of untrained models of one host: the plain one and one of DAS; and an image."""
+    folder = tmp_path_factory.mktemp('trained')
+    cfg = load_config('mobilenet-v2_8xb16_cifar10')
+    made = {}
+    for name, config in {'plain': cfg, 'das': convert(cfg, 'repeat', DASOptions(2))}.items():
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build({'data_preprocessor': config.data_preprocessor, **config.model})
+        made[name] = str(folder / f'{name}.pth')
+        torch.save({'state_dict': model.state_dict(), 'meta': {}}, made[name])
+    cv2.imwrite(str(folder / 'grey.png'), np.full((32, 32, 3), 128, np.uint8))
+    return {**made, 'image': str(folder / 'grey.png')}
+
+
+@pytest.mark.parametrize(('model', 'options'), [('plain', []), ('das', ['--das', 'repeat', '--frames', '2'])])
+def test_predict_tells_the_class_of_an_image(model: str, options: list[str], trained, tmp_path: Path, capsys):
+    arguments = ['predict', 'mobilenet-v2_8xb16_cifar10', trained[model], trained['image'], '--out-dir', str(tmp_path)]
+    assert main([*arguments, *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if re.fullmatch(rf'{trained["image"]}: \w+ \([01]\.\d\d\)', line)]
+    assert (tmp_path / 'grey.png').is_file()
+
+
+def test_predict_refuses_a_path_that_leads_nowhere(trained: dict[str, str], capsys: pytest.CaptureFixture):
+    assert 'absent.png' in line_of(capsys, 'predict', 'mobilenet-v2_8xb16_cifar10', trained['plain'], 'absent.png')
 
 
 def test_check_runs_its_script(capsys: pytest.CaptureFixture):
