@@ -27,7 +27,7 @@ class DASOptions:
             residual blocks.
 
     Raises:
-        ValueError: for fewer than two frames, or an unknown fusion, pooling or selection.
+        ValueError: for fewer than two frames, an unknown fusion, pooling or selection, or sites without a fusion.
     """
 
     frames: int = 4
@@ -46,3 +46,5 @@ class DASOptions:
             raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
         if self.selection not in SELECTIONS:
             raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
+        if self.sites and self.fusion == 'none':
+            raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')

@@ -55,7 +55,7 @@ def short_search(cfg: Config) -> str | None:
         return None
     unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
     steps = loop[f'max_{unit}'] - loop.get(f'warmup_{unit}', 0)
-    remedy = f'give it more by train_cfg.max_{unit}, for instance by --cfg-options'
+    remedy = f'give it more by max_{unit} at the top of its file, which mmdas convert writes'
     if unit == 'epochs':
         if steps >= MINIMUM:
             return None

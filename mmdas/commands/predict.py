@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from .parser import told_in_one_line
-from .run_options import add_das_arguments, read_das
+from .run_options import add_das_arguments, read_das, refuse_search
 
 if TYPE_CHECKING:
     from mmdas.apis import Inferencer
@@ -37,6 +37,7 @@ def run(args: Namespace) -> None:
     from mmdas.apis.image_inputs import expand
 
     with told_in_one_line():
+        refuse_search(args)
         images = expand(args.images)
         das, options = read_das(args)
         cfg = load_config(args.config, das=das, options=options)

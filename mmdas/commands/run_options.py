@@ -102,6 +102,16 @@ def load_run_config(args: Namespace) -> Config:
     return cfg
 
 
+def refuse_search(args: Namespace) -> None:
+    """Refuse ``--das search`` of a command that does not search.
+
+    Raises:
+        ValueError: for it.
+    """
+    if args.das == 'search':
+        raise ValueError('--das search is for a search; give repeat, or the file of the policy that the search found')
+
+
 def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
     """What ``--das`` asks for: the method of the conversion and its options, both None without.
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from .parser import told_in_one_line
-from .run_options import add_run_arguments, load_run_config
+from .run_options import add_run_arguments, load_run_config, refuse_search
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -125,6 +125,7 @@ def read(args: Namespace) -> Config:
     """
     from mmdas.apis import check_run, require_checkpoint
 
+    refuse_search(args)
     require_checkpoint(args.checkpoint)
     cfg = load_run_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False

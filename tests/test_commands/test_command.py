@@ -87,6 +87,8 @@ def test_help_names_all_choices(capsys: pytest.CaptureFixture):
         (['train', HOST, '--frames', '8'], '--frames goes with --das'),
         (['train', 'vit-base-p16_64xb64_in1k', '--das', 'repeat'], 'VisionTransformer has no residual block'),
         (['search', HOST, '--das', 'repeat'], '--das repeat: this command searches'),
+        (['test', HOST, 'x.pth', '--das', 'search'], '--das search is for a search'),
+        (['predict', HOST, 'x.pth', 'x.png', '--das', 'search'], '--das search is for a search'),
         (['convert', 'resnet18_8xb16_cifar'], f'did you mean mmpretrain::resnet/{HOST}.py?'),
     ],
 )
