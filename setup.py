@@ -89,6 +89,7 @@ setup(
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     packages=find_packages(include=['mmdas', 'mmdas.*']),
+    entry_points={'console_scripts': ['mmdas = mmdas.commands:main']},
     package_data={'mmdas': ['py.typed', *(f'.mim/**/*.{suffix}' for suffix in ('py', 'yml', 'json', 'md', 'sh'))]},
     zip_safe=False,
 )

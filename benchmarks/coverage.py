@@ -1,6 +1,6 @@
-"""Try ``tools/misc/add_das.py`` on every installed config: ``python -m benchmarks.coverage``.
+"""Try the conversion on every installed config: ``python -m benchmarks.coverage``.
 
-Every config is converted and its new configs are read. Those whose models differ are built, and their search takes one
+Every config is converted to that of its search. Those whose models differ are built, and their search takes one
 step of the policy and one of the weights on two random images of 64 x 64 pixels. ``docs/coverage.md`` is written from
 the outcome.
 """
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import traceback
 import warnings
@@ -30,8 +29,17 @@ from mmpretrain.structures import DataSample  # noqa: E402
 from mmseg.structures import SegDataSample  # noqa: E402
 from torch import nn  # noqa: E402
 
-from mmdas.apis import ConversionError, DASOptions, adapt_to_device, add_das, iterate_dicts, load_config  # noqa: E402
-from mmdas.apis.add_das import TOOLBOXES, find_config  # noqa: E402
+from mmdas.apis import (  # noqa: E402
+    ConversionError,
+    DASOptions,
+    adapt_to_device,
+    check_conversion,
+    convert,
+    find_config,
+    iterate_dicts,
+    read_config,
+)
+from mmdas.apis.config_files import TOOLBOXES  # noqa: E402
 from mmdas.registry import MODELS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,19 +56,18 @@ def installed_configs(toolbox: str) -> list[str]:
     return [f'{toolbox}::{name}' for name in names if '_base_' not in name and '/benchmarks/' not in name]
 
 
-def attempt(name: str, folder: Path, known: dict[str, dict]) -> dict:
+def attempt(name: str, known: dict[str, dict]) -> dict:
     """How far a config comes: the stage at which it stops ('ok' if at none) and why."""
     stage = 'read'
     try:
-        path, _ = find_config(name)
-        load_config(path)
+        cfg = read_config(find_config(name)[0])
         stage = 'convert'
-        paths = add_das(name, folder, DASOptions(frames=2))
-        cfgs = [load_config(path) for path in paths]
-        key = model_key(cfgs[1])
+        search = convert(cfg, 'search', DASOptions(frames=2))
+        check_conversion(search)
+        key = model_key(search)
         if key not in known:
             stage = 'build'
-            known[key] = run_search_step(cfgs[1]) | {'like': name}
+            known[key] = run_search_step(search) | {'like': name}
         return {**known[key]}
     except Exception as error:
         message = ' '.join(str(error).split()) or type(error).__name__
@@ -190,8 +197,8 @@ def main() -> None:
             if args.only not in name or (args.failed and record.get(name, {}).get('stage') == 'ok'):
                 continue
             start = time.perf_counter()
-            with tempfile.TemporaryDirectory() as folder, silence():
-                record[name] = attempt(name, Path(folder), known)
+            with silence():
+                record[name] = attempt(name, known)
             print(
                 f'{time.perf_counter() - start:4.1f} s {name}: {" ".join(map(str, record[name].values()))}', flush=True
             )
@@ -253,11 +260,11 @@ EXPLANATIONS = (
 )
 PAGE_TEXT = """# Which installed configs become DAS configs
 
-`python tools/misc/add_das.py NAME` was tried on every config that MMSegmentation and MMPretrain install, but for those
-in `_base_` and `benchmarks` folders. *Converted*: the repeat, search and train configs were written and read back.
-*Built*: so was the model of the search, with both optimisers, and its initialisation left the fusion as the identity.
-*Stepped*: it took one step of the policy and one of the weights on two random images (with soft labels in
-classification), with finite losses and a gradient in the policy; data sets, schedules and selections were not run.
+The conversion was tried on every config that MMSegmentation and MMPretrain install, except those in `_base_` and
+`benchmarks` folders. *Converted*: the config of the search was made, and its backbone and heads can be built. *Built*:
+so was its model, with both optimisers, and its initialisation left the fusion as the identity. *Stepped*: it took one
+step of the policy and one of the weights on two random images (with soft labels in classification), with finite losses
+and a gradient in the policy; data sets, schedules and selections were not run.
 Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrained weights, CPU.
 
 | toolbox | configs | read | converted | built | stepped |
@@ -266,8 +273,8 @@ Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrai
 
 The command is `python -m benchmarks.coverage`, the record [coverage.json](../benchmarks/results/coverage.json).
 
-Where a backbone has no residual block of convolutions (plain transformers, U-Net), `--fusion none` still gives clips
-and temporal pooling, and `FrameFusionBackbone(stages=['path.of.conv', ...])` fuses at convolutions that you name.
+Where a backbone has no residual block of convolutions (plain transformers), `--fusion none` still gives clips and
+temporal pooling, and `--sites path.of.conv ...` fuses at convolutions that you name.
 
 ## What cannot, and why
 

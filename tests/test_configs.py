@@ -6,7 +6,6 @@ import hashlib
 import os
 import pickle
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +19,36 @@ from mmengine.runner import Runner
 from PIL import Image
 from tool_scripts import load_script
 
-from benchmarks.coverage import random_batch, run_search_step, without_pretrained_weights
-from mmdas.apis import adapt_to_device, build_runner, find_config, iterate_dicts, load_config, preprocessor_of
+from benchmarks.coverage import RECORD, random_batch, read_record, run_search_step, without_pretrained_weights
+from mmdas.apis import (
+    METHODS,
+    adapt_to_device,
+    build_runner,
+    convert,
+    das_configs,
+    find_config,
+    iterate_dicts,
+    load_config,
+    preprocessor_of,
+    read_config,
+)
 from mmdas.datasets import ReducedCIFAR10
 from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[1]
-FAMILIES_MODULE = load_script('misc/make_configs.py')
-FAMILIES = FAMILIES_MODULE.FAMILIES
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if not path.parent.name.startswith('_'))
 FOLDERS = sorted({path.parent for path in CONFIGS})
 NAME = re.compile(
     r'(?:(?P<method>repeat|search|das)-(?P<frames>\d+)f-(?P<fusion>tsm|gsm|gsf)_)?(?P<host>\w[\w-]*_[\w-]+)'
 )
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse'}
+EXAMPLES = {  # folders with a worked example, and its host
+    'voc2012': 'mmseg::pspnet/pspnet_r50-d8_4xb4-40k_voc12aug-512x512.py',
+    'cityscapes': 'mmseg::pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py',
+    'imagenet': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+}
+PLAIN_FOLDERS = ('cifar10', 'cifar100', 'tiny_imagenet')
 SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'voc2012_subset')
 SMALL = [path for path in CONFIGS if path.parent.name in SMALL_FOLDERS]
 each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -50,7 +64,7 @@ def read(path: Path) -> Config:
 
 
 def test_there_are_configs_of_all_data_sets():
-    assert {folder.name for folder in FOLDERS} == set(SMALL_FOLDERS) | {family.folder for family in FAMILIES}
+    assert {folder.name for folder in FOLDERS} == {*SMALL_FOLDERS, *EXAMPLES, *PLAIN_FOLDERS}
 
 
 @each_config
@@ -92,32 +106,38 @@ def test_metafile_lists_exactly_the_configs_of_its_folder(folder: Path):
         assert model['In Collection'] in collections
 
 
-# families
+# hosts of other places
 
 
-def texts(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+@pytest.mark.parametrize(('folder', 'host'), EXAMPLES.items())
+def test_worked_example_is_what_add_das_makes_of_its_host(folder: str, host: str):
+    path, reference = find_config(host)
+    for name, text in das_configs(read_config(path), path.stem, reference).items():
+        assert (ROOT / 'configs' / folder / name).read_text(encoding='utf-8') == text
 
 
-@pytest.mark.parametrize('family', FAMILIES, ids=lambda family: family.folder)
-def test_configs_of_a_family_are_what_add_das_makes_of_its_hosts(family, tmp_path: Path):
-    folder = ROOT / 'configs' / family.folder
-    shutil.copytree(
-        ROOT / 'configs', tmp_path / 'configs', ignore=shutil.ignore_patterns('repeat-*', 'search-*', 'das-*')
-    )
-    FAMILIES_MODULE.write_family(family, tmp_path / 'configs')
-    made = {path.name: path.read_text() for path in (tmp_path / 'configs' / family.folder).iterdir() if path.is_file()}
-    assert made == {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+def installed_sample() -> list[str]:
+    """The first config of each folder of the toolboxes that the record of coverage calls convertible."""
+    folders = {}
+    for name, outcome in read_record(RECORD).items():
+        if outcome['stage'] == 'ok':
+            folders.setdefault(name.rpartition('/')[0], name)
+    return list(folders.values())
 
 
-# A search of a deeper network differs from that of a shallower one in its host alone, whose other forms are all built.
-DEEP = [
-    path for path in CONFIGS if path.stem.startswith('search-') and re.search('r101|resnet101|resnet152', path.stem)
-]
+@pytest.mark.parametrize('name', installed_sample())
+def test_installed_config_converts_in_memory(name: str):
+    cfg = read_config(find_config(name)[0])
+    repeat, search, das = (convert(cfg, method) for method in METHODS)
+    preprocessors = [preprocessor_of(made) for made in (repeat, search, das)]
+    assert [preprocessor['num_frames'] for preprocessor in preprocessors] == [4, 4, 4]
+    assert preprocessors[2]['policy'] == f'work_dirs/{Path(search.filename).stem}/policy.json'
+    assert search.train_dataloader.dataset.dataset == cfg.train_dataloader.dataset
+    assert all(made.model.backbone.backbone == cfg.model.backbone for made in (repeat, search, das))
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if path not in (*SMALL, *DEEP)], ids=lambda path: path.stem)
-def test_model_of_a_family_runs_forward_and_backward(path: Path):
+@pytest.mark.parametrize('path', [path for path in CONFIGS if path not in SMALL], ids=lambda path: path.stem)
+def test_model_of_a_large_config_runs_forward_and_backward(path: Path):
     cfg = copy.deepcopy(read(path))
     if path.stem.startswith('search-'):
         assert run_search_step(cfg, [64 if cfg.default_scope == 'mmseg' else 32])['stage'] == 'ok'

@@ -1,4 +1,4 @@
-"""Imports inside mmdas run one way: ops -> search -> models -> engine -> apis; this reads them from the source."""
+"""Imports inside mmdas run one way: ops, search, models, engine, apis, commands; this reads them from the source."""
 
 import ast
 from collections.abc import Iterator
@@ -24,6 +24,8 @@ ALLOWED = {
     'analysis': {'ops', 'search', 'models', 'visualization'} | COMMON,
     'engine': {'ops', 'search', 'models', 'visualization'} | COMMON,
     'apis': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
+    'commands': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
+    '__main__': {'commands'},
 }
 # The core runs without any toolbox.
 CORE = {'ops', 'search'}

@@ -1,8 +1,5 @@
 # Search of the transformations; ends with policy.json in the work directory.
-_base_ = [
-    './repeat-4f-gsf_resnet50_8xb32_in1k.py',
-    'mmdas::_base_/search.py',
-]
+_base_ = ['./repeat-4f-gsf_resnet50_8xb32_in1k.py', 'mmdas::_base_/search.py']
 max_epochs = 10
 data_preprocessor = dict(
     cell=dict(

@@ -1,38 +1,41 @@
-"""What the tools share: from a config file to a runner."""
+"""What the commands share: from a config to a runner."""
 
-from .add_das import add_das, find_config
-from .das_config import FUSIONS, SELECTIONS, ConversionError, DASOptions, Host, das_configs
+from .add_das import add_das, check_conversion
+from .config_files import did_you_mean, find_config, iterate_dicts, read_config, require_checkpoint
+from .das_config import METHODS, convert
+from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
+from .das_text import das_configs
 from .inference import Inferencer
 from .runner import (
     adapt_to_device,
-    add_run_arguments,
-    apply_run_arguments,
     build_runner,
     check_num_frames,
+    check_run,
     enable_amp,
     end_processes,
-    iterate_dicts,
     load_config,
-    require_checkpoint,
     set_resume,
 )
+from .search_length import short_search
 
 __all__ = [
     'FUSIONS',
+    'METHODS',
     'SELECTIONS',
     'ConversionError',
     'DASOptions',
-    'Host',
     'Inferencer',
     'add_das',
+    'check_conversion',
+    'convert',
     'das_configs',
+    'did_you_mean',
     'accept_differences',
     'adapt_to_device',
-    'add_run_arguments',
-    'apply_run_arguments',
     'build_runner',
     'check_num_frames',
+    'check_run',
     'enable_amp',
     'end_processes',
     'find_config',
@@ -40,7 +43,9 @@ __all__ = [
     'load_config',
     'preprocessor_of',
     'preprocessor_place',
+    'read_config',
     'require_checkpoint',
     'set_policy',
     'set_resume',
+    'short_search',
 ]

@@ -1,122 +1,108 @@
 """Write the DAS configs of any config of MMSegmentation or MMPretrain."""
 
-import glob
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.utils import get_installed_path
 from torch.overrides import TorchFunctionMode
 
-from mmdas import models
 from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import MODELS
 
-from .das_config import FUSIONS, HEADS, ConversionError, DASOptions, Host, das_configs
+from .config_files import find_config, read_config, toolbox_of
+from .das_config import convert
+from .das_options import ConversionError, DASOptions
+from .das_settings import preprocessor_of
+from .das_text import das_configs
 from .pure_python import is_pure_python, text_twin, types_as_text
-from .runner import read_config
-
-TOOLBOXES = ('mmseg', 'mmpretrain')
-PACKAGES = (*TOOLBOXES, 'mmdas')  # whose configs are found by their names
 
 
-def add_das(config: str | Path, out_dir: str | Path | None = None, options: DASOptions | None = None) -> list[Path]:
+def add_das(
+    config: str | Path, out_dir: str | Path | None = None, options: DASOptions | None = None, force: bool = False
+) -> list[Path]:
     """Write the DAS configs of a plain config.
 
     Args:
         config: a file, or the name of an installed config: ``'mmseg::pspnet/NAME.py'``, or ``'NAME'`` alone.
         out_dir: folder of the new configs. Default: ``configs/das_<name>`` in the working directory.
         options: what the user chooses. Default: 4 frames, GSF, the policy of the search.
+        force: whether to write over files that say something else. Default: False.
 
     Returns:
-        The paths of the repeat, search and train configs. Files of these names are written anew. For a host of pure
-        Python, ``text_<name>.py`` beside them is what they inherit from.
+        The paths of the repeat, search and das configs. For a host of pure Python, ``text_<name>.py`` beside them is
+        what they inherit from.
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ConversionError: if a part of the model cannot take frames, or the search could not start; nothing is written
-            then.
+        FileExistsError: if there is a file of such a name with another content, and no ``force``.
+        ConversionError: if a part of the model cannot take frames, or the search could not start. Whatever the error,
+            nothing is written.
     """
     path, installed = find_config(config)
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
-    options = options or DASOptions()
-    host = read_host(path, installed or path.resolve().as_posix())
-    with TemporaryDirectory() as trial:
-        paths = write_configs(host, options, Path(trial))
-        check_builds(host, options.fusion)
-        check_search(host, paths[1])
-    if not installed:
-        host = replace(host, base=Path(os.path.relpath(path, folder)).as_posix())
-    return write_configs(host, options, folder)
+    options, cfg, base = options or DASOptions(), read_config(path), installed
+    check_conversion(convert(cfg, 'search', options))
+    texts = {}
+    if base is None:
+        base = Path(os.path.relpath(path, folder)).as_posix()
+    if is_pure_python(path):
+        texts[f'text_{path.stem}.py'] = text_twin(path.resolve().as_posix() if installed else base)
+        base = f'./text_{path.stem}.py'
+    made = das_configs(types_as_text(cfg), path.stem, base, options)
+    write_texts({**texts, **made}, folder, force)
+    return [folder / name for name in made]
 
 
-def read_host(path: Path, base: str) -> Host:
-    """The host at a path, with its types as text."""
-    cfg, pure = read_config(path), is_pure_python(path)
-    return Host(types_as_text(cfg) if pure else cfg, base, path.stem, pure)
+def write_texts(texts: Mapping[str, str], folder: Path, force: bool) -> None:
+    """Write files into a folder.
 
-
-def write_configs(host: Host, options: DASOptions, folder: Path) -> list[Path]:
-    """Write the configs of a host, and its twin if it is of pure Python; returns repeat, search and train."""
-    if host.pure_python:
-        twin, reference = f'text_{host.name}.py', host.base
-        host = replace(host, base=f'./{twin}')
-    texts = das_configs(host, options)
+    Raises:
+        FileExistsError: if one of them is there with another content, and no ``force``.
+    """
+    edited = [
+        str(path)
+        for name, text in texts.items()
+        if (path := folder / name).exists() and path.read_text(encoding='utf-8') != text
+    ]
+    if edited and not force:
+        raise FileExistsError(f'{", ".join(edited)} would be written over, but says something else; --force does it')
     folder.mkdir(parents=True, exist_ok=True)
-    if host.pure_python:
-        (folder / twin).write_text(text_twin(reference), encoding='utf-8')
     for name, text in texts.items():
         (folder / name).write_text(text, encoding='utf-8')
-    return [folder / name for name in texts]
 
 
-def check_search(host: Host, path: Path) -> None:
-    """Read a search config and check, without its data, that its loop finds both parts of the training set.
+def check_conversion(cfg: Config) -> None:
+    """Check that the model of a DAS config builds, and where it is a search that it would start.
+
+    Args:
+        cfg: as :func:`mmdas.apis.convert` gives it.
 
     Raises:
-        ConversionError: with the reason, such as a data set of a type that cannot be split.
+        ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks, or a data
+            set of a type that cannot be split.
+    """
+    with DefaultScope.overwrite_default_scope(toolbox_of(cfg)):
+        check_builds(cfg.model)
+        if preprocessor_of(cfg).get('cell'):
+            check_search(cfg)
+
+
+def check_search(cfg: Config) -> None:
+    """Check, without its data, that the loop of a search config finds both parts of the training set.
+
+    Raises:
+        ConversionError: with the reason.
     """
     try:
-        loader = read_config(path).train_dataloader
-        policy_part(loader)
-        with DefaultScope.overwrite_default_scope(host.toolbox):
-            check_holdout(loader.dataset.dataset, 'train_dataloader.dataset')
-    except Exception as error:  # whatever reading a chain of configs raises
-        raise ConversionError(f'its search could not start: {" ".join(str(error).split())}') from error
-
-
-def find_config(config: str | Path) -> tuple[Path, str | None]:
-    """Path of a config and, where it is an installed one, what stands for it in ``_base_``.
-
-    Raises:
-        FileNotFoundError: if there is no such file and no installed config of the name, or several.
-    """
-    if Path(config).is_file():
-        return Path(config), None
-    package, _, name = str(config).rpartition('::')
-    name = name.removesuffix('.py')
-    found = {
-        f'{scope}::{path.relative_to(folder).as_posix()}': path
-        for scope in PACKAGES
-        if package in ('', scope)
-        for folder in [Path(get_installed_path(scope), '.mim', 'configs')]
-        for path in sorted(folder.rglob(f'{glob.escape(Path(name).name)}.py'))
-        if f'/{path.relative_to(folder).with_suffix("").as_posix()}'.endswith(f'/{name}')
-    }
-    if len(found) == 1:
-        reference, path = found.popitem()
-        return path, reference
-    several = f'more than one installed config of that name: {", ".join(found)}'
-    raise FileNotFoundError(
-        f'there is no file {config} and {several if found else "no installed config of that name"}; '
-        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
-    )
+        policy_part(cfg.train_dataloader)
+        check_holdout(cfg.train_dataloader.dataset.dataset, 'train_dataloader.dataset')
+    except Exception as error:  # whatever a third party's data set raises
+        raise ConversionError(f'its search could not start: {one_line(error)}') from error
 
 
 class WithoutWeights(TorchFunctionMode):
@@ -132,35 +118,34 @@ class WithoutWeights(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def check_builds(host: Host, fusion: str) -> None:
-    """Build the wrapped backbone and heads without memory for their weights.
+def check_builds(model: dict) -> None:
+    """Build the backbone and heads of a DAS model without memory for their weights.
 
     Raises:
-        ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks.
+        ConversionError: with the reason.
     """
-    with DefaultScope.overwrite_default_scope(host.toolbox):
-        try:
-            with WithoutWeights():
-                build_parts(host, fusion)
-        except Exception as error:  # whatever a third party's constructor raises
-            if 'meta' not in str(error):
-                raise ConversionError(' '.join(str(error).split()) or type(error).__name__) from error
-        else:
-            return
-        try:  # a constructor that reads the weights it has just made
-            build_parts(host, fusion)
-        except Exception as error:
-            raise ConversionError(' '.join(str(error).split()) or type(error).__name__) from error
+    try:
+        with WithoutWeights():
+            build_parts(model)
+    except Exception as error:  # whatever a third party's constructor raises
+        if 'meta' not in str(error):
+            raise ConversionError(one_line(error)) from error
+    else:
+        return
+    try:  # a constructor that reads the weights it has just made
+        build_parts(model)
+    except Exception as error:
+        raise ConversionError(one_line(error)) from error
 
 
-def build_parts(host: Host, fusion: str) -> None:
-    """Build the wrapped backbone and heads of a host."""
-    model = host.cfg.model
-    build_head = models.TemporalPoolingHead if host.toolbox == 'mmseg' else models.TemporalPoolingClsHead
-    backbone = MODELS.build(model.backbone)
-    models.FrameFusionBackbone(backbone, 2, FUSIONS[fusion] and {'type': FUSIONS[fusion]})
-    for place in HEADS[host.toolbox]:
-        head = model.get(place)
-        if head is not None:
-            for index in range(len(head)) if isinstance(head, (list, tuple)) else [None]:
-                build_head(head, num_frames=2, index=index)
+def build_parts(model: dict) -> None:
+    """Build the backbone and heads of a model."""
+    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
+        part = model.get(place)
+        for item in part if isinstance(part, list) else [part] if part else []:
+            MODELS.build(item)
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error, or its type where it has none."""
+    return ' '.join(str(error).split()) or type(error).__name__

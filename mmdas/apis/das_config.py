@@ -1,142 +1,148 @@
-"""From any config of MMSegmentation or MMPretrain to the three configs of DAS that inherit from it.
+"""From any config of MMSegmentation or MMPretrain to the three of DAS: repeat, search and das.
 
-The texts name what they take from the host as ``{{_base_.model.backbone}}`` and copy nothing, so that a change of the
-host's config reaches them.
+One description of what each adds to its host serves both forms: :func:`convert` puts it into a loaded config, and
+:func:`mmdas.apis.das_configs` writes it as the text of configs that inherit.
 """
 
-import textwrap
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
-from mmdas.models.heads.temporal_pooling import ALIGNED, POOLINGS
+from mmdas.models.heads.temporal_pooling import ALIGNED
 from mmdas.registry import type_name
 
 from .clip_config import SEGMENTORS
+from .config_files import find_config, read_config, toolbox_of
+from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import preprocessor_of
-from .runner import toolbox_of
+from .pure_python import types_as_text
+from .search_length import SEARCH_BASE, search_length
 
-SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
-FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
+METHODS = ('repeat', 'search', 'das')
 PREPROCESSORS = {
     'SegDataPreProcessor': 'mmdas.DASSegDataPreProcessor',
     'ClsDataPreprocessor': 'mmdas.DASClsDataPreprocessor',
 }
-# A search takes this part of the host's training, and the weights alone this part of the search.
-SEARCH_PART, WARMUP_PART = 0.1, 0.25
-# A search of fewer iterations takes larger steps of the policy.
-QUICK = 2000
 HEADS = {'mmseg': ('decode_head', 'auxiliary_head'), 'mmpretrain': ('head',)}
 
 
-class ConversionError(ValueError):
-    """A config that cannot become one of DAS; the message says which part is in the way."""
+@dataclass(frozen=True)
+class Base:
+    """A value that the configs before have, at a dotted place."""
+
+    place: str
 
 
 @dataclass(frozen=True)
-class Host:
-    """A plain config and how other configs refer to it.
+class Variable:
+    """A number at the top of the same config, or a multiple of it."""
 
-    Args:
-        cfg: the loaded config.
-        base: what stands in ``_base_``: ``'mmseg::folder/name.py'`` or a path relative to the new configs.
-        name: of the file, without ``.py``.
-        pure_python: whether it is of MMEngine's lazy-import style; ``cfg`` then has its types as text.
-    """
-
-    cfg: Config
-    base: str
     name: str
-    pure_python: bool = False
-
-    @property
-    def toolbox(self) -> str:
-        """``'mmseg'`` or ``'mmpretrain'``, where the config is one of these."""
-        return toolbox_of(self.cfg) or 'none'
+    times: int = 1
 
 
-@dataclass(frozen=True)
-class DASOptions:
-    """What a user chooses.
+def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Config:
+    """The DAS config of a loaded plain config; equal to loading what ``add_das`` writes.
 
     Args:
-        frames: T >= 2. Default: 4.
-        fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. Default: ``'gsf'``.
-        policy: file that the train config names; None takes what the search config leaves in its work directory.
-        pooling: mode of :class:`mmdas.models.TemporalPooling` that all heads get. Default: ``'mean'``.
-        selection: how the search decides: ``'argmax'`` of the mixtures, or by ``'perturbation'`` as in the paper, which
-            takes longer and scored no better (``benchmarks/accuracy.md``). Default: ``'argmax'``.
-
-    Raises:
-        ValueError: for fewer than two frames, or an unknown fusion, pooling or selection.
-    """
-
-    frames: int = 4
-    fusion: str = 'gsf'
-    policy: str | None = None
-    pooling: str = 'mean'
-    selection: str = 'argmax'
-
-    def __post_init__(self) -> None:
-        if self.frames < 2:
-            raise ValueError(f'frames must be at least 2, got {self.frames}: one frame is the plain model')
-        if self.fusion not in FUSIONS:
-            raise ValueError(f'fusion must be one of {sorted(FUSIONS)}, got {self.fusion!r}')
-        if self.pooling not in POOLINGS:
-            raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
-        if self.selection not in SELECTIONS:
-            raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
-
-
-def das_configs(host: Host, options: DASOptions | None = None) -> dict[str, str]:
-    """Texts of the repeat, search and train configs of a host.
-
-    Args:
-        host: the plain config.
+        cfg: of MMSegmentation or MMPretrain, as its file has it; stays as it is.
+        method: ``'repeat'`` (equal frames), ``'search'`` (of a policy) or ``'das'`` (training with a policy).
         options: what the user chooses. Default: 4 frames, GSF, the policy of the search.
 
     Returns:
-        file name -> text, in the order repeat, search, train.
+        The config, whose ``filename`` is the name that ``add_das`` gives it.
 
     Raises:
-        ConversionError: if a part of the host's config cannot take frames.
+        ConversionError: if a part of the config cannot take frames.
+        ValueError: for an unknown method.
     """
-    options = options or DASOptions()
-    if options.pooling in ALIGNED and host.toolbox != 'mmseg':
-        raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
-    suffix = f'{options.frames}f-{options.fusion}_{host.name}'
-    repeat, search, train = (f'{method}-{suffix}.py' for method in ('repeat', 'search', 'das'))
-    policy = options.policy or f'work_dirs/{Path(search).stem}/policy.json'
-    return {
-        repeat: own_run(host, repeat, repeat_config(host, options), first=True),
-        search: own_run(host, search, search_config(host, f'./{repeat}', options)),
-        train: own_run(host, train, train_config(host, f'./{repeat}', policy)),
-    }
+    if method not in METHODS:
+        raise ValueError(f'method must be one of {METHODS}, got {method!r}')
+    host, options = types_as_text(cfg), options or DASOptions()
+    name = Path(cfg.filename or 'config').stem
+    made = merged(host, describe('repeat', host, name, options))
+    if method != 'repeat':
+        if method == 'search':
+            made = with_search_base(made)
+        made = merged(made, describe(method, host, name, options))
+    filename = f'{stem(method, name, options)}.py'
+    return Config(made.to_dict(), cfg_text=f'# {method} config of {name}', filename=filename)
 
 
-def own_run(host: Host, name: str, text: str, first: bool = False) -> str:
-    """The text of a config with what must not be that of the host's own run, as far as the host says it.
+def stem(method: str, name: str, options: DASOptions) -> str:
+    """File name of a config of DAS, without ``.py``."""
+    return f'{method}-{options.frames}f-{options.fusion}_{name}'
+
+
+def describe(method: str, cfg: Config, name: str, options: DASOptions) -> dict[str, Any]:
+    """What a config of DAS says beside what it inherits, with :class:`Base` and :class:`Variable` in it."""
+    if method == 'repeat':
+        settings = repeat_settings(cfg, options)
+    elif method == 'search':
+        settings = search_settings(cfg, options)
+    else:
+        policy = options.policy or f'work_dirs/{stem("search", name, options)}/policy.json'
+        settings = in_preprocessor(cfg, {'policy': policy})
+    return {**settings, **own_run(cfg, stem(method, name, options), first=method == 'repeat')}
+
+
+def merged(base: Config, settings: dict[str, Any]) -> Config:
+    """A loaded config with settings put into it, as MMEngine does it for a config that inherits."""
+    made = copy.deepcopy(base)
+    made.merge_from_dict(filled(settings, base, settings))
+    return made
+
+
+def filled(node: Any, base: Config, variables: Mapping[str, Any]) -> Any:
+    """A piece of a description with values for what it only names."""
+    if isinstance(node, Base):
+        value: Any = base
+        for key in node.place.split('.'):
+            value = value[key]
+        return copy.deepcopy(value)
+    if isinstance(node, Variable):
+        return node.times * variables[node.name]
+    if isinstance(node, dict):
+        return ConfigDict({key: filled(value, base, variables) for key, value in node.items()})
+    return [filled(value, base, variables) for value in node] if isinstance(node, list) else node
+
+
+def with_search_base(cfg: Config) -> Config:
+    """A config with what all searches share.
+
+    Raises:
+        ConversionError: if the config has a variable of the same name, which MMEngine refuses too.
+    """
+    shared = read_config(find_config(SEARCH_BASE)[0])
+    both = sorted(shared.keys() & cfg.keys())
+    if both:
+        raise ConversionError(f'its search could not start: Duplicate key {", ".join(both)}, which all searches have')
+    return merged(cfg, shared.to_dict())
+
+
+def own_run(cfg: Config, name: str, first: bool = False) -> dict[str, Any]:
+    """What must not be that of the host's own run, as far as the host says it.
 
     The work directory, the name of the experiment, and the checkpoint of the host's run that it resumes or tests, as in
     a config that a run has written. Weights from elsewhere that the host starts from stay.
 
     Args:
-        host: the plain config.
-        name: file name of the config.
-        text: of the config.
+        cfg: the plain config.
+        name: of the new config, without ``.py``.
         first: whether the others inherit from it.
     """
-    cfg, stem = host.cfg, Path(name).stem
-    lines = []
+    settings: dict[str, Any] = {}
     if cfg.get('work_dir'):
-        lines.append(f'work_dir = {f"work_dirs/{stem}"!r}')
+        settings['work_dir'] = f'work_dirs/{name}'
     if cfg.get('experiment_name'):
-        lines.append(f'experiment_name = {stem!r}')
+        settings['experiment_name'] = name
     if first and (cfg.get('resume') or starts_from_own_run(cfg)):
-        lines += ['load_from = None', 'resume = False']
-    return '\n'.join([text.rstrip('\n'), *lines]) + '\n'
+        settings.update(load_from=None, resume=False)
+    return settings
 
 
 def starts_from_own_run(cfg: Config) -> bool:
@@ -146,54 +152,41 @@ def starts_from_own_run(cfg: Config) -> bool:
     return Path(cfg.load_from).resolve().is_relative_to(Path(cfg.work_dir).resolve())
 
 
-def repeat_config(host: Host, options: DASOptions) -> str:
+def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The host's model on T equal frames: what the other two inherit from."""
-    model = host.cfg.get('model') or {}
-    check_model(host.toolbox, model)
-    top, preprocessor = preprocessor_at_top(host), preprocessor_of(host.cfg)
-    fusion = FUSIONS[options.fusion]
-    lines = [
-        f'# {options.frames} equal copies of the image: what frame fusion brings without any transformation.',
-        f'_base_ = [{host.base!r}]',
-        f'num_frames = {options.frames}',
-    ]
-    segmentor = SEGMENTORS.get(type_name(model))
-    if host.cfg.get('default_scope') is None:
-        lines.append(f'default_scope = {host.toolbox!r}')
-    preprocessor_text = f"dict(type='{preprocessor_kind(host.toolbox, preprocessor)}', num_frames=num_frames)"
-    parts = [] if segmentor is None else [f'type={segmentor!r},']
-    parts += [] if top else [f'data_preprocessor={preprocessor_text},']
-    backbone = {
-        '_delete_': 'True',
-        'type': "'mmdas.FrameFusionBackbone'",
-        'num_frames': 'num_frames',
-        'fusion': 'None' if fusion is None else f"dict(type='{fusion}')",
-        'backbone': '{{_base_.model.backbone}}',
+    model, toolbox = cfg.get('model') or {}, toolbox_of(cfg) or 'none'
+    check_model(toolbox, model)
+    if options.pooling in ALIGNED and toolbox != 'mmseg':
+        raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
+    frames, fusion, segmentor = Variable('num_frames'), FUSIONS[options.fusion], SEGMENTORS.get(type_name(model))
+    preprocessor = {
+        'data_preprocessor': {'type': preprocessor_kind(toolbox, preprocessor_of(cfg)), 'num_frames': frames}
     }
-    parts.append(f'backbone={dict_text(backbone)},')
-    for place in HEADS[host.toolbox]:
-        if model.get(place) is not None:
-            parts.append(f'{place}={head_text(place, model[place], host.toolbox, options.pooling)},')
-    if top:
-        lines.append(f'data_preprocessor = {preprocessor_text}')
-    return '\n'.join([*lines, 'model = dict(', *map(indent, parts), ')']) + '\n'
-
-
-def dict_text(items: dict[str, str]) -> str:
-    """``dict(...)`` with an item a line; the values are Python already."""
-    lines = ''.join(f'{indent(f"{key}={value},")}\n' for key, value in items.items())
-    return f'dict(\n{lines})'
-
-
-def list_text(items: Sequence[str]) -> str:
-    """A list with an item a line."""
-    lines = ''.join(f'{indent(item)},\n' for item in items)
-    return f'[\n{lines}]'
-
-
-def indent(text: str) -> str:
-    """The text, one level deeper."""
-    return textwrap.indent(text, '    ')
+    top = preprocessor_at_top(cfg)
+    backbone = {
+        '_delete_': True,
+        'type': 'mmdas.FrameFusionBackbone',
+        'num_frames': frames,
+        'fusion': fusion and {'type': fusion},
+        **({'stages': list(options.sites)} if options.sites else {}),
+        'backbone': Base('model.backbone'),
+    }
+    heads = {
+        place: pooled_head(place, model[place], toolbox, options.pooling)
+        for place in HEADS[toolbox]
+        if model.get(place) is not None
+    }
+    return {
+        'num_frames': options.frames,
+        **({} if cfg.get('default_scope') else {'default_scope': toolbox}),
+        **(preprocessor if top else {}),
+        'model': {
+            **({'type': segmentor} if segmentor else {}),
+            **({} if top else preprocessor),
+            'backbone': backbone,
+            **heads,
+        },
+    }
 
 
 def check_model(toolbox: str, model: dict) -> None:
@@ -216,10 +209,10 @@ def check_model(toolbox: str, model: dict) -> None:
             raise ConversionError(f'the model has no {place}')
 
 
-def preprocessor_at_top(host: Host) -> bool:
+def preprocessor_at_top(cfg: Config) -> bool:
     """Whether the data preprocessor that counts stands at the top of the config, and not in the model."""
-    inner = (host.cfg.get('model') or {}).get('data_preprocessor')
-    return inner is None and host.cfg.get('data_preprocessor') is not None
+    inner = (cfg.get('model') or {}).get('data_preprocessor')
+    return inner is None and cfg.get('data_preprocessor') is not None
 
 
 def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
@@ -235,39 +228,27 @@ def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
     return PREPROCESSORS[kind]
 
 
-def head_text(place: str, head: dict | Sequence, toolbox: str, pooling: str) -> str:
+def pooled_head(place: str, head: dict | list, toolbox: str, pooling: str) -> dict | list:
     """The wrapped head, or the list of them; MMEngine's ``_base_`` variables cannot point into a list."""
-    kind = 'TemporalPoolingHead' if toolbox == 'mmseg' else 'TemporalPoolingClsHead'
-    items = {'type': f"'mmdas.{kind}'", 'num_frames': 'num_frames', 'head': f'{{{{_base_.model.{place}}}}}'}
-    if pooling != 'mean':
-        items['pooling'] = repr(pooling)
+    items = {
+        'type': f'mmdas.{"TemporalPoolingHead" if toolbox == "mmseg" else "TemporalPoolingClsHead"}',
+        'num_frames': Variable('num_frames'),
+        'head': Base(f'model.{place}'),
+        **({} if pooling == 'mean' else {'pooling': pooling}),
+    }
     if isinstance(head, dict):
-        return dict_text({'_delete_': 'True', **items})
-    return list_text([dict_text({**items, 'index': str(index)}) for index in range(len(head))])
+        return {'_delete_': True, **items}
+    return [{**items, 'index': index} for index in range(len(head))]
 
 
-def train_config(host: Host, repeat: str, policy: str) -> str:
-    """The training with a policy."""
-    return '\n'.join(
-        [
-            '# Training with the searched policy; run the search first.',
-            f'_base_ = [{repeat!r}]',
-            in_preprocessor(host, {'policy': repr(policy)}),
-        ]
-    )
-
-
-def in_preprocessor(host: Host, items: dict[str, str]) -> str:
+def in_preprocessor(cfg: Config, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of the data preprocessor, in its place."""
-    text = dict_text(items)
-    if preprocessor_at_top(host):
-        return f'data_preprocessor = {text}\n'
-    return f'model = {dict_text({"data_preprocessor": text})}\n'
+    inner = {'data_preprocessor': settings}
+    return inner if preprocessor_at_top(cfg) else {'model': inner}
 
 
-def search_config(host: Host, repeat: str, options: DASOptions) -> str:
+def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
-    cfg = host.cfg
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if not cfg.get(key):
             raise ConversionError(f'the config has no {key}: it cannot be trained, hence not searched')
@@ -275,93 +256,84 @@ def search_config(host: Host, repeat: str, options: DASOptions) -> str:
         raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
     if cfg.get('runner_type', 'Runner') != 'Runner':
         raise ConversionError(f'runner_type is {cfg.runner_type}; a search runs with the Runner of MMEngine alone')
-    unit, length, warmup = search_length(cfg)
-    by_epoch = unit == 'epochs'
-    cell = {
-        'type': "'mmdas.DASCell'",
-        'space': "'paper'",
-        'share_strength': 'True',
-        'ranges': '{{_base_.half_ranges}}',
-    }
-    holdout = {
-        '_delete_': 'True',
-        'type': "'mmdas.HoldoutDataset'",
-        'part': "'weights'",
-        'dataset': '{{_base_.train_dataloader.dataset}}',
-    }
-    loop = {
-        '_delete_': 'True',
-        'type': f"'mmdas.{'Epoch' if by_epoch else 'Iter'}BasedSearchLoop'",
-        f'max_{unit}': f'max_{unit}',
-        f'warmup_{unit}': str(warmup),
-        'val_interval': f'10 * max_{unit}',  # once, at the end of all phases
-        'selection': selection_text(options, by_epoch),
-        'criterion': "'loss'",
-    }
-    wrapper = {
-        '_delete_': 'True',
-        'constructor': "'mmdas.SearchOptimWrapperConstructor'",
-        'weights': weights_text(cfg.optim_wrapper),
-        'policy': policy_text(cfg.optim_wrapper, quick=unit == 'iters' and length < QUICK),
-    }
+    length = search_length(cfg)
+    total = f'max_{length.unit}'
+    by_epoch = length.unit == 'epochs'
     cosine = {
-        'type': "'CosineAnnealingLR'",
-        'T_max': f'max_{unit}',
-        'end': f'max_{unit}',
-        'eta_min_ratio': '0.1',  # the rate of the tuning between the decisions
-        **({'convert_to_iter_based': 'True'} if by_epoch else {'by_epoch': 'False'}),
+        'type': 'CosineAnnealingLR',
+        'T_max': Variable(total),
+        'end': Variable(total),
+        'eta_min_ratio': 0.1,  # the rate of the tuning between the decisions
+        **({'convert_to_iter_based': True} if by_epoch else {'by_epoch': False}),
     }
-    scheduler = {'weights': list_text([dict_text(cosine)]), 'policy': '[]'}
-    if 'param_scheduler' in cfg:  # where there is nothing to delete, MMEngine would leave the word behind
-        scheduler = {'_delete_': 'True', **scheduler}
-    return '\n'.join(
-        [
-            '# Search of the transformations; ends with policy.json in the work directory.',
-            f"_base_ = [\n    {repeat!r},\n    'mmdas::_base_/search.py',\n]",
-            f'max_{unit} = {length}',
-            in_preprocessor(host, {'cell': dict_text(cell)}).rstrip('\n'),
-            f'train_dataloader = {dict_text({"dataset": dict_text(holdout)})}',
-            f'train_cfg = {dict_text(loop)}',
-            f'optim_wrapper = {dict_text(wrapper)}',
-            f'param_scheduler = {dict_text(scheduler)}',
-            'custom_hooks = {{_base_.search_hooks}}',
-            'randomness = dict(seed=0)\n',
-        ]
-    )
+    return {
+        total: length.total,
+        **in_preprocessor(
+            cfg,
+            {
+                'cell': {
+                    'type': 'mmdas.DASCell',
+                    'space': 'paper',
+                    'share_strength': True,
+                    'ranges': Base('half_ranges'),
+                }
+            },
+        ),
+        'train_dataloader': {
+            'dataset': {
+                '_delete_': True,
+                'type': 'mmdas.HoldoutDataset',
+                'part': 'weights',
+                'dataset': Base('train_dataloader.dataset'),
+            }
+        },
+        'train_cfg': {
+            '_delete_': True,
+            'type': f'mmdas.{"Epoch" if by_epoch else "Iter"}BasedSearchLoop',
+            total: Variable(total),
+            f'warmup_{length.unit}': length.warmup,
+            'val_interval': Variable(total, times=10),  # once, at the end of all phases
+            'selection': selection(options, by_epoch),
+            'criterion': 'loss',
+        },
+        'optim_wrapper': {
+            '_delete_': True,
+            'constructor': 'mmdas.SearchOptimWrapperConstructor',
+            'weights': weights_optimizer(cfg.optim_wrapper),
+            'policy': policy_optimizer(cfg.optim_wrapper, length.optimizer),
+        },
+        'param_scheduler': {
+            # Where there is nothing to delete, MMEngine would leave the word behind.
+            **({'_delete_': True} if 'param_scheduler' in cfg else {}),
+            'weights': [cosine],
+            'policy': [],
+        },
+        'custom_hooks': Base('search_hooks'),
+        'randomness': {'seed': 0},
+    }
 
 
-def selection_text(options: DASOptions, by_epoch: bool) -> str:
+def selection(options: DASOptions, by_epoch: bool) -> dict[str, Any]:
     """The selection, with the numbers that suit a search of the host's unit, and a chain where frames are aligned."""
-    numbers = ''
+    numbers = {}
     if options.selection == 'perturbation':
-        numbers = ', num_batches=8' if by_epoch else ', num_batches=8, tune=20'
+        numbers = {'num_batches': 8, **({} if by_epoch else {'tune': 20})}
     if options.pooling in ALIGNED:
-        numbers += ', edges_per_node=1'
-    return f"dict(type='{SELECTIONS[options.selection]}'{numbers})"
+        numbers['edges_per_node'] = 1
+    return {'type': SELECTIONS[options.selection], **numbers}
 
 
-def search_length(cfg: Config) -> tuple[str, int, int]:
-    """Unit (``'iters'`` or ``'epochs'``), length and warm-up of the search that goes with a training."""
-    unit = 'epochs' if cfg.train_cfg.get('max_epochs') else 'iters'
-    total = cfg.train_cfg.get(f'max_{unit}')
-    if not total:
-        raise ConversionError('train_cfg says neither max_iters nor max_epochs')
-    length = max(round(SEARCH_PART * total), min(total, 4))
-    return unit, length, round(WARMUP_PART * length)
-
-
-def weights_text(wrapper: dict) -> str:
+def weights_optimizer(wrapper: dict) -> Base | dict[str, Base]:
     """The host's optimiser for the weights of the search, which accumulates no gradients."""
     if wrapper.get('accumulative_counts', 1) == 1:
-        return '{{_base_.optim_wrapper}}'
+        return Base('optim_wrapper')
     kept = [key for key in wrapper if key not in ('accumulative_counts', '_scope_')]
-    return dict_text({key: f'{{{{_base_.optim_wrapper.{key}}}}}' for key in kept})
+    return {key: Base(f'optim_wrapper.{key}') for key in kept}
 
 
-def policy_text(wrapper: dict, quick: bool) -> str:
+def policy_optimizer(wrapper: dict, optimizer: str) -> dict[str, Any]:
     """The optimiser of the policy, in mixed precision where the host's is."""
-    optimizer = f'{{{{_base_.{"quick_" if quick else ""}policy_optimizer}}}}'
     if type_name(wrapper) != 'AmpOptimWrapper':
-        return f'dict(optimizer={optimizer})'
-    kept = {key: f'{{{{_base_.optim_wrapper.{key}}}}}' for key in ('loss_scale', 'dtype') if key in wrapper}
-    return dict_text({'type': "'AmpOptimWrapper'", 'optimizer': optimizer, **kept})
+        return {'optimizer': Base(optimizer)}
+    kept = {key: Base(f'optim_wrapper.{key}') for key in ('loss_scale', 'dtype') if key in wrapper}
+    return {'type': 'AmpOptimWrapper', 'optimizer': Base(optimizer), **kept}

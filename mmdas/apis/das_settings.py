@@ -71,8 +71,8 @@ def set_policy(cfg: Config, policy: str | Path | None) -> None:
     options, place = preprocessor_of(cfg), preprocessor_place(cfg)
     if 'num_frames' not in options:
         raise ValueError(
-            f'--policy {policy}: {place} has no num_frames, so that this config makes no clips; give a repeat or das '
-            'config, as tools/misc/add_das.py makes them'
+            f'--policy {policy}: {place} has no num_frames, so that this config makes no clips; --das {policy} '
+            'makes it one that does'
         )
     if options.get('cell') is not None:
         raise ValueError(

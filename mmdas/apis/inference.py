@@ -10,13 +10,13 @@ from mmengine.registry import DefaultScope
 
 from mmdas.registry import type_name
 
-from .add_das import find_config
 from .clip_config import innermost_data_set, prepare_clips, reads_files
+from .config_files import require_checkpoint, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .named_inferencers import NamedClsInferencer, NamedSegInferencer
-from .pure_python import is_pure_python, types_as_text
-from .runner import adapt_to_device, check_num_frames, load_config, require_checkpoint, toolbox_of
+from .pure_python import types_as_text
+from .runner import adapt_to_device, check_num_frames, load_config
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
 LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')
@@ -32,7 +32,7 @@ class Inferencer:
     order.
 
     Args:
-        config: path, or name of an installed config.
+        config: path, name of an installed config, or a loaded config, as :func:`mmdas.apis.load_config` gives it.
         checkpoint: path of the weights.
         device: such as ``'cuda:0'``. Default: a GPU if there is one.
         policy: file of a policy in place of the config's. Default: the config's, or the checkpoint's where the file
@@ -51,17 +51,14 @@ class Inferencer:
 
     def __init__(
         self,
-        config: str | Path,
+        config: str | Path | Config,
         checkpoint: str | Path,
         device: str | None = None,
         policy: str | Path | None = None,
         accept_difference: bool = False,
     ) -> None:
-        path, _ = find_config(config)
         require_checkpoint(str(checkpoint))
-        cfg = load_config(path)
-        if is_pure_python(path):
-            cfg = types_as_text(cfg)
+        cfg = types_as_text(config if isinstance(config, Config) else load_config(config))
         cfg.load_from = str(checkpoint)
         set_policy(cfg, policy)
         if accept_difference:

@@ -6,14 +6,12 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 
 import gc
 import os
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch.distributed
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
@@ -24,70 +22,20 @@ from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
+from .config_files import find_config, iterate_dicts, read_config, require_checkpoint
 from .config_options import check_options
-from .das_settings import (
-    FRAME_PARTS,
-    accept_differences,
-    check_preprocessors,
-    parts_with_frames,
-    preprocessor_of,
-    preprocessor_place,
-    set_policy,
-)
+from .das_config import convert
+from .das_options import DASOptions
+from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
-CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.KeepPolicyHook')
+CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.PlainStartHook', 'mmdas.KeepPolicyHook')
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
 # Names of synchronised batch norm, in the registry of mmcv and as a class of PyTorch.
 SYNC_NORMS = ('SyncBN', 'SyncBatchNorm', 'MMSyncBN')
-
-
-def add_run_arguments(parser: ArgumentParser) -> None:
-    """Add the options that training and testing share, named as in the OpenMMLab tools."""
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that replace the config\'s, as key=value; lists as key="[a,b]" or key=a,b, without white space',
-    )
-    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
-    parser.add_argument(
-        '--accept-difference',
-        action='store_true',
-        help='load weights that were trained with other frames, policy, fusion or pooling than the config has',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started the processes of a distributed run',
-    )
-    # Launchers before torchrun pass the rank as an option.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
-
-
-def apply_run_arguments(cfg: Config, args: Namespace) -> None:
-    """Put ``--policy`` and ``--accept-difference`` into a config.
-
-    Raises:
-        ValueError: if the config has no place for a policy.
-        FileNotFoundError: if there is no such policy.
-    """
-    set_policy(cfg, args.policy)
-    if args.accept_difference:
-        accept_differences(cfg)
-
-
-def toolbox_of(cfg: Config) -> str | None:
-    """``default_scope``, or the package of the model's class where a pure-Python config leaves the scope out."""
-    kind = (cfg.get('model') or {}).get('type')
-    module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
-    return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
 
 
 def load_config(
@@ -96,49 +44,39 @@ def load_config(
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
     local_rank: int = 0,
+    das: str | None = None,
+    options: DASOptions | None = None,
 ) -> Config:
     """Read a config and put the options of the command line into it.
 
     Args:
-        path: The config file.
+        path: The config file, or the name of an installed config.
         work_dir: Folder of the run. Default: the config's ``work_dir``, else ``work_dirs/<name of the config>``.
         cfg_options: Settings that replace the config's, with dotted keys.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         local_rank: Rank on this machine, where the launcher gives it as an option and not as ``LOCAL_RANK``.
+        das: Method that a plain config is converted to first: 'repeat', 'search' or 'das'. Default: none.
+        options: Of the conversion.
 
     Returns:
         The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
+        FileNotFoundError: if there is no such config.
         ValueError: for an option, or a second data preprocessor, that nothing would read.
+        ConversionError: if the config cannot be converted.
     """
-    cfg = read_config(path)
+    cfg = read_config(find_config(path)[0])
+    if das is not None:
+        cfg = convert(cfg, das, options)
     check_options(cfg, cfg_options or {})
     cfg.merge_from_dict(cfg_options or {})
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(path).stem))
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
-
-
-def read_config(path: str | Path) -> Config:
-    """Read a config as its file has it."""
-    cfg = Config.fromfile(path)
-    drop_own_scope(cfg)
-    return cfg
-
-
-def drop_own_scope(cfg: Config) -> None:
-    """Let types without a prefix that come from ``_base_ = ['mmdas::...']`` belong to the config's toolbox.
-
-    MMEngine would look for them in mmdas, as it marks what it inherits from a package; but configs of mmdas name their
-    own types with the prefix and leave the others to ``default_scope``.
-    """
-    for _, node in iterate_dicts(dict(cfg.items())):
-        if node.get('_scope_') == 'mmdas':
-            del node['_scope_']
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
@@ -162,16 +100,6 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     cfg.resume, cfg.load_from = True, checkpoint
 
 
-def require_checkpoint(checkpoint: str) -> None:
-    """Fail now, not after the model is built, if there is no checkpoint at a local path.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    if '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'there is no checkpoint {checkpoint}; the work dir of a run holds its checkpoints')
-
-
 def enable_amp(cfg: Config) -> None:
     """Train with automatic mixed precision; in a search, weights and policy logits both.
 
@@ -192,19 +120,6 @@ def enable_amp(cfg: Config) -> None:
             raise ValueError(f'--amp goes with optim_wrapper.type "OptimWrapper", the config has "{kind}"')
         part['type'] = 'AmpOptimWrapper'
         part.setdefault('loss_scale', 'dynamic')
-
-
-def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
-    """Yield (dotted path, dict) for every dict inside a piece of a config, from the outside in."""
-    if isinstance(node, dict):
-        yield path, node
-        children = list(node.items())
-    elif isinstance(node, (list, tuple)):
-        children = list(enumerate(node))
-    else:
-        return
-    for key, child in children:
-        yield from iterate_dicts(child, f'{path}.{key}' if path else str(key))
 
 
 def check_num_frames(cfg: Config) -> None:
@@ -344,6 +259,18 @@ def end_processes() -> None:
     torch.distributed.destroy_process_group()
 
 
+def check_run(cfg: Config) -> None:
+    """Check a config before anything is built.
+
+    Raises:
+        ValueError: If the parts of the model disagree on the number of frames, or a second data preprocessor says
+            something else of the clip.
+        FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
+    """
+    check_preprocessors(cfg)
+    check_num_frames(cfg)
+
+
 def build_runner(cfg: Config) -> Runner:
     """Check the config, fit it to this machine and build its runner.
 
@@ -354,12 +281,9 @@ def build_runner(cfg: Config) -> Runner:
         The runner, of the type ``runner_type`` where the config names one.
 
     Raises:
-        ValueError: If the parts of the model disagree on the number of frames, or a second data preprocessor says
-            something else of the clip.
-        FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
+        as :func:`check_run`.
     """
-    check_preprocessors(cfg)
-    check_num_frames(cfg)
+    check_run(cfg)
     prepare_clips(cfg, preprocessor_of(cfg))
     add_label_check(cfg)
     add_checkpoint_hooks(cfg)

@@ -1,6 +1,13 @@
 """The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
 
-from .hooks import KeepPolicyHook, LabelCheckHook, PolicyHook, ResumeCheckHook, SearchProgressHook
+from .hooks import (
+    KeepPolicyHook,
+    LabelCheckHook,
+    PlainStartHook,
+    PolicyHook,
+    ResumeCheckHook,
+    SearchProgressHook,
+)
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
 from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
@@ -20,6 +27,7 @@ __all__ = [
     'LinearCritic',
     'LookAheadStep',
     'PerturbationSelection',
+    'PlainStartHook',
     'PolicyHook',
     'ResumeCheckHook',
     'Score',

@@ -1,22 +1,26 @@
-"""Any config becomes three configs that inherit from it."""
+"""Any config becomes three configs of DAS: loaded, or as files that inherit from it."""
 
+import re
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
-from tool_scripts import load_script
 
 from mmdas.apis import (
+    METHODS,
     SELECTIONS,
     ConversionError,
     DASOptions,
-    Host,
     adapt_to_device,
     add_das,
+    convert,
+    das_configs,
     find_config,
     load_config,
     preprocessor_of,
+    read_config,
+    short_search,
 )
 from mmdas.apis.das_config import own_run
 from mmdas.engine.runner.search_loop import policy_part
@@ -70,6 +74,83 @@ def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
     assert str(after.type).startswith('mmdas.DAS')
     assert after.num_frames == 4
     assert {key: after[key] for key in before if key != 'type'} == {key: before[key] for key in before if key != 'type'}
+
+
+@each_host
+def test_loaded_conversion_equals_loading_what_add_das_writes(host: str, tmp_path: Path):
+    cfg = read_config(find_config(host)[0])
+    before = cfg.to_dict()
+    for options in (DASOptions(), DASOptions(8, 'tsm', 'mine.json', 'max', 'perturbation', ('a.conv',))):
+        for method, path in zip(METHODS, write(host, tmp_path, options), strict=True):
+            made = convert(cfg, method, options)
+            assert plain(made.to_dict()) == plain(read_config(path).to_dict())
+            assert made.filename == path.name
+    assert cfg.to_dict() == before
+
+
+def write(host: str, folder: Path, options: DASOptions) -> list[Path]:
+    """The texts of a host's configs in a folder, without the checks of ``add_das``."""
+    path, reference = find_config(host)
+    texts = das_configs(read_config(path), path.stem, reference or path.as_posix(), options)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]
+
+
+@pytest.mark.parametrize('scope', [True, False])
+def test_loaded_conversion_of_a_host_of_pure_python_equals_that_by_files(scope: bool, tmp_path: Path):
+    host = write_pure_python(tmp_path, scope=scope)
+    for method, path in zip(METHODS, add_das(host, tmp_path / 'das'), strict=True):
+        assert plain(convert(read_config(host), method).to_dict()) == plain(read_config(path).to_dict())
+
+
+def test_method_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="one of .*'search'.* got 'serch'"):
+        convert(Config(), 'serch')
+
+
+def test_edited_file_is_written_over_by_force_alone(tmp_path: Path):
+    path = add_das('resnet18_8xb16_cifar10', tmp_path)[2]
+    text = path.read_text()
+    path.write_text(f'{text}randomness = dict(seed=1)\n')
+    with pytest.raises(FileExistsError, match=f'{path.name} would be written over, but says something else; --force'):
+        add_das('resnet18_8xb16_cifar10', tmp_path)
+    assert path.read_text() != text
+    add_das('resnet18_8xb16_cifar10', tmp_path, force=True)
+    assert path.read_text() == text
+
+
+def test_files_that_say_the_same_are_no_obstacle(tmp_path: Path):
+    assert add_das('resnet18_8xb16_cifar10', tmp_path) == add_das('resnet18_8xb16_cifar10', tmp_path)
+
+
+def search_of(unit: str, length: int, rate: float = 3e-4) -> Config:
+    """A search of so many iterations or epochs, a quarter of them without steps of the policy."""
+    loop = {
+        'type': f'mmdas.{unit}BasedSearchLoop',
+        f'max_{unit.lower()}s': length,
+        f'warmup_{unit.lower()}s': length // 4,
+    }
+    return Config(dict(train_cfg=loop, optim_wrapper=dict(policy=dict(optimizer=dict(lr=rate)))))
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        (
+            search_of('Iter', 60, 0.01),
+            '45 steps of the policy at a rate of 0.01, .* at most 0.45',
+        ),
+        (search_of('Iter', 100, 0.01), None),
+        (search_of('Iter', 2000), 'at most 0.45'),
+        (search_of('Iter', 8000), None),
+        (search_of('Epoch', 4), 'steps in 3 epochs alone'),
+        (search_of('Epoch', 5), None),
+        (Config(dict(train_cfg=dict(max_iters=1))), None),
+    ],
+)
+def test_search_that_cannot_move_its_mixtures_is_told(cfg: Config, message: str | None):
+    assert re.search(message, short_search(cfg)) if message else short_search(cfg) is None
 
 
 def test_a_change_of_the_host_reaches_the_new_configs(tmp_path: Path):
@@ -138,14 +219,14 @@ RUNS = {  # what a host says of its run -> the weights that the new configs star
 def test_no_run_of_the_host_reaches_into_those_of_the_new_configs(run: str):
     text, load_from = RUNS[run]
     cfg = Config.fromstring(text, '.py')
-    made = Config.fromstring(f'{text}\n{own_run(Host(cfg, "host.py", "host"), "das_x y.v2.py", "", first=True)}', '.py')
+    made = Config({**cfg.to_dict(), **own_run(cfg, 'das_x y.v2', first=True)})
     assert made.work_dir == 'work_dirs/das_x y.v2'
     assert (made.get('load_from'), made.get('resume', False)) == (load_from, False)
     assert made.get('experiment_name') == ('das_x y.v2' if 'experiment_name' in cfg else None)
 
 
 def test_host_without_a_run_adds_nothing():
-    assert own_run(Host(Config(dict(load_from='x.pth')), 'host.py', 'host'), 'das.py', 'x = 1\n') == 'x = 1\n'
+    assert own_run(Config(dict(load_from='x.pth')), 'das') == {}
 
 
 def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_path: Path):
@@ -161,8 +242,8 @@ def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_pa
 @pytest.mark.parametrize(
     'base',
     [
-        'mmdas::tiny_imagenet/das-4f-gsf_resnet18_8xb16_tiny-imagenet.py',
-        'mmdas::cityscapes/das-4f-gsf_fcn_hr18_4xb2-80k_cityscapes-512x1024.py',
+        'mmdas::imagenet/das-4f-gsf_resnet50_8xb32_in1k.py',
+        'mmdas::cityscapes/das-4f-gsf_pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py',
     ],
 )
 def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path: Path):
@@ -315,7 +396,6 @@ def test_a_change_of_a_pure_python_host_reaches_configs_that_moved_with_it(tmp_p
 
 
 REFUSED = {
-    'mmseg::unet/unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024.py': 'UNet has no residual block',
     'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py': 'VisionTransformer has no residual block',
     'mmpretrain::simclr/simclr_resnet50_16xb256-coslr-200e_in1k.py': 'model.type is SimCLR, no ImageClassifier',
 }
@@ -328,11 +408,20 @@ def test_what_cannot_become_das_is_refused_with_the_reason_and_nothing_written(h
     assert not (tmp_path / 'das').exists()
 
 
-def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
-    path = add_das(next(iter(REFUSED)), tmp_path, DASOptions(frames=2, fusion='none'))[0]
-    cfg = load_config(path)
+@pytest.mark.parametrize(
+    'options', [DASOptions(frames=2, fusion='none'), DASOptions(frames=2, sites=('features.2.conv', 'features.4.conv'))]
+)
+def test_backbone_without_residual_blocks_goes_without_fusion_or_at_named_convolutions(options, tmp_path: Path):
+    cfg = load_config(add_das('vgg11_8xb32_in1k', tmp_path, options)[0])
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        backbone = MODELS.build(cfg.model.backbone)
+    assert list(backbone.fusion) == [site.replace('.', '_') for site in options.sites]
+
+
+def test_u_net_becomes_das(tmp_path: Path):
+    cfg = load_config(add_das('unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024', tmp_path, DASOptions(frames=2))[0])
     with DefaultScope.overwrite_default_scope('mmseg'):
-        assert MODELS.build(cfg.model.backbone).num_frames == 2
+        assert len(MODELS.build(cfg.model.backbone).fusion) == 9
 
 
 @pytest.mark.parametrize(
@@ -342,6 +431,7 @@ def test_backbone_without_residual_blocks_goes_without_fusion(tmp_path: Path):
         (dict(fusion='x'), 'fusion.*x'),
         (dict(pooling='x'), 'pooling.*x'),
         (dict(selection='x'), 'selection.*x'),
+        (dict(fusion='none', sites=('a.conv',)), 'a.conv are where frames are fused'),
     ],
 )
 def test_bad_options_are_refused(options: dict, message: str):
@@ -384,16 +474,3 @@ def test_short_search_takes_larger_steps_of_the_policy(iterations: int, rate: fl
     (tmp_path / 'mine.py').write_text(f"_base_ = ['{HOSTS['two heads']}']\ntrain_cfg = dict(max_iters={iterations})\n")
     search = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1])
     assert search.optim_wrapper.policy.optimizer.lr == rate
-
-
-def test_command_writes_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    load_script('misc/add_das.py').main(['resnet18_8xb16_cifar10', '--frames', '2', '--fusion', 'tsm'])
-    paths = [Path(line) for line in capsys.readouterr().out.split()]
-    assert [path.parent for path in paths] == [Path('configs/das_resnet18_8xb16_cifar10')] * 3
-    assert all(isinstance(load_config(path), Config) for path in paths)
-
-
-def test_command_says_why_a_config_is_refused():
-    with pytest.raises(SystemExit, match='VisionTransformer has no residual block'):
-        load_script('misc/add_das.py').main(['vit-base-p16_64xb64_in1k'])

@@ -1,14 +1,15 @@
 """Options of the command line in the places of a config where they count."""
 
 import copy
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from tool_scripts import load_script
 
 from mmdas.apis import accept_differences, build_runner, check_num_frames, preprocessor_of, set_policy
 from mmdas.apis.das_settings import check_preprocessors
+from mmdas.commands import test, train
 from mmdas.search.das import Policy
 
 PLACES = {'mmseg': 'model.data_preprocessor', 'mmpretrain': 'data_preprocessor'}
@@ -104,9 +105,10 @@ def test_one_preprocessor_written_in_both_places_is_no_second_one(monkeypatch: p
     assert str(policy) in messages[0]
 
 
-@pytest.mark.parametrize('script', ['train.py', 'test.py'])
-def test_tools_take_both_options(script: str, monkeypatch: pytest.MonkeyPatch):
-    arguments = ['config.py', *(['model.pth'] if script == 'test.py' else []), '--policy', 'p.json']
-    monkeypatch.setattr('sys.argv', [script, *arguments, '--accept-difference'])
-    args = load_script(script).parse_args()
+@pytest.mark.parametrize('command', [train, test])
+def test_commands_take_both_options(command):
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    files = ['config.py', *(['model.pth'] if command is test else [])]
+    args = parser.parse_args([*files, '--policy', 'p.json', '--accept-difference'])
     assert (args.policy, args.accept_difference) == ('p.json', True)

@@ -1,4 +1,4 @@
-"""The trial of add_das on the installed configs, and the page that tells of it."""
+"""The trial of the conversion on the installed configs, and the page that tells of it."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,16 +19,16 @@ def test_installed_configs_are_whole_configs_of_their_toolbox():
     assert not any('_base_' in name for name in names)
 
 
-def test_config_that_converts_takes_a_step_and_another_with_its_model_shares_the_trial(tmp_path: Path):
+def test_config_that_converts_takes_a_step_and_another_with_its_model_shares_the_trial():
     known = {}
-    assert attempt(GOOD, tmp_path, known)['stage'] == 'ok'
+    assert attempt(GOOD, known)['stage'] == 'ok'
     assert len(known) == 1
     known[next(iter(known))]['mark'] = 'shared'
-    assert attempt(GOOD, tmp_path, known)['mark'] == 'shared'
+    assert attempt(GOOD, known)['mark'] == 'shared'
 
 
-def test_config_that_does_not_convert_says_why(tmp_path: Path):
-    outcome = attempt(BAD, tmp_path, {})
+def test_config_that_does_not_convert_says_why():
+    outcome = attempt(BAD, {})
     assert outcome['stage'] == 'convert'
     assert 'VisionTransformer has no residual block' in outcome['reason']
 

@@ -103,23 +103,23 @@ def make_imagenet(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             path.symlink_to(root / 'image.JPEG')
 
 
-# Data set: its maker, a search config of its family, samples in both parts of the training set and in validation.
+# Data set: its maker, a host, samples in both parts of the training set and in validation.
 LAYOUTS = {
-    'voc12': (make_voc, 'voc2012/search-4f-gsf_pspnet_r18-d8_4xb4-40k_voc12-512x512.py', 4, 4),
-    'voc12aug': (make_voc, 'voc2012/search-4f-gsf_pspnet_r50-d8_4xb4-40k_voc12aug-512x512.py', 8, 4),
-    'cityscapes': (make_cityscapes, 'cityscapes/search-4f-gsf_pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py', 4, 4),
-    'ade20k': (make_ade20k, 'ade20k/search-4f-gsf_convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py', 4, 4),
-    'cifar10': (make_cifar10, 'cifar10/search-4f-gsf_resnet18_8xb16_cifar10.py', 20, 4),
-    'cifar100': (make_cifar100, 'cifar100/search-4f-gsf_mobilenet-v2_8xb16_cifar100.py', 4, 4),
-    'tiny-imagenet': (make_tiny_imagenet, 'tiny_imagenet/search-4f-gsf_resnet18_8xb16_tiny-imagenet.py', 4, 2),
-    'imagenet': (make_imagenet, 'imagenet/search-4f-gsf_resnet18_8xb32_in1k.py', 1000, 1000),
+    'voc12': (make_voc, 'pspnet_r18-d8_4xb4-40k_voc12-512x512', 4, 4),
+    'voc12aug': (make_voc, 'pspnet_r50-d8_4xb4-40k_voc12aug-512x512', 8, 4),
+    'cityscapes': (make_cityscapes, 'pspnet_r18-d8_4xb2-80k_cityscapes-512x1024', 4, 4),
+    'ade20k': (make_ade20k, 'convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512', 4, 4),
+    'cifar10': (make_cifar10, 'resnet18_8xb16_cifar10', 20, 4),
+    'cifar100': (make_cifar100, 'mobilenet-v2_8xb16_cifar100', 4, 4),
+    'tiny-imagenet': (make_tiny_imagenet, 'resnet18_8xb16_tiny-imagenet', 4, 2),
+    'imagenet': (make_imagenet, 'resnet18_8xb32_in1k', 1000, 1000),
 }
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
 def test_data_set_is_read_in_its_own_layout(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    make, config, num_train, num_val = LAYOUTS[name]
-    cfg = load_config(ROOT / 'configs' / config)
+    make, host, num_train, num_val = LAYOUTS[name]
+    cfg = load_config(host, das='search')
     make(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):

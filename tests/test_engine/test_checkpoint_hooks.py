@@ -129,6 +129,28 @@ def test_weights_of_a_plain_run_start_a_training_with_frames(plain_run, tmp_path
     assert 'match exactly' not in read_log(runner)
 
 
+def start_of_gsf(checkpoint: Path, work_dir: Path) -> str:
+    """Log of a training with GSF from a checkpoint."""
+    config = training(work_dir, FIRST.to_dict(), load_from=str(checkpoint))
+    config.model.backbone.fusion = dict(type='mmdas.GateShiftFuse')
+    return read_log(run(config))
+
+
+def test_new_fusion_is_one_line_when_plain_weights_are_loaded(plain_run, tmp_path, capsys):
+    log = start_of_gsf(newest(plain_run), tmp_path)
+    assert 'the checkpoint is of a plain model: backbone.fusion new, all else is loaded' in log
+    assert 'missing keys' not in capsys.readouterr().out  # where MMEngine lists them
+
+
+def test_what_else_is_missing_in_plain_weights_is_still_listed(plain_run, tmp_path, capsys):
+    checkpoint = torch.load(newest(plain_run), weights_only=False)
+    del checkpoint['state_dict']['head.fc.bias']
+    torch.save(checkpoint, tmp_path / 'part.pth')
+    log = start_of_gsf(tmp_path / 'part.pth', tmp_path)
+    assert 'backbone.fusion new, what else differs follows' in log
+    assert 'missing keys in source state_dict: head.fc.bias\n' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('frames', [1, 4])
 def test_an_older_checkpoint_is_told_by_the_config_that_it_holds(frames):
     text = f"model = dict(data_preprocessor=dict(num_frames={frames}, type='mmdas.DASSegDataPreProcessor'))"

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import re
 import subprocess
@@ -9,21 +8,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from mmdas.commands import demo
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'tools/demo.py'
 PICTURES = ('clip.png', 'policy.png', 'predictions.png')
-
-
-@pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch):
-    """The module tools/demo.py."""
-    spec = importlib.util.spec_from_file_location('demo', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, 'demo', module)  # where dataclasses looks for it
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +26,7 @@ def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return out, finished.stdout
 
 
-def write_script(monkeypatch: pytest.MonkeyPatch, demo, folder: Path, text: str) -> None:
+def write_script(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
     """Make ``tools/step.py`` of a made-up repository."""
     (folder / 'tools').mkdir()
     (folder / 'tools/step.py').write_text(text)
@@ -93,16 +83,16 @@ def test_table_s_miou_is_that_of_the_test_s_log(quick_run):
         ('INFO - Saving checkpoint at 600 iterations', None),
     ],
 )
-def test_progress_is_read_from_the_log(demo, line, expected):
+def test_progress_is_read_from_the_log(line, expected):
     assert demo.read_progress(line) == expected
 
 
-def test_every_config_of_the_demo_exists(demo):
+def test_every_config_of_the_demo_exists():
     assert all(Path(demo.config_path(name)).is_file() for name in (demo.SEARCH, *demo.MODEL_CONFIGS.values()))
 
 
-def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(demo, tmp_path, monkeypatch):
-    write_script(monkeypatch, demo, tmp_path, "print('first')\nfor i in range(30): print(i)\nraise OSError('no disk')")
+def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(tmp_path, monkeypatch):
+    write_script(monkeypatch, tmp_path, "print('first')\nfor i in range(30): print(i)\nraise OSError('no disk')")
     step = demo.Step('fill the disk', 'fill', ['step.py'])
     with pytest.raises(SystemExit) as caught:
         demo.run_step(step, tmp_path, demo.Report(Console()))
@@ -113,16 +103,16 @@ def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(d
     assert 'first' not in message and 'first' in (tmp_path / 'fill.log').read_text()
 
 
-def test_without_a_terminal_a_step_tells_its_quarters(demo, tmp_path, monkeypatch, capsys):
+def test_without_a_terminal_a_step_tells_its_quarters(tmp_path, monkeypatch, capsys):
     lines = [f'INFO - Iter(train) [{done:2}/40]  eta: 0:00:{40 - done:02}  time: 1' for done in range(1, 41)]
-    write_script(monkeypatch, demo, tmp_path, f'print({chr(10).join(lines)!r})')
+    write_script(monkeypatch, tmp_path, f'print({chr(10).join(lines)!r})')
     demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, demo.Report(Console()))
     printed = capsys.readouterr().out.splitlines()
     assert printed[:-1] == ['train ...', *(f'    {done}/40, 0:00:{40 - done:02} left' for done in (10, 20, 30, 40))]
 
 
-def test_on_a_terminal_a_step_is_one_line_with_its_progress(demo, tmp_path, monkeypatch, capsys):
-    write_script(monkeypatch, demo, tmp_path, "print('Iter(train) [ 1/4]  eta: 0:00:03')\nraise SystemExit(1)")
+def test_on_a_terminal_a_step_is_one_line_with_its_progress(tmp_path, monkeypatch, capsys):
+    write_script(monkeypatch, tmp_path, "print('Iter(train) [ 1/4]  eta: 0:00:03')\nraise SystemExit(1)")
     report = demo.Report(Console(force_terminal=True, width=100))
     with report.progress, pytest.raises(SystemExit):
         demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, report)
@@ -130,7 +120,7 @@ def test_on_a_terminal_a_step_is_one_line_with_its_progress(demo, tmp_path, monk
     assert any('train' in line and '1/4, 0:00:03 left' in line for line in lines)
 
 
-def test_environment_of_the_user_comes_first(demo, monkeypatch):
+def test_environment_of_the_user_comes_first(monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '7')
     monkeypatch.delenv('MALLOC_MMAP_MAX_', raising=False)
     environment = demo.environment()

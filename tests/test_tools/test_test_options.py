@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.models import SegTTAModel
 
 from mmdas.apis import build_runner, load_config
+from mmdas.commands import test
 from mmdas.models import DASSegDataPreProcessor
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +34,8 @@ def load_tool(name: str, path: str) -> ModuleType:
 
 @pytest.fixture(scope='module')
 def tool():
-    """The module tools/test.py."""
-    return load_tool('test_tool', 'test.py')
+    """The command ``mmdas test``."""
+    return test
 
 
 @pytest.fixture(scope='module')

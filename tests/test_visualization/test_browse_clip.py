@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from tool_scripts import load_script
+from mmengine.registry import DefaultScope, init_default_scope
 
+from mmdas.commands import browse, run_command
 from mmdas.search.das import Policy
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'visualization' / 'browse_clip.py'
@@ -33,7 +33,7 @@ train_dataloader = dict(dataset=dict(type='CustomDataset', data_root={root!r}, d
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    return load_script('visualization/browse_clip.py')
+    return browse
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def classification_config(root: Path) -> Path:
 
 def clips_of(tool: ModuleType, config: Path, num: int, policy: Path | None = None) -> np.ndarray:
     cfg = Config.fromfile(config)
-    tool.init_default_scope(cfg.default_scope)
+    init_default_scope(cfg.default_scope)
     return tool.make_clips(tool.build_preprocessor(cfg, policy), tool.load_samples(cfg, num))
 
 
@@ -112,7 +112,7 @@ def test_command_saves_a_picture_of_the_asked_number_of_clips(tool: ModuleType, 
     for num in ('1', '3'):
         out = data_root / 'new' / f'{num}.png'
         arguments = [str(segmentation_config(data_root, 'SegDataPreProcessor')), '--num', num, '--out', str(out)]
-        tool.main(arguments + (['--policy', str(random_policy(data_root, 4))] if policy else []))
+        run_command('browse', arguments + (['--policy', str(random_policy(data_root, 4))] if policy else []))
         heights.append(cv2.imread(str(out)).shape[0])
     assert heights[1] > 2 * heights[0] > 0
 
@@ -122,7 +122,7 @@ def test_settings_of_the_command_line_replace_the_configs(tool: ModuleType, data
     for num_frames in (1, 5):
         out = data_root / f'{num_frames}.png'
         option = f'model.data_preprocessor.num_frames={num_frames}'
-        tool.main([str(segmentation_config(data_root)), '--out', str(out), '--cfg-options', option])
+        run_command('browse', [str(segmentation_config(data_root)), '--out', str(out), '--cfg-options', option])
         widths.append(cv2.imread(str(out)).shape[1])
     assert widths[1] > 4 * widths[0]
 
@@ -132,8 +132,7 @@ def test_more_clips_than_images_show_each_image_once(tool: ModuleType, data_root
 
 
 def test_no_clip_is_refused(tool: ModuleType, data_root: Path, capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit):
-        tool.main([str(segmentation_config(data_root)), '--num', '0'])
+    assert run_command('browse', [str(segmentation_config(data_root)), '--num', '0']) == 2
     assert '--num must be at least 1, got 0' in capsys.readouterr().err
 
 

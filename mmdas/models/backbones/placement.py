@@ -1,7 +1,7 @@
 """Where the residual blocks of the hosts' backbones take a fusion module."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -63,14 +63,17 @@ BLOCK_KINDS = (
     BlockKind('fn', ('fn',), ('fn',), 'ConvMixer'),
     BlockKind('drop_path', ('conv1',), ('conv3',), 'Conformer, TinyViT'),
 )
+# Blocks without a shortcut, which count in backbones without any of the above.
+PLAIN_KINDS = (BlockKind('convs', ('convs',), ('convs',), 'U-Net'),)
+NAMED = 6  # candidates that a message names
 
 
-def block_convs(block: nn.Module) -> tuple[str, str] | None:
-    """Paths of the first and the last convolution within a residual block, None for any other module.
+def block_convs(block: nn.Module, kinds: Sequence[BlockKind] = BLOCK_KINDS) -> tuple[str, str] | None:
+    """Paths of the first and the last convolution within a block of some kinds, None for any other module.
 
     A block is known by what it has, not by its class, so that those of a user's own backbone count too.
     """
-    for kind in BLOCK_KINDS:
+    for kind in kinds:
         first = next((path for part in kind.first if (path := conv_in(block, part, 0))), None)
         last = next((path for part in kind.last if (path := conv_in(block, part, -1))), None)
         if hasattr(block, kind.marker) and first and last:
@@ -89,7 +92,7 @@ def conv_in(block: nn.Module, part: str, position: int) -> str | None:
 
 
 def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list[Site]:
-    """Sites of all residual blocks, or of those in some stages.
+    """Sites of all residual blocks, or of those in some stages; in U-Net of its blocks without a shortcut.
 
     Args:
         backbone: the host's backbone.
@@ -98,21 +101,9 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
     Raises:
         ValueError: if there is no residual block, or no such stage.
     """
-    sites: list[Site] = []
-    blocks: list[str] = []
-    for name, module in backbone.named_modules():
-        if any(name.startswith(f'{block}.') for block in blocks):
-            continue  # a part of a block that has its site
-        convs = block_convs(module)
-        if convs is not None:
-            blocks.append(name)
-            prefix = f'{name}.' if name else ''
-            sites.append(Site(prefix + convs[0], prefix + convs[1]))
+    sites = _block_sites(backbone, BLOCK_KINDS) or _block_sites(backbone, PLAIN_KINDS)
     if not sites:
-        raise ValueError(
-            f'{type(backbone).__name__} has no residual block in which frames could be fused; name the convolutions '
-            "yourself: stages=['path.of.conv', ...], or go without: fusion=None"
-        )
+        raise ValueError(' '.join(_explain_no_site(backbone)))
     names = list(dict.fromkeys(site.stage for site in sites))
     if stages is None:
         return sites
@@ -123,6 +114,33 @@ def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list
         )
     wanted = {names[stage] for stage in stages}
     return [site for site in sites if site.stage in wanted]
+
+
+def _block_sites(backbone: nn.Module, kinds: Sequence[BlockKind]) -> list[Site]:
+    sites: list[Site] = []
+    blocks: list[str] = []
+    for name, module in backbone.named_modules():
+        if any(name.startswith(f'{block}.') for block in blocks):
+            continue  # a part of a block that has its site
+        convs = block_convs(module, kinds)
+        if convs is not None and (name or kinds is BLOCK_KINDS):  # a plain block is a part of its backbone
+            blocks.append(name)
+            prefix = f'{name}.' if name else ''
+            sites.append(Site(prefix + convs[0], prefix + convs[1]))
+    return sites
+
+
+def _explain_no_site(backbone: nn.Module) -> Iterator[str]:
+    """What to do with a backbone without known blocks: the convolutions behind its first, or no fusion."""
+    yield f'{type(backbone).__name__} has no residual block in which frames could be fused;'
+    convs = [path for path, module in backbone.named_modules() if isinstance(module, nn.Conv2d)][1:]
+    if convs:
+        more = f' and {len(convs) - NAMED} more' if len(convs) > NAMED else ''
+        yield (
+            f'its convolutions are {", ".join(convs[:NAMED])}{more}: name some by --sites {convs[0]} ... '
+            f"(stages=['{convs[0]}', ...] of FrameFusionBackbone), or"
+        )
+    yield 'go without fusion: --fusion none (fusion=None)'
 
 
 def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[Site]:

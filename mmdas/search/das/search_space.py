@@ -57,11 +57,11 @@ def build_space(
 
     Args:
         space: ``'paper'``, ``'large'`` or the names of operations.
-        ranges: name -> (low, high) in the operation's unit, in place of the table's.
+        ranges: name -> (low, high) in the operation's unit, in place of the table's. Those of operations that the space
+            leaves out are checked and not used: a config may inherit them.
 
     Raises:
-        ValueError: for an unknown space or operation, a name that occurs twice, or a range that is empty, not finite
-            or of an operation outside the space.
+        ValueError: for an unknown space or operation, a name that occurs twice, or a range that is empty or not finite.
     """
     if isinstance(space, str):
         if space not in SPACES:
@@ -69,11 +69,8 @@ def build_space(
         space = SPACES[space]
     if not space or len(set(space)) != len(space):
         raise ValueError(f'a space names each of its operations once and at least one, got {list(space)}')
-    ranges = dict(ranges or {})
-    unknown = set(ranges) - set(space)
-    if unknown:
-        raise ValueError(f'ranges name {sorted(unknown)}, which the space {list(space)} does not have')
-    return tuple(_with_range(get_operation(name), ranges.get(name)) for name in space)
+    own = {name: _with_range(get_operation(name), bounds) for name, bounds in (ranges or {}).items()}
+    return tuple(own.get(name) or get_operation(name) for name in space)
 
 
 def split_ranges(operations: Iterable[Operation], num_strengths: int) -> tuple[Operation, ...]:
@@ -97,8 +94,8 @@ def split_ranges(operations: Iterable[Operation], num_strengths: int) -> tuple[O
     return tuple(parts)
 
 
-def _with_range(operation: Operation, bounds: Sequence[float] | None) -> Operation:
-    if bounds is None or operation.is_identity:
+def _with_range(operation: Operation, bounds: Sequence[float]) -> Operation:
+    if operation.is_identity:
         return operation
     if len(bounds) != 2:
         raise ValueError(f'the range of {operation.name} must be (low, high), got {tuple(bounds)}')

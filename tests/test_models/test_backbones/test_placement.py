@@ -1,15 +1,33 @@
 """The kinds of residual blocks in the backbones of both toolboxes."""
 
+import re
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmdas.models.backbones.placement import BLOCK_KINDS, block_convs, find_sites
+from mmdas.models.backbones.placement import BLOCK_KINDS, Site, block_convs, find_sites, named_sites
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
 T = 2
+STDC = dict(
+    type='STDCContextPathNet',
+    backbone_cfg=dict(
+        type='STDCNet',
+        stdc_type='STDCNet1',
+        in_channels=3,
+        channels=(8, 16, 32, 64, 128),
+        bottleneck_type='cat',
+        num_convs=4,
+        norm_cfg=dict(type='BN'),
+        act_cfg=dict(type='ReLU'),
+    ),
+    last_in_channels=(128, 64),
+    out_channels=16,
+    ffm_cfg=dict(in_channels=48, out_channels=32, scale_factor=4),
+)
 # Scope, config, and the number of blocks with a shortcut that the tables of the papers give.
 HOSTS = {
     'BiSeNetV2': ('mmseg', dict(type='BiSeNetV2'), 2 + 2 + 4),
@@ -106,7 +124,7 @@ def test_block_that_says_it_has_no_shortcut_has_no_site():
 @pytest.mark.parametrize(
     'config',
     [
-        ('mmseg', dict(type='UNet', base_channels=8, num_stages=5)),
+        ('mmseg', STDC),
         ('mmpretrain', dict(type='VGG', depth=11)),
         ('mmpretrain', dict(type='DenseNet', arch='121')),
         ('mmpretrain', dict(type='SwinTransformer', arch='tiny')),
@@ -118,6 +136,28 @@ def test_backbones_without_residual_convolutions_have_no_site(config):
         backbone = MODELS.build(config[1])
     with pytest.raises(ValueError, match='has no residual block'):
         find_sites(backbone)
+
+
+def test_all_convolutional_blocks_of_u_net_have_sites():
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        backbone = MODELS.build(dict(type='UNet', base_channels=8, num_stages=5))
+    blocks = [name for name, module in backbone.named_modules() if type(module).__name__ == 'BasicConvBlock']
+    assert len(blocks) == 9
+    assert find_sites(backbone) == [Site(f'{name}.convs.0.conv', f'{name}.convs.1.conv') for name in blocks]
+
+
+def test_refusal_names_convolutions_that_can_be_named():
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        backbone = MODELS.build(dict(type='VGG', depth=11))
+    with pytest.raises(ValueError, match='and 1 more: name some by --sites') as caught:
+        find_sites(backbone)
+    paths = re.search('convolutions are (.*) and 1 more', str(caught.value))[1].split(', ')
+    assert len(named_sites(backbone, paths)) == 6
+
+
+def test_refusal_of_a_backbone_without_inner_convolutions_says_to_go_without():
+    with pytest.raises(ValueError, match='be fused; go without fusion: --fusion none'):
+        find_sites(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(8, 8)))
 
 
 def test_every_kind_says_whose_blocks_look_like_it():

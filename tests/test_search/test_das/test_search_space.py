@@ -53,6 +53,11 @@ def test_ranges_replace_those_of_the_table_alone() -> None:
     assert get_operation('rotate').high == 20
 
 
+def test_inherited_range_of_an_operation_outside_the_space_changes_nothing() -> None:
+    ranges = {'rotate': (-5, 10), 'noise': (0, 0.1)}
+    assert build_space(['rotate', 'scale'], ranges) == build_space(['rotate', 'scale'], {'rotate': (-5, 10)})
+
+
 @pytest.mark.parametrize('space', ['huge', ['rotate', 'twist'], ['rotate', 'rotate'], []])
 def test_unusable_space_is_refused(space) -> None:
     with pytest.raises(ValueError, match='space|unknown operation'):
@@ -63,7 +68,7 @@ def test_unusable_space_is_refused(space) -> None:
     ('ranges', 'message'),
     [
         ({'twist': (0, 1)}, 'twist'),
-        ({'noise': (0, 0.1)}, 'noise'),  # of the table, but not of the space
+        ({'noise': (1, 0)}, 'noise'),  # of the table, but not of the space
         ({'rotate': (5, -5)}, 'rotate.*low <= high'),
         ({'rotate': (0, float('inf'))}, 'rotate.*finite'),
         ({'rotate': (float('nan'), 5)}, 'rotate.*finite'),

@@ -1,7 +1,0 @@
-# Training with the searched policy; run the search first.
-_base_ = ['./repeat-4f-gsf_mobilenet-v2-d8_deeplabv3plus_4xb2-80k_cityscapes-512x1024.py']
-model = dict(
-    data_preprocessor=dict(
-        policy='work_dirs/search-4f-gsf_mobilenet-v2-d8_deeplabv3plus_4xb2-80k_cityscapes-512x1024/policy.json',
-    ),
-)

@@ -1,0 +1,120 @@
+"""Find configs and checkpoints, and read configs as their files have them."""
+
+import difflib
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import get_installed_path
+
+TOOLBOXES = ('mmseg', 'mmpretrain')
+PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
+
+
+def find_config(config: str | Path) -> tuple[Path, str | None]:
+    """Path of a config and, where it is an installed one, what stands for it in ``_base_``.
+
+    Args:
+        config: a file, or the name of an installed config: ``'mmseg::pspnet/NAME.py'``, or ``'NAME'`` alone.
+
+    Raises:
+        FileNotFoundError: if there is no such file and no installed config of the name, or several; the message names
+            the nearest.
+    """
+    if Path(config).is_file():
+        return Path(config), None
+    package, _, name = str(config).rpartition('::')
+    name = name.removesuffix('.py')
+    found = {
+        f'{scope}::{place}.py': path
+        for scope, place, path in installed_configs(f'{glob.escape(Path(name).name)}.py')
+        if package in ('', scope) and f'/{place}'.endswith(f'/{name}')
+    }
+    if len(found) == 1:
+        reference, path = found.popitem()
+        return path, reference
+    several = f'more than one installed config of that name: {", ".join(found)}'
+    raise FileNotFoundError(
+        f'there is no file {config} and {several if found else "no installed config of that name"}; '
+        f'{"" if found else did_you_mean(nearest_config(config))}'
+        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
+    )
+
+
+def installed_configs(pattern: str) -> list[tuple[str, str, Path]]:
+    """Package, place without ending, and path of all installed configs whose file name fits a pattern."""
+    folders = {scope: Path(get_installed_path(scope), '.mim', 'configs') for scope in PACKAGES}
+    return [
+        (scope, path.relative_to(folder).with_suffix('').as_posix(), path)
+        for scope, folder in folders.items()
+        for path in sorted(folder.rglob(pattern))
+    ]
+
+
+def nearest_config(config: str | Path) -> str | None:
+    """The file beside a path that is not there, or the installed config, whose name is most like it."""
+    name = Path(str(config).rpartition('::')[2]).name.removesuffix('.py')
+    names = {place.rpartition('/')[2]: f'{scope}::{place}.py' for scope, place, _ in installed_configs('*.py')}
+    names.update((path.stem, str(path)) for path in Path(config).parent.glob('*.py'))
+    close = difflib.get_close_matches(name, names, n=1)
+    return names[close[0]] if close else None
+
+
+def did_you_mean(match: str | None) -> str:
+    """The part of a message that names the nearest match, empty without one."""
+    return f'did you mean {match}? ' if match else ''
+
+
+def require_checkpoint(checkpoint: str) -> None:
+    """Fail now, not after the model is built, if there is no checkpoint at a local path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        beside = {path.name: str(path) for path in sorted(Path(checkpoint).parent.glob('*.pth'))}
+        close = difflib.get_close_matches(Path(checkpoint).name, beside, n=1)
+        raise FileNotFoundError(
+            f'there is no checkpoint {checkpoint}; {did_you_mean(beside[close[0]] if close else None)}'
+            'the work dir of a run holds its checkpoints'
+        )
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a config as its file has it."""
+    cfg = Config.fromfile(path)
+    drop_own_scope(cfg)
+    return cfg
+
+
+def drop_own_scope(cfg: Config) -> None:
+    """Let types without a prefix that come from ``_base_ = ['mmdas::...']`` belong to the config's toolbox.
+
+    MMEngine would look for them in mmdas, as it marks what it inherits from a package; but configs of mmdas name their
+    own types with the prefix and leave the others to ``default_scope``.
+    """
+    for _, node in iterate_dicts(dict(cfg.items())):
+        if node.get('_scope_') == 'mmdas':
+            del node['_scope_']
+
+
+def toolbox_of(cfg: Config) -> str | None:
+    """``default_scope``, or the package of the model's class where a pure-Python config leaves the scope out."""
+    kind = (cfg.get('model') or {}).get('type')
+    module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+    return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
+
+
+def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Yield (dotted path, dict) for every dict inside a piece of a config, from the outside in."""
+    if isinstance(node, dict):
+        yield path, node
+        children = list(node.items())
+    elif isinstance(node, (list, tuple)):
+        children = list(enumerate(node))
+    else:
+        return
+    for key, child in children:
+        yield from iterate_dicts(child, f'{path}.{key}' if path else str(key))

@@ -1,0 +1,50 @@
+"""What a user chooses of a conversion."""
+
+from dataclasses import dataclass
+
+from mmdas.models.heads.temporal_pooling import POOLINGS
+
+SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
+FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
+
+
+class ConversionError(ValueError):
+    """A config that cannot become one of DAS; the message says which part is in the way."""
+
+
+@dataclass(frozen=True)
+class DASOptions:
+    """What a user chooses.
+
+    Args:
+        frames: T >= 2. Default: 4.
+        fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. Default: ``'gsf'``.
+        policy: file that the das config names; None takes what the search config leaves in its work directory.
+        pooling: mode of :class:`mmdas.models.TemporalPooling` that all heads get. Default: ``'mean'``.
+        selection: how the search decides: ``'argmax'`` of the mixtures, or by ``'perturbation'`` as in the paper, which
+            takes longer and scored no better (``benchmarks/accuracy.md``). Default: ``'argmax'``.
+        sites: paths of the convolutions at which to fuse, for a backbone without known residual blocks. Default: the
+            residual blocks.
+
+    Raises:
+        ValueError: for fewer than two frames, an unknown fusion, pooling or selection, or sites without a fusion.
+    """
+
+    frames: int = 4
+    fusion: str = 'gsf'
+    policy: str | None = None
+    pooling: str = 'mean'
+    selection: str = 'argmax'
+    sites: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.frames < 2:
+            raise ValueError(f'frames must be at least 2, got {self.frames}: one frame is the plain model')
+        if self.fusion not in FUSIONS:
+            raise ValueError(f'fusion must be one of {sorted(FUSIONS)}, got {self.fusion!r}')
+        if self.pooling not in POOLINGS:
+            raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
+        if self.selection not in SELECTIONS:
+            raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
+        if self.sites and self.fusion == 'none':
+            raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')

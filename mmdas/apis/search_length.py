@@ -1,0 +1,69 @@
+"""How long the search of a host is."""
+
+from dataclasses import dataclass
+
+from mmengine.config import Config
+
+from mmdas.registry import type_name
+
+from .das_options import ConversionError
+
+SEARCH_BASE = 'mmdas::_base_/search.py'  # the optimisers, ranges and hooks of all searches
+# A search takes this part of the host's training, at least the minimum, and the weights alone this part of the search.
+SEARCH_PART, MINIMUM, WARMUP_PART = 0.1, 4, 0.25
+# A search of fewer iterations takes larger steps of the policy.
+QUICK = 2000
+# Adam moves a logit by at most its rate a step. Mixtures whose logits move less than this in all stay almost uniform.
+USEFUL_MOVE = 0.5
+
+
+@dataclass(frozen=True)
+class SearchLength:
+    """How long a search is: its unit (``'iters'`` or ``'epochs'``), all of it, and the weights alone before."""
+
+    unit: str
+    total: int
+    warmup: int
+
+    @property
+    def optimizer(self) -> str:
+        """Name of the policy's optimiser in the base config of all searches."""
+        return 'quick_policy_optimizer' if self.unit == 'iters' and self.total < QUICK else 'policy_optimizer'
+
+
+def search_length(cfg: Config) -> SearchLength:
+    """The length of the search that goes with a training."""
+    unit = 'epochs' if cfg.train_cfg.get('max_epochs') else 'iters'
+    training = cfg.train_cfg.get(f'max_{unit}')
+    if not training:
+        raise ConversionError('train_cfg says neither max_iters nor max_epochs')
+    total = max(round(SEARCH_PART * training), min(training, MINIMUM))
+    return SearchLength(unit, total, round(WARMUP_PART * total))
+
+
+def short_search(cfg: Config) -> str | None:
+    """What to tell of a search that is shorter than is useful; None for a longer one, or no search.
+
+    It is too short where the policy steps in fewer than 4 epochs, or where its steps times the rate of Adam, the
+    farthest that a logit can move, are less than 0.5.
+
+    Args:
+        cfg: of a search.
+    """
+    loop = cfg.get('train_cfg') or {}
+    if type_name(loop) not in ('IterBasedSearchLoop', 'EpochBasedSearchLoop'):
+        return None
+    unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
+    steps = loop[f'max_{unit}'] - loop.get(f'warmup_{unit}', 0)
+    remedy = f'give it more by max_{unit} at the top of its file, which mmdas convert writes'
+    if unit == 'epochs':
+        if steps >= MINIMUM:
+            return None
+        return f'the policy of this search steps in {steps} epochs alone, {MINIMUM} are the least of use; {remedy}'
+    rate = ((cfg.optim_wrapper.get('policy') or {}).get('optimizer') or {}).get('lr')
+    if rate is None or steps * rate >= USEFUL_MOVE:
+        return None
+    return (
+        f'this search has {steps} steps of the policy at a rate of {rate:g}, which move its logits by at most '
+        f'{steps * rate:.2g}; below {USEFUL_MOVE} the mixtures stay almost uniform; {remedy}'
+    )

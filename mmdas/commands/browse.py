@@ -1,0 +1,112 @@
+"""Save the clips of some training images.
+
+The images are those that the training pipeline gives, spread evenly over the data set. A search config shows the
+mixtures at the start of the search; with --policy, any config shows the clips of that policy.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.config import Config, DictAction
+
+from .parser import told_in_one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.model import BaseDataPreprocessor
+
+# scope -> the host's data preprocessor, and its equal with the step from image to clip
+PREPROCESSORS = {
+    'mmseg': ('SegDataPreProcessor', 'mmdas.DASSegDataPreProcessor'),
+    'mmpretrain': ('ClsDataPreprocessor', 'mmdas.DASClsDataPreprocessor'),
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument('config', help='file, or name of an installed config')
+    parser.add_argument('--policy', help='file of a policy to apply in place of what the config says')
+    parser.add_argument('--num', type=int, default=4, help='number of images (default: %(default)s)')
+    parser.add_argument('--out', default='clip.png', help='picture to write (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help="settings that replace the config's")
+
+
+def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
+    """Data preprocessor of a config, with ``policy`` in place of its cell or policy where one is given.
+
+    Raises:
+        ValueError: for a config of another toolbox.
+    """
+    from mmengine.registry import MODELS
+
+    from mmdas.apis import preprocessor_of
+    from mmdas.apis.clip_config import set_channel_order
+    from mmdas.registry import type_name
+    from mmdas.search.das import Policy
+
+    scope = cfg.get('default_scope')
+    if scope not in PREPROCESSORS:
+        raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(PREPROCESSORS)}')
+    plain, das = PREPROCESSORS[scope]
+    options = dict(preprocessor_of(cfg))
+    if type_name(options) in ('', plain):
+        options['type'] = das
+    if policy is not None:
+        options.update(cell=None, policy=policy, num_frames=Policy.load(policy).num_frames)
+    if type_name(options) == 'DASClsDataPreprocessor':
+        set_channel_order(cfg, options)
+    return MODELS.build(options)
+
+
+def load_samples(cfg: Config, num: int) -> dict:
+    """Batch of at most ``num`` training samples, as the pipeline gives them."""
+    import numpy as np
+    from mmengine.dataset import pseudo_collate
+    from mmengine.registry import DATASETS
+
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    indices = np.linspace(0, len(dataset) - 1, min(num, len(dataset))).astype(int).tolist()
+    return pseudo_collate([dataset[index] for index in indices])
+
+
+def make_clips(preprocessor: BaseDataPreprocessor, batch: dict) -> np.ndarray:
+    """Clips (B, T, H, W, 3), uint8, of a batch."""
+    import torch
+
+    from mmdas.visualization import clip_to_images
+
+    with torch.no_grad():
+        clips = preprocessor(batch, training=True)['inputs']  # training: images of different sizes are padded
+    present = [name for name in ('mean', 'std') if hasattr(preprocessor, name)]
+    normalisation = {name: getattr(preprocessor, name).flatten().tolist() for name in present}
+    return clip_to_images(clips, preprocessor.num_frames, **normalisation)
+
+
+def run(args: Namespace) -> None:
+    """Draw the clips.
+
+    Raises:
+        CommandError: if there is no such config or policy, or the config is of another toolbox.
+    """
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import set_random_seed
+
+    from mmdas.apis import load_config
+    from mmdas.visualization import draw_clips
+
+    with told_in_one_line():
+        if args.num < 1:
+            raise ValueError(f'--num must be at least 1, got {args.num}')
+        cfg = load_config(args.config, cfg_options=args.cfg_options)
+        init_default_scope(cfg.get('default_scope', 'mmengine'))
+        set_random_seed(cfg.get('randomness', {}).get('seed') or 0)  # of crops and flips: the same picture every time
+        preprocessor = build_preprocessor(cfg, args.policy)
+    batch = load_samples(cfg, args.num)
+    titles = [Path(sample.get('img_path') or '').stem for sample in batch['data_samples']]
+    out = Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draw_clips(make_clips(preprocessor, batch), titles).savefig(out, dpi=150)
+    print(f'{len(titles)} clips of {preprocessor.num_frames} frames: {out}')

@@ -1,0 +1,286 @@
+"""The main job on an embedded data set, in under ten minutes on two CPU cores.
+
+Makes DigitScenes, trains the plain 2-D model, searches a policy, trains the DAS model with it and tests both, by the
+very commands of the README, run in the folder ``--out``. Ends with a table and pictures; the output of every command
+is in a log beside them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+ROOT = Path(__file__).parents[1] / '.mim'  # tools and configs of the installed package
+HOST = 'fcn_r18-d4_digits-48x48'
+SEARCH = f'search-4f-gsf_{HOST}'
+MODEL_CONFIGS = {'plain': HOST, 'DAS': f'das-4f-gsf_{HOST}'}
+
+PROGRESS = re.compile(r'\((?:train|test)\) *\[ *(\d+)/(\d+)\].*?eta: *(\S+)')  # in the log lines of MMEngine
+TAIL = 20  # lines of the log shown after a failure
+PICTURED = 5  # scenes of predictions.png and clip.png
+
+# A few steps of everything, which shows that all works and nothing else.
+QUICK_DATA = ['--train', '8', '--val', '2']
+QUICK_TRAIN = ['--cfg-options', 'train_cfg.max_iters=2', 'train_dataloader.batch_size=2']
+QUICK_SEARCH = [
+    *QUICK_TRAIN,
+    'train_cfg.warmup_iters=1',
+    'train_cfg.selection.num_batches=1',
+    'train_cfg.selection.tune=0',
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command: what it does, its short name (of the log), and the script below the repository with its options."""
+
+    title: str
+    name: str
+    command: Sequence[str]
+
+
+def config_path(name: str) -> str:
+    """Path of a config of DigitScenes."""
+    return str(ROOT / 'configs' / 'digit_scenes' / f'{name}.py')
+
+
+def steps(out: Path, quick: bool) -> Iterator[Step]:
+    """The steps one after the other; a test asks for the checkpoint that the steps before it left in ``out``."""
+    data, train, search = (QUICK_DATA, QUICK_TRAIN, QUICK_SEARCH) if quick else ([], [], [])
+    das = config_path(MODEL_CONFIGS['DAS'])
+    yield Step('make the data', 'data', ['dataset_converters/digit_scenes.py', *data])
+    yield Step('train the plain model', 'train_plain', ['train.py', config_path(MODEL_CONFIGS['plain']), *train])
+    yield Step('search the policy', 'search', ['train.py', config_path(SEARCH), *search])
+    yield Step('train the DAS model', 'train_DAS', ['train.py', das, *train])
+    for model, config in MODEL_CONFIGS.items():
+        command = ['test.py', config_path(config), checkpoint(out, config), '--out', f'predictions/{model}']
+        yield Step(f'test the {model} model', f'test_{model}', command)
+    command = ['visualization/browse_clip.py', das, '--num', str(PICTURED), '--out', 'clip.png']
+    yield Step('draw some clips', 'clip', command)
+
+
+def checkpoint(out: Path, config: str) -> str:
+    """Newest checkpoint of a config's run."""
+    from mmengine.runner import find_latest_checkpoint
+
+    return find_latest_checkpoint(str(out / 'work_dirs' / config))
+
+
+def environment() -> dict[str, str]:
+    """Environment of the commands; what the user has set stays."""
+    defaults = {
+        # The tensors are small: more threads than this wait for each other.
+        'OMP_NUM_THREADS': str(min(os.cpu_count() or 1, 4)),
+        # By default glibc gives the memory of large tensors back to the system, which then has to clear every page of
+        # it for the next step; keeping it saves a good part of the time on a CPU.
+        'MALLOC_MMAP_MAX_': '0',
+        'MALLOC_TRIM_THRESHOLD_': '-1',
+    }
+    return {**defaults, **os.environ}
+
+
+def read_progress(line: str) -> tuple[int, int, str] | None:
+    """(iterations done, iterations in all, time left) of a line of a training's or test's log, None for other lines."""
+    match = PROGRESS.search(line)
+    return (int(match[1]), int(match[2]), match[3]) if match else None
+
+
+class Report:
+    """Tells how far the steps are: a bar for each on a terminal, some lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            TextColumn('{task.description:<22}'),
+            BarColumn(),
+            TextColumn('{task.fields[state]:<24}'),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task: TaskID | None = None
+        self.quarter = 0
+
+    def start(self, step: Step) -> None:
+        """A step begins."""
+        self.quarter = 0
+        self.task = self.progress.add_task(step.title, total=None, state='')
+        if not self.console.is_terminal:
+            self.console.print(f'{step.title} ...')
+
+    def update(self, line: str) -> None:
+        """The command of the step wrote a line."""
+        found = read_progress(line)
+        if found is None:
+            return
+        done, total, left = found
+        self.progress.update(self.task, completed=done, total=total, state=f'{done}/{total}, {left} left')
+        if not self.console.is_terminal and 4 * done // total > self.quarter:
+            self.quarter = 4 * done // total
+            self.console.print(f'    {done}/{total}, {left} left')
+
+    def finish(self, seconds: float) -> None:
+        """The step is done."""
+        self.progress.update(self.task, completed=1, total=1, state='done')
+        self.progress.stop_task(self.task)
+        if not self.console.is_terminal:
+            self.console.print(f'    done in {seconds:.0f} s')
+
+
+def run_step(step: Step, out: Path, report: Report) -> float:
+    """Run the command of a step in the folder ``out``; the seconds that it took.
+
+    Raises:
+        SystemExit: if it fails, with the end of its log.
+    """
+    log, start = out / f'{step.name}.log', time.perf_counter()
+    script, *options = step.command
+    command = [sys.executable, str(ROOT / 'tools' / script), *options]
+    report.start(step)
+    with (
+        log.open('w', encoding='utf-8') as file,
+        subprocess.Popen(
+            command,
+            cwd=out,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding='utf-8',
+            errors='replace',
+        ) as process,
+    ):
+        for line in process.stdout:
+            file.write(line)
+            file.flush()  # so that one can follow it
+            report.update(line)
+    if process.returncode:
+        report.progress.stop()
+        tail = '\n'.join(log.read_text(encoding='utf-8').splitlines()[-TAIL:])
+        raise SystemExit(f'{tail}\n\nThe step "{step.title}" failed (exit status {process.returncode}). Its log: {log}')
+    seconds = time.perf_counter() - start
+    report.finish(seconds)
+    return seconds
+
+
+def describe_model(out: Path, model: str, train_seconds: float) -> dict:
+    """A row of the table."""
+    from mmdas.apis import load_config
+
+    cfg = load_config(config_path(MODEL_CONFIGS[model]))
+    # The newest run in the work directory is the test, and this is the file of its metrics.
+    metrics_file = max((out / 'work_dirs' / MODEL_CONFIGS[model]).glob('*/*.json'), key=lambda path: path.name)
+    metrics = json.loads(metrics_file.read_text())
+    return {
+        'model': model,
+        'mIoU': round(metrics['mIoU'], 2),
+        'frames': cfg.get('num_frames', 1),
+        'parameters': count_parameters(cfg),
+        'train_seconds': round(train_seconds, 1),
+        'seconds_per_image': round(metrics['time'], 4),
+    }
+
+
+def count_parameters(cfg: Config) -> int:
+    """Trainable numbers of a config's network."""
+    from mmengine.registry import MODELS, init_default_scope
+
+    init_default_scope(cfg.default_scope)
+    return sum(parameter.numel() for parameter in MODELS.build(cfg.model).parameters())
+
+
+def save_predictions_figure(out: Path) -> None:
+    """Draw input, truth and prediction of both models for the first validation scenes."""
+    from mmdas.datasets import DigitScenesDataset
+    from mmdas.visualization import draw_predictions
+
+    data = out / 'data' / 'digit_scenes'
+    names = (data / 'ImageSets/Segmentation/val.txt').read_text().split()[:PICTURED]
+
+    def read(folder: Path, suffix: str = '.png') -> list[np.ndarray]:
+        return [np.asarray(Image.open(folder / f'{name}{suffix}')) for name in names]
+
+    figure = draw_predictions(
+        read(data / 'JPEGImages', '.jpg'),
+        read(data / 'SegmentationClass'),
+        {model: read(out / 'predictions' / model) for model in MODEL_CONFIGS},
+        DigitScenesDataset.METAINFO['palette'],
+        classes=DigitScenesDataset.METAINFO['classes'],
+    )
+    figure.savefig(out / 'predictions.png', dpi=150)
+
+
+def summarise(out: Path, seconds: dict[str, float], quick: bool) -> dict:
+    """Write the pictures and ``results.json``; its content."""
+    save_predictions_figure(out)
+    shutil.copy(out / 'work_dirs' / SEARCH / 'policy.png', out / 'policy.png')
+    results = {
+        'quick': quick,
+        'models': [describe_model(out, model, seconds[f'train_{model}']) for model in MODEL_CONFIGS],
+        'search_seconds': round(seconds['search'], 1),
+        'policy': f'work_dirs/{SEARCH}/policy.json',
+    }
+    (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
+    return results
+
+
+def print_summary(console: Console, out: Path, results: dict) -> None:
+    """Print the table and where the pictures are."""
+    table = Table()
+    for column in ('model', 'mIoU', 'frames', 'parameters', 'training, s', 'test, s/image'):
+        table.add_column(column, justify='left' if column == 'model' else 'right')
+    for row in results['models']:
+        table.add_row(
+            row['model'],
+            f'{row["mIoU"]:.2f}',
+            str(row['frames']),
+            f'{row["parameters"]:,}',
+            f'{row["train_seconds"]:.0f}',
+            f'{row["seconds_per_image"]:.4f}',
+        )
+    console.print(table)
+    console.print(
+        f'The search took {results["search_seconds"]:.0f} s. One seed on small scenes shows how it works, not'
+    )
+    console.print('what it brings: see benchmarks/accuracy.md. The pictures:')
+    for name, content in (
+        ('clip.png', 'what the policy makes of the images: the reference frame is the image itself'),
+        ('policy.png', 'the searched cell'),
+        ('predictions.png', 'input, truth and predictions of both models'),
+    ):
+        console.print(f'  {out / name}  {content}', soft_wrap=True, highlight=False)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument('--out', default='demo_out', help='folder for data, runs and pictures (default: %(default)s)')
+    parser.add_argument(
+        '--quick', action='store_true', help='a few iterations of everything, only to see that it works'
+    )
+
+
+def run(args: Namespace) -> None:
+    """Run all steps and show what they brought."""
+    warnings.simplefilter('ignore')  # those of the toolboxes say nothing of this run and would break the bars
+    out, console = Path(args.out).resolve(), Console()
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True)
+    report = Report(console)
+    with report.progress:
+        seconds = {step.name: run_step(step, out, report) for step in steps(out, args.quick)}
+    print_summary(console, out, summarise(out, seconds, args.quick))

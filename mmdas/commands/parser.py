@@ -1,0 +1,55 @@
+"""Options of a command, and errors of a single line."""
+
+import re
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+STOPPED = 130  # exit code after Ctrl-C
+
+
+class CommandError(Exception):
+    """What the user has to change, in one line.
+
+    Args:
+        message: the line.
+        code: exit code of the process. Default: 2.
+    """
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Turn errors of what the user gave (files, options, configs) into one line without a traceback."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, ValueError) as error:
+        raise CommandError(' '.join(str(error).split())) from error
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``'; did you mean X?'`` for the most similar word, empty where none is similar."""
+    close = get_close_matches(word, list(words), n=1)
+    return f'; did you mean {close[0]}?' if close else ''
+
+
+class Parser(ArgumentParser):
+    """A parser whose errors are one line, with the option that is most like an unknown one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=RawDescriptionHelpFormatter, **options)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> Namespace:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            options = re.findall(r'--\w[\w-]*', self.format_help())
+            self.error(f'there is no option {unknown[0]}{nearest(unknown[0].partition("=")[0], options)}')
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f'{self.prog}: {message}; see {self.prog} --help\n')

@@ -1,0 +1,134 @@
+"""What training and testing share: a config, what it becomes, and settings that replace its own."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.config import Config, DictAction
+
+from .parser import nearest
+
+if TYPE_CHECKING:
+    from mmdas.apis import DASOptions
+
+METHODS = ('repeat', 'search')  # what --das takes beside the file of a policy
+CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites')
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """Add the options that training and testing share, named as in the OpenMMLab tools."""
+    parser.add_argument('config', help='file, or name of an installed config (mmseg::FOLDER/NAME.py, or NAME alone)')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that replace the config\'s, as key=value; lists as key="[a,b]" or key=a,b, without white space',
+    )
+    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
+    parser.add_argument(
+        '--accept-difference',
+        action='store_true',
+        help='load weights that were trained with other frames, policy, fusion or pooling than the config has',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a distributed run',
+    )
+    # Launchers before torchrun pass the rank as an option.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    add_das_arguments(parser)
+
+
+def add_das_arguments(parser: ArgumentParser) -> None:
+    """Add ``--das`` and the options of its conversion."""
+    group = parser.add_argument_group('a plain config becomes one of DAS')
+    group.add_argument('--das', metavar='WHAT', help='repeat, search, or the file of a policy to train or test with')
+    add_conversion_arguments(group)
+
+
+def add_conversion_arguments(parser: ArgumentParser) -> None:
+    """Add the options of a conversion; those that are not given are None."""
+    parser.add_argument('--frames', type=int, help='frames T of a clip (default: those of the policy, else 4)')
+    parser.add_argument('--fusion', help='gsf, gsm, tsm or none (default: gsf)')
+    parser.add_argument(
+        '--pooling', help='of the frames: mean, reference, max, attention, aligned or aligned_attention (default: mean)'
+    )
+    parser.add_argument('--selection', help='of the search: argmax or perturbation (default: argmax)')
+    parser.add_argument(
+        '--sites', nargs='+', metavar='CONV', help='convolutions to fuse at (default: those of the residual blocks)'
+    )
+
+
+def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions:
+    """The options of a conversion, T being that of the policy where nothing else is said.
+
+    Raises:
+        ValueError: for an unknown option.
+        FileNotFoundError: if there is no such policy.
+    """
+    from mmdas.apis import DASOptions
+    from mmdas.search.das import Policy
+
+    given = {key: getattr(args, key) for key in CONVERSION if getattr(args, key) is not None}
+    if 'sites' in given:
+        given['sites'] = tuple(given['sites'])
+    if policy is not None and 'frames' not in given and Path(policy).is_file():
+        given['frames'] = Policy.load(policy).num_frames
+    return DASOptions(**given, policy=policy)
+
+
+def load_run_config(args: Namespace) -> Config:
+    """The config of a run as the command line asks for it.
+
+    Raises:
+        ValueError: for an option that nothing would read, or a config that cannot be converted.
+        FileNotFoundError: if there is no such config or policy.
+    """
+    from mmdas.apis import accept_differences, check_conversion, load_config, set_policy
+
+    das, options = read_das(args)
+    run = args.work_dir, args.cfg_options, args.launcher, args.local_rank
+    cfg = load_config(args.config, *run, das, options)
+    if das is not None:
+        check_conversion(cfg)
+    set_policy(cfg, args.policy)
+    if args.accept_difference:
+        accept_differences(cfg)
+    return cfg
+
+
+def refuse_search(args: Namespace) -> None:
+    """Refuse ``--das search`` of a command that does not search.
+
+    Raises:
+        ValueError: for it.
+    """
+    if args.das == 'search':
+        raise ValueError('--das search is for a search; give repeat, or the file of the policy that the search found')
+
+
+def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
+    """What ``--das`` asks for: the method of the conversion and its options, both None without.
+
+    Raises:
+        ValueError: if options of a conversion stand without ``--das``, or two policies are given.
+        FileNotFoundError: if it is neither a method nor a file.
+    """
+    if args.das is None:
+        given = [key for key in CONVERSION if getattr(args, key) is not None]
+        if given:
+            raise ValueError(f'--{given[0]} goes with --das, which makes a plain config one of DAS')
+        return None, None
+    if args.policy is not None:
+        raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')
+    if args.das in METHODS:
+        return args.das, conversion_options(args)
+    if not Path(args.das).is_file():
+        what = f'there is no file {args.das}{nearest(args.das, METHODS)}'
+        raise FileNotFoundError(f'--das takes repeat, search or the file of a policy; {what}')
+    return 'das', conversion_options(args, args.das)

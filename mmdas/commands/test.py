@@ -1,0 +1,141 @@
+"""Test a checkpoint and print its metrics."""
+
+from argparse import ArgumentParser, Namespace
+from numbers import Real
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from .parser import told_in_one_line
+from .run_options import add_run_arguments, load_run_config, refuse_search
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    add_run_arguments(parser)
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument('--out', help='FILE.pkl for all predictions, or (segmentation) a folder for label images')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--show-dir', help='folder for drawn predictions')
+    parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+
+
+def enable_tta(cfg: Config) -> None:
+    """Wrap the model for test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
+
+    A classification config may lack them: then the scores of the image and its mirror image are averaged.
+
+    Raises:
+        ValueError: If a segmentation config lacks one of them.
+    """
+    from mmdas.apis import iterate_dicts
+
+    classification = cfg.get('default_scope') == 'mmpretrain'
+    if classification:
+        cfg.setdefault('tta_model', ConfigDict(type='mmpretrain.AverageClsScoreTTA'))
+    missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
+    if missing and not classification:
+        raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
+    for _, node in iterate_dicts(cfg.test_dataloader.dataset):
+        if 'pipeline' in node:
+            node['pipeline'] = cfg.get('tta_pipeline') or flip_pipeline(node['pipeline'])
+    # The runner hands the top-level data preprocessor, which base configs leave behind, to the wrapper, which puts it
+    # in the place of the model's own. Without a wrapper the model's own is the one that counts.
+    if cfg.model.get('data_preprocessor') is not None:
+        cfg.data_preprocessor = cfg.model.data_preprocessor
+    cfg.model = ConfigDict(**right_tta_model(cfg.tta_model), module=cfg.model)
+
+
+def right_tta_model(tta_model: dict) -> dict:
+    """The config's TTA model, with ours for MMSegmentation's, which is wrong for heads with one output channel."""
+    kind = tta_model['type']
+    name = kind if isinstance(kind, str) else kind.__name__
+    return {**tta_model, 'type': 'mmdas.SegTTAModel'} if name in ('SegTTAModel', 'mmseg.SegTTAModel') else tta_model
+
+
+def flip_pipeline(pipeline: list[dict]) -> list[dict]:
+    """Test pipeline that gives the image and its mirror image."""
+    *steps, pack = pipeline
+    flips = [{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)]
+    return [*steps, {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}]
+
+
+def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: float) -> None:
+    """Let the visualization hook of the toolbox draw every prediction.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise ValueError('--show and --show-dir need default_hooks.visualization in the config, which has none')
+    hook.update(show=show, wait_time=wait_time, interval=1)
+    if cfg.get('default_scope') == 'mmpretrain':
+        hook.update(enable=True, out_dir=folder)
+    else:
+        hook.update(draw=True)
+        if folder is not None:
+            cfg.visualizer.save_dir = folder
+
+
+def save_predictions(cfg: Config, out: str) -> None:
+    """Let the evaluator write the predictions to ``out``.
+
+    Raises:
+        ValueError: If ``out`` is no pickle file and the config is not one of segmentation.
+    """
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    if out.endswith(('.pkl', '.pickle')):
+        cfg.test_evaluator = [*evaluators, {'type': 'DumpResults', 'out_file_path': out}]
+    elif cfg.get('default_scope') == 'mmseg':
+        for evaluator in evaluators:
+            evaluator.update(output_dir=out, keep_results=True)
+    else:
+        raise ValueError(f'--out is {out}; for a classification model it must be a file that ends with .pkl')
+
+
+def print_metrics(metrics: dict[str, Any]) -> None:
+    """Print the metrics, in the first process alone."""
+    from mmengine.dist import is_main_process
+
+    for name, value in metrics.items() if is_main_process() else ():
+        print(f'{name}: {value:.2f}' if isinstance(value, Real) else f'{name}: {value}')
+
+
+def run(args: Namespace) -> None:
+    """Test.
+
+    Raises:
+        CommandError: if the user has to change something.
+    """
+    with told_in_one_line():
+        cfg = read(args)
+    from mmdas.apis import build_runner, end_processes
+
+    print_metrics(build_runner(cfg).test())
+    end_processes()
+
+
+def read(args: Namespace) -> Config:
+    """The config of the test, checked.
+
+    Raises:
+        ValueError, FileNotFoundError: as the message says.
+    """
+    from mmdas.apis import check_run, require_checkpoint
+
+    refuse_search(args)
+    require_checkpoint(args.checkpoint)
+    cfg = load_run_config(args)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.tta and (args.show or args.show_dir) and cfg.get('default_scope') == 'mmpretrain':
+        raise ValueError('--show and --show-dir do not go with --tta: the hook of MMPretrain draws single images only')
+    check_run(cfg)
+    if args.show or args.show_dir:
+        draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
+    if args.out:
+        save_predictions(cfg, args.out)
+    if args.tta:
+        enable_tta(cfg)
+    return cfg

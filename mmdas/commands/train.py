@@ -1,0 +1,69 @@
+"""Train a model or search a policy, as the config says."""
+
+import shlex
+from argparse import ArgumentParser, Namespace
+
+from mmengine.config import Config
+
+from .parser import STOPPED, CommandError, told_in_one_line
+from .run_options import add_run_arguments, load_run_config
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint; without a path from the newest in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
+
+
+def run(args: Namespace) -> None:
+    """Train, or search.
+
+    Raises:
+        CommandError: if the user has to change something, or has stopped the run.
+    """
+    with told_in_one_line():
+        cfg = read(args)
+    from mmdas.apis import build_runner, end_processes
+
+    try:
+        build_runner(cfg).train()
+    except KeyboardInterrupt as error:
+        raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
+    end_processes()
+
+
+def read(args: Namespace) -> Config:
+    """The config of the run, checked.
+
+    Raises:
+        ValueError, FileNotFoundError: as the message says.
+    """
+    from mmdas.apis import check_run, enable_amp, set_resume, short_search
+
+    cfg = load_run_config(args)
+    set_resume(cfg, args.resume)
+    if args.amp:
+        enable_amp(cfg)
+    check_run(cfg)
+    message = short_search(cfg)
+    if message:
+        print(f'note: {message}')
+    return cfg
+
+
+def how_to_go_on(cfg: Config, prog: str, arguments: list[str]) -> str:
+    """What to do after a stop."""
+    from mmengine.runner import find_latest_checkpoint
+
+    newest = find_latest_checkpoint(cfg.work_dir)
+    if newest is None:
+        return f'stopped before the first checkpoint in {cfg.work_dir}; start again'
+    options = arguments if '--resume' in arguments else [*arguments, '--resume']
+    return f'stopped; the newest checkpoint is {newest}; go on with: {prog} {shlex.join(options)}'

@@ -1,0 +1,215 @@
+"""The command ``mmdas``: its help, its slips in one line, and any config as one of DAS."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from mmdas.apis import FUSIONS, SELECTIONS, DASOptions, convert, load_config, preprocessor_of
+from mmdas.commands import main, train
+from mmdas.commands.main import COMMANDS, overview
+from mmdas.commands.parser import Parser
+from mmdas.commands.run_options import load_run_config
+from mmdas.models.heads.temporal_pooling import POOLINGS
+from mmdas.search.das import Policy
+
+HOST = 'resnet18_8xb16_cifar10'
+SEGMENTOR = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    """A policy of two frames."""
+    Policy.random(2).save(tmp_path / 'policy.json')
+    return str(tmp_path / 'policy.json')
+
+
+def config_of(*arguments: str) -> Config:
+    """The config that ``mmdas train`` runs."""
+    parser = Parser(prog='mmdas train')
+    train.add_arguments(parser)
+    return load_run_config(parser.parse_args(arguments))
+
+
+def line_of(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """What a command that fails prints: one line."""
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize('arguments', [['--help'], *([verb, '--help'] for verb in COMMANDS)], ids=' '.join)
+def test_help_comes_without_torch(arguments: list[str]):
+    script = f"""
+import sys
+from mmdas.commands import main
+try:
+    main({arguments!r})
+finally:
+    assert 'torch' not in sys.modules
+"""
+    finished = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith('usage: mmdas')
+
+
+def test_package_is_the_command():
+    finished = subprocess.run([sys.executable, '-m', 'mmdas'], capture_output=True, text=True)
+    assert (finished.returncode, finished.stdout) == (0, overview() + '\n')
+
+
+def test_help_names_all_choices(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        main(['train', '--help'])
+    text = capsys.readouterr().out
+    assert [name for name in (*FUSIONS, *POOLINGS, *SELECTIONS) if name not in text] == []
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'match'),
+    [
+        (['trian', 'x.py'], 'there is no command trian; did you mean train?'),
+        (['train', HOST, '--workdir', 'x'], 'there is no option --workdir; did you mean --work-dir?'),
+        (['train', 'resnet18_8xb16_cifar'], f'did you mean mmpretrain::resnet/{HOST}.py?'),
+        (['train', HOST, '--das', 'serch'], 'there is no file serch; did you mean search?'),
+        (['train', HOST, '--das', 'repeat', '--fusion', 'gfs'], "fusion must be one of ['gsf', 'gsm', 'none', 'tsm']"),
+        (['train', HOST, '--frames', '8'], '--frames goes with --das'),
+        (['train', 'vit-base-p16_64xb64_in1k', '--das', 'repeat'], 'VisionTransformer has no residual block'),
+        (['search', HOST, '--das', 'repeat'], '--das repeat: this command searches'),
+        (['test', HOST, 'x.pth', '--das', 'search'], '--das search is for a search'),
+        (['predict', HOST, 'x.pth', 'x.png', '--das', 'search'], '--das search is for a search'),
+        (['convert', 'resnet18_8xb16_cifar'], f'did you mean mmpretrain::resnet/{HOST}.py?'),
+    ],
+)
+def test_slip_is_one_line_with_the_nearest_match(arguments: list[str], match: str, capsys):
+    assert match in line_of(capsys, *arguments)
+
+
+def test_unknown_file_and_checkpoint_name_those_beside_them(tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / 'my_net.py').write_text(f"_base_ = ['mmpretrain::resnet/{HOST}.py']\n")
+    (tmp_path / 'epoch_3.pth').touch()
+    line = line_of(capsys, 'train', str(tmp_path / 'my_nett.py'))
+    assert f'did you mean {tmp_path / "my_net.py"}?' in line
+    line = line_of(capsys, 'test', str(tmp_path / 'my_net.py'), str(tmp_path / 'epoc_3.pth'))
+    assert f'did you mean {tmp_path / "epoch_3.pth"}?' in line
+
+
+def test_das_makes_an_installed_config_one_of_das(policy: str):
+    repeat, search, das = (config_of(SEGMENTOR, '--das', what) for what in ('repeat', 'search', policy))
+    assert [cfg.work_dir for cfg in (repeat, search, das)] == [
+        f'work_dirs/{method}_{Path(SEGMENTOR).stem}' for method in ('repeat-4f-gsf', 'search-4f-gsf', 'das-2f-gsf')
+    ]
+    assert preprocessor_of(search).cell.type == 'mmdas.DASCell'
+    assert (preprocessor_of(das).policy, das.num_frames) == (policy, 2)
+
+
+def test_options_of_the_conversion_and_of_the_config_reach_it():
+    options = ['--frames', '8', '--fusion', 'none', '--pooling', 'max', '--cfg-options', 'model.head.pooling=mean']
+    cfg = config_of(HOST, '--das', 'repeat', *options)
+    assert (cfg.num_frames, cfg.model.backbone.fusion, cfg.model.head.pooling) == (8, None, 'mean')
+    assert cfg.work_dir == f'work_dirs/repeat-8f-none_{HOST}'
+
+
+def test_sites_are_where_the_fusion_is():
+    cfg = config_of(HOST, '--das', 'repeat', '--sites', 'layer1.0.conv1', 'layer2.0.conv1')
+    assert cfg.model.backbone.stages == ['layer1.0.conv1', 'layer2.0.conv1']
+
+
+def test_two_policies_are_refused(policy: str):
+    with pytest.raises(ValueError, match='give the file of the policy to --das'):
+        config_of(HOST, '--das', policy, '--policy', policy)
+
+
+@pytest.mark.parametrize('plain', [True, False])
+def test_search_takes_plain_and_search_configs(plain: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    searched = []
+    monkeypatch.setattr(train, 'run', lambda args: searched.append(load_run_config(args)))
+    if not plain:
+        assert main(['convert', HOST, '--out-dir', '.']) == 0
+    assert main(['search', HOST if plain else f'search-4f-gsf_{HOST}.py']) == 0
+    assert Path(searched[0].work_dir) == Path(f'work_dirs/search-4f-gsf_{HOST}')
+    assert preprocessor_of(searched[0]).cell.type == 'mmdas.DASCell'
+
+
+def test_convert_writes_beside_the_caller_and_names_the_next_command(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(['convert', HOST, '--frames', '2', '--fusion', 'tsm']) == 0
+    *paths, command = capsys.readouterr().out.splitlines()
+    assert [Path(path).parent for path in paths] == [Path(f'configs/das_{HOST}')] * 3
+    assert all(load_config(path).num_frames == 2 for path in paths)
+    assert command == f'next: mmdas train {paths[1]}'
+
+
+def test_convert_keeps_edited_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.chdir(tmp_path)
+    assert main(['convert', HOST]) == 0
+    edited = tmp_path / f'configs/das_{HOST}/das-4f-gsf_{HOST}.py'
+    edited.write_text('x = 1\n')
+    capsys.readouterr()
+    assert 'would be written over' in line_of(capsys, 'convert', HOST)
+    assert edited.read_text() == 'x = 1\n'
+    assert main(['convert', HOST, '--force']) == 0
+    assert edited.read_text() != 'x = 1\n'
+
+
+@pytest.mark.parametrize('saved', [True, False])
+def test_stopped_training_says_how_to_go_on(saved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    class Stopped:
+        def train(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: Stopped())
+    if saved:
+        (tmp_path / 'epoch_1.pth').touch()
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    assert main(['train', HOST, '--work-dir', str(tmp_path)]) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    if saved:
+        assert line.endswith(f'go on with: mmdas train {HOST} --work-dir {tmp_path} --resume')
+    else:
+        assert 'stopped before the first checkpoint' in line
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Checkpoints of untrained models of one host: the plain one and one of DAS; and an image."""
+    folder = tmp_path_factory.mktemp('trained')
+    cfg = load_config('mobilenet-v2_8xb16_cifar10')
+    made = {}
+    for name, config in {'plain': cfg, 'das': convert(cfg, 'repeat', DASOptions(2))}.items():
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build({'data_preprocessor': config.data_preprocessor, **config.model})
+        made[name] = str(folder / f'{name}.pth')
+        torch.save({'state_dict': model.state_dict(), 'meta': {}}, made[name])
+    cv2.imwrite(str(folder / 'grey.png'), np.full((32, 32, 3), 128, np.uint8))
+    return {**made, 'image': str(folder / 'grey.png')}
+
+
+@pytest.mark.parametrize(('model', 'options'), [('plain', []), ('das', ['--das', 'repeat', '--frames', '2'])])
+def test_predict_tells_the_class_of_an_image(model: str, options: list[str], trained, tmp_path: Path, capsys):
+    arguments = ['predict', 'mobilenet-v2_8xb16_cifar10', trained[model], trained['image'], '--out-dir', str(tmp_path)]
+    assert main([*arguments, *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if re.fullmatch(rf'{trained["image"]}: \w+ \([01]\.\d\d\)', line)]
+    assert (tmp_path / 'grey.png').is_file()
+
+
+def test_predict_refuses_a_path_that_leads_nowhere(trained: dict[str, str], capsys: pytest.CaptureFixture):
+    assert 'absent.png' in line_of(capsys, 'predict', 'mobilenet-v2_8xb16_cifar10', trained['plain'], 'absent.png')
+
+
+def test_check_runs_its_script(capsys: pytest.CaptureFixture):
+    assert main(['check']) in (0, 1)
+    assert 'Python' in capsys.readouterr().out
