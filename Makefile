@@ -1,5 +1,6 @@
 # make demo   the main job on an embedded data set: make it, search, train, test, compare (under 10 minutes on 2 cores)
-# make test   lint and tests
+# make test   lint, types and tests
+# make quick  the same without the slow tests: under three minutes
 #
 # Both install what they need: into the active virtual environment, or into .venv, which they make if none is active.
 # They install nothing into an environment with classic OpenMMLab distributions: there mmdas is added by hand, see README.
@@ -18,7 +19,7 @@ STAMP := $(ENV)/.mmdas-installed
 # Exit code of `check_env.py --before-install` for an environment that works as it is and that pip would overwrite.
 KEEP := 3
 
-.PHONY: demo test lint install clean
+.PHONY: demo test quick lint install clean
 
 demo: $(STAMP)
 	$(RUN) tools/demo.py
@@ -26,9 +27,13 @@ demo: $(STAMP)
 test: lint
 	$(RUN) -m pytest
 
+quick: lint
+	$(RUN) -m pytest -m 'not slow'
+
 lint: $(STAMP)
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
 
 install: $(STAMP)
 

@@ -29,8 +29,8 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # The style that `ruff format` checks changes with its minor version.
-    'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18', 'mypy>=1.15'],
+    # What ruff formats and what mypy finds changes with their minor versions.
+    'tests': ['pytest>=7.4', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
 }

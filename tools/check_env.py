@@ -28,7 +28,7 @@ TOOLBOXES = {
 }
 OPENCV = ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless')
 # What mmdas, its demo and its tests need besides the toolboxes and what these require.
-OTHERS = ('matplotlib', 'pillow', 'rich', 'scikit-learn', 'pytest', 'ruff')
+OTHERS = ('matplotlib', 'pillow', 'rich', 'scikit-learn', 'pytest', 'ruff', 'mypy')
 MINIMUM_PYTHON = (3, 10)
 PIP = f'{"python" if shutil.which("python") == sys.executable else sys.executable} -m pip'
 MIM = f'{PIP} install openmim && mim'  # finds the builds of classic mmcv with compiled ops
@@ -286,6 +286,7 @@ def report(checks: Iterable[Callable[[], Result]]) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the checks that the command line asks for; the exit code."""
     parser = argparse.ArgumentParser(description='Check the environment of mmdas')
     parser.add_argument(
         '--before-install', action='store_true', help='only check that an installation would overwrite nothing'

@@ -63,11 +63,12 @@ def leave_out_padding(cfg: Config, preprocessor: dict) -> None:
 
     What a pipeline pads counts as content, so that the clip would turn about another centre than in a test.
     """
-    for step in list(pipeline_of(cfg.get('train_dataloader'))):
+    pipeline: Any = pipeline_of(cfg.get('train_dataloader'))
+    for step in list(pipeline):
         if type_name(step) != 'Pad':
             continue
         if pair(step.get('size')) is not None and pair(step.get('size')) == pair(preprocessor.get('size')):
-            pipeline_of(cfg.train_dataloader).remove(step)
+            pipeline.remove(step)
             text, level = (
                 'Pad is left out of the training: data_preprocessor.size pads, and tells image from padding',
                 logging.INFO,

@@ -41,7 +41,7 @@ def list_images(images: Images) -> list[str | np.ndarray]:
         return [str(images)]
     path = Path(images)
     if path.is_dir():
-        return list_folder(path)
+        return list(list_folder(path))
     if not path.is_file():
         raise FileNotFoundError(f'there is no image {path}')
     return [str(path)]

@@ -100,9 +100,10 @@ class Inferencer:
         """
         found = expand(images)
         if self.colour:
-            arrays = [isinstance(image, np.ndarray) for image in found]
-            pairs = enumerate(zip(found, arrays, strict=True))
-            found = [as_colour(image, f'image {index}') if array else image for index, (image, array) in pairs]
+            found = [
+                as_colour(image, f'image {index}') if isinstance(image, np.ndarray) else image
+                for index, image in enumerate(found)
+            ]
         with DefaultScope.overwrite_default_scope(self.scope):
             return self.host(found, **options)
 

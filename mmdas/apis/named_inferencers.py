@@ -12,10 +12,12 @@ import numpy as np
 from mmpretrain import ImageClassificationInferencer
 from mmseg.apis import MMSegInferencer
 
+from mmdas.models.settings import Host
+
 from .result_names import ResultNames
 
 
-class _NamedResults:
+class _NamedResults(Host):
     """What both share; a mixin before the toolbox's inferencer."""
 
     PICTURES = ''  # the option that names the folder of the pictures

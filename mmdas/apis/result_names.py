@@ -33,7 +33,8 @@ class ResultNames:
         """The names of images whose results go to a folder; the same file gets the same name again."""
         names = {key: _path(key).stem for key in keys}
         names = _told_apart(names, _with_folders)
-        names = _told_apart(names, lambda key, _, short=names: short[key] + _path(key).suffix.replace('.', '_'))
+        with_ending = {key: name + _path(key).suffix.replace('.', '_') for key, name in names.items()}
+        names = _told_apart(names, lambda key, _: with_ending[key])
         return [self._claim(names[key], key, os.path.abspath(folder)) for key in keys]
 
     def _number(self) -> str:

@@ -241,8 +241,8 @@ def init_cpu_processes(cfg: Config) -> None:
     if launcher != 'pytorch':
         raise ValueError(f'--launcher {launcher} needs GPUs; without them use --launcher pytorch (tools/dist_train.sh)')
     timeout = cfg.env_cfg.dist_cfg.get('timeout')
-    options = {} if timeout is None else {'timeout': timedelta(seconds=timeout)}
-    torch.distributed.init_process_group('gloo', **options)
+    limit = None if timeout is None else timedelta(seconds=timeout)
+    torch.distributed.init_process_group('gloo', timeout=limit)
 
 
 def end_processes() -> None:

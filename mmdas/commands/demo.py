@@ -113,7 +113,7 @@ class Report:
             console=console,
             disable=not console.is_terminal,
         )
-        self.task: TaskID | None = None
+        self.task = TaskID(-1)
         self.quarter = 0
 
     def start(self, step: Step) -> None:
@@ -165,7 +165,7 @@ def run_step(step: Step, out: Path, report: Report) -> float:
             errors='replace',
         ) as process,
     ):
-        for line in process.stdout:
+        for line in process.stdout or ():
             file.write(line)
             file.flush()  # so that one can follow it
             report.update(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
 
@@ -51,7 +51,7 @@ def add_das_arguments(parser: ArgumentParser) -> None:
     add_conversion_arguments(group)
 
 
-def add_conversion_arguments(parser: ArgumentParser) -> None:
+def add_conversion_arguments(parser: Any) -> None:
     """Add the options of a conversion; those that are not given are None."""
     parser.add_argument('--frames', type=int, help='frames T of a clip (default: those of the policy, else 4)')
     parser.add_argument('--fusion', help='gsf, gsm, tsm or none (default: gsf)')

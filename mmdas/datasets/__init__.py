@@ -3,6 +3,8 @@
 What reads with one toolbox is imported when it is asked for, so that either toolbox goes without the other.
 """
 
+from typing import Any
+
 from mmdas.registry import import_part
 
 from .holdout import HoldoutDataset, check_holdout, holdout_indices
@@ -16,7 +18,7 @@ PARTS = {
 }
 
 
-def __getattr__(name: str) -> type:
+def __getattr__(name: str) -> Any:
     return import_part(__name__, PARTS, name)
 
 

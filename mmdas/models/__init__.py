@@ -3,6 +3,8 @@
 What extends one toolbox is imported when it is asked for, so that either toolbox goes without the other.
 """
 
+from typing import Any
+
 from mmdas.registry import MODELS, import_part
 from mmdas.search.das import DASCell
 
@@ -26,7 +28,7 @@ PARTS = {
 }
 
 
-def __getattr__(name: str) -> type:
+def __getattr__(name: str) -> Any:
     return import_part(__name__, PARTS, name)
 
 

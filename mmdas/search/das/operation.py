@@ -78,7 +78,7 @@ class Operation:
 
 
 def ramp_offsets(offsets: Tensor, ramp: str) -> Tensor:
-    """Distances as the ramp sees them: d for ``'signed'``, \\|d\\| for ``'mirrored'``."""
+    """Distances as the ramp sees them: d for ``'signed'``, their absolute values for ``'mirrored'``."""
     if ramp not in RAMPS:
         raise ValueError(f'ramp must be one of {RAMPS}, got {ramp!r}')
     return offsets.abs() if ramp == 'mirrored' else offsets
