@@ -40,7 +40,7 @@ def cost(task: Task, row: Row, policy: dict | None, out: Path) -> dict[str, floa
         out: folder for configs and policies.
     """
     with DefaultScope.overwrite_default_scope('mmengine'):
-        runner = make_runner(run_config(task, row, 'repeat', out, policy_file(task, row, policy, out)))
+        runner = make_runner(run_config(task, row, 'repeat', policy_file(task, row, policy, out)))
         wrapper = runner.build_optim_wrapper(runner.cfg.optim_wrapper)
         batch = next(iter(runner.build_dataloader(alone(runner.cfg.train_dataloader), seed=0)))
         result = {'iteration_seconds': timed(lambda: runner.model.train().train_step(batch, optim_wrapper=wrapper))}
@@ -87,7 +87,7 @@ def search_cost(task: Task, row: Row, out: Path) -> float:
     """
     if row.selection != 'ArgmaxSelection':
         raise ValueError(f'the cost of {row.selection} in the row {row.name} is not measured')
-    cfg = search_config(task, row, 0, out)
+    cfg = search_config(task, row, 0)
     cfg.param_scheduler = None
     cfg.train_dataloader.update(alone(cfg.train_dataloader))
     runner = make_runner(cfg)

@@ -15,9 +15,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import load_config, preprocessor_of
-from mmdas.apis.das_config import DASOptions, Host, das_configs
-from mmdas.apis.runner import build_runner
+from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
 
@@ -57,7 +55,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     """
     deadline = time.monotonic() + limit
     policy, search_cost = find_policy(task, row, seed, out)
-    cfg = run_config(task, row, 'repeat', out, policy)
+    cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
     points = curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
@@ -117,22 +115,12 @@ def curve_points(task: Task, iterations: int) -> list[int]:
     return sorted({point for point in points if point <= iterations} | {iterations})
 
 
-def run_config(task: Task, row: Row, method: str, out: Path, policy: Path | None = None) -> Config:
-    """The host's config, or one of those that ``add_das`` makes of it, with a policy file if there is one."""
+def run_config(task: Task, row: Row, method: str, policy: Path | None = None) -> Config:
+    """The host's config, or what the conversion makes of it, with a policy file if there is one."""
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
-    folder = out / 'configs'
-    folder.mkdir(parents=True, exist_ok=True)
-    path = task.path
-    if row.options:
-        path = folder / f'{row.name}.py'
-        plain.dump(path)
-    host = Host(plain, str(path), task.host)
-    texts = das_configs(host, DASOptions(row.frames, row.fusion, pooling=row.pooling))
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    cfg = load_config(folder / next(name for name in texts if name.startswith(method)))
+    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling))
     if policy is not None:
         preprocessor_of(cfg).policy = str(policy)
     return cfg
@@ -197,14 +185,14 @@ def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None
 
 def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     """Search a policy with GSF, whatever fusion the row trains with."""
-    cfg = search_config(task, row, seed, folder.parent)
+    cfg = search_config(task, row, seed)
     cfg.work_dir = str(folder)
     run(cfg)
 
 
-def search_config(task: Task, row: Row, seed: int, out: Path) -> Config:
+def search_config(task: Task, row: Row, seed: int) -> Config:
     """The search of a row's policy."""
-    cfg = run_config(task, replace(row, fusion='gsf'), 'search', out)
+    cfg = run_config(task, replace(row, fusion='gsf'), 'search')
     cfg.randomness = dict(seed=seed)
     preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
     warmup = round(row.warmups * task.search_warmup)
