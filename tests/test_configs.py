@@ -68,6 +68,7 @@ def test_there_are_configs_of_all_data_sets():
 
 
 @each_config
+@pytest.mark.slow
 def test_name_of_a_config_says_what_it_holds(path: Path):
     cfg, name = read(path), NAME.fullmatch(path.stem)
     assert name, f'{path.name} is not {{method}}-{{T}}f-{{fusion}}_{{host}}.py, nor {{host}}.py'
@@ -265,6 +266,7 @@ def small_run(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize('path', SMALL, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_config_takes_a_training_step(path: Path, small_run):
     with DefaultScope.overwrite_default_scope('mmengine'):  # the runner sets its own, which must not outlive the test
         runner, step = small_run(path), StopAfterOneStep()

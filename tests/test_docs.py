@@ -47,6 +47,7 @@ def test_pages_have_configs_of_both_toolboxes_and_of_a_search():
 
 
 @pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.slow
 def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: str):
     cfg = load_config(folder / name)
     check_num_frames(cfg)

@@ -66,6 +66,7 @@ def run(code):
     ],
     ids=lambda names: names['scope'],
 )
+@pytest.mark.slow
 def test_prefixed_types_resolve_without_importing_mmdas_first(names):
     run(BUILD.format(**names))
 

@@ -57,6 +57,7 @@ def heads_of(model: dict) -> list[dict]:
 
 
 @each_host
+@pytest.mark.slow
 def test_everything_but_the_wrappers_is_the_hosts(host: str, tmp_path: Path):
     original = plain(load_config(find_config(host)[0]).to_dict())
     repeat, _, das = (plain(load_config(path).to_dict()) for path in add_das(host, tmp_path))
@@ -187,6 +188,7 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
 
 @pytest.mark.parametrize('config', ['fcn_r50-d8_4xb2-40k_cityscapes-512x1024', 'resnet18_8xb16_cifar10'])
 @pytest.mark.parametrize('selection', SELECTIONS)
+@pytest.mark.slow
 def test_search_has_the_selection_asked_for(config: str, selection: str, tmp_path: Path):
     path = add_das(config, tmp_path, DASOptions(selection=selection))[1]
     built = TASK_UTILS.build(load_config(path).train_cfg.selection)

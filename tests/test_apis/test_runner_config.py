@@ -323,6 +323,7 @@ def test_runner_is_of_the_type_that_the_config_names(toy_config, monkeypatch):
     assert type(build_runner(cfg)) is OwnRunner
 
 
+@pytest.mark.slow
 def test_two_cpu_processes_train_by_the_shell_script(toy_config):
     folder = toy_config.parent
     paths = [str(Path(sys.executable).parent), os.environ['PATH']]
@@ -341,6 +342,7 @@ def test_two_cpu_processes_train_by_the_shell_script(toy_config):
 
 
 @pytest.mark.skipif(not Path('/proc/self/task').is_dir(), reason='lists the threads of a process in /proc')
+@pytest.mark.slow
 def test_threads_of_the_process_group_end_with_the_run(toy_config):
     script = """
 import sys

@@ -32,6 +32,7 @@ from mmdas.search.das import DASCell, Policy, PolicyEdge
 
 
 @pytest.mark.parametrize('task', TASKS)
+@pytest.mark.slow
 def test_rows_have_names_of_their_own_and_configs(task: str):
     names = [row.name for row in ROWS[task]]
     assert len(set(names)) == len(names)
@@ -95,6 +96,7 @@ SMALL = replace(TASKS['cifar10'], iterations=4, points=1, search_iterations=3, s
 
 
 @pytest.mark.parametrize('clip', ['repeat', 'random', 'search'])
+@pytest.mark.slow
 def test_record_of_a_row_has_its_curve_its_cost_and_its_policy(workplace: Path, clip: str):
     record = train(SMALL, Row('x', 'x', frames=2, clip=clip, selection='ArgmaxSelection'), 0, workplace)
     json.dumps(record)
@@ -111,12 +113,14 @@ def test_record_of_a_row_has_its_curve_its_cost_and_its_policy(workplace: Path, 
         assert str(workplace) not in json.dumps(record)
 
 
+@pytest.mark.slow
 def test_row_whose_reference_frame_predicts_has_its_score(workplace: Path):
     record = train(SMALL, Row('x', 'x', frames=2, clip='random', pooling='reference'), 0, workplace)
     assert record['reference'] == record['score']
 
 
 @pytest.mark.parametrize('frames', [1, 2])
+@pytest.mark.slow
 def test_rows_are_tested_with_views(workplace: Path, frames: int):
     record = train(SMALL, Row('x', 'x', frames=frames), 0, workplace)
     assert {'tta2', 'tta4', 'tta8'} <= record.keys()
@@ -132,6 +136,7 @@ def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
     assert {'score', 'reference', 'tta2'} <= record.keys()
 
 
+@pytest.mark.slow
 def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace: Path, monkeypatch: pytest.MonkeyPatch):
     starts, begin = [], CurveRecorder.before_train
 
@@ -180,6 +185,7 @@ def test_unknown_seed_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert '--seed 99: none of these rows has that seed' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_cost_of_a_searched_row_is_measured(workplace: Path):
     row = Row('x', 'x', frames=2, clip='search', selection='ArgmaxSelection')
     result = cost(SMALL, row, None, workplace)
@@ -230,6 +236,7 @@ SHIFT = Row('x', 'x', fusion='tsm', clip='translate_y', cell={'strength': -0.06}
     ],
     ids=['plain', 'repeat', 'no fusion', 'shift', 'dilated'],
 )
+@pytest.mark.slow
 def test_cue_is_seen_through_a_shifted_frame_and_by_a_dilated_network_alone(tmp_path: Path, row: Row, visible: bool):
     """The receptive field of the reference frame, from the gradient of its prediction."""
     task = TASKS['distant_cues']

@@ -19,6 +19,7 @@ def test_installed_configs_are_whole_configs_of_their_toolbox():
     assert not any('_base_' in name for name in names)
 
 
+@pytest.mark.slow
 def test_config_that_converts_takes_a_step_and_another_with_its_model_shares_the_trial():
     known = {}
     assert attempt(GOOD, known)['stage'] == 'ok'

@@ -35,6 +35,7 @@ def test_form_of_the_gated_shift_in_five_dimensions_has_all_its_gradients(form):
 
 class TestHosts:
     @pytest.mark.parametrize('name', ['PSPNet R18', 'classifier R18'])
+    @pytest.mark.slow
     def test_models_train_and_predict_alike_with_equal_frames(self, name):
         plain, das = build_model(name, 64), build_model(name, 64, frames=2)
         share_weights(plain, das)

@@ -63,6 +63,7 @@ class TestSteps:
         assert step.passes == (forward + backward) / 2
 
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
+    @pytest.mark.slow
     def test_naive_form_computes_the_same(self, host):
         (ours, losses), (naive, naive_losses) = run(host, OURS), run(host, NAIVE)
         torch.testing.assert_close(losses, naive_losses, rtol=1e-4, atol=1e-5)
@@ -71,6 +72,7 @@ class TestSteps:
         gradients = [first_moment(step) for step in (ours, naive)]
         torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3 * gradients[0].abs().max().item())
 
+    @pytest.mark.slow
     def test_race_gives_its_metrics(self, monkeypatch):
         case = c1_search_step.Case(CLASSIFIER, 1, SIDE, full_width=False)
         monkeypatch.setattr(c1_search_step, 'QUICK_CASES', (case,))
@@ -126,6 +128,7 @@ class TestCost:
         schedule = SearchSchedule([Round('policy', 2), Round('selection', 1, Decision('all', 0, 0))], 0)
         assert search_cost.phase_counts(schedule) == {'policy': 2}
 
+    @pytest.mark.slow
     def test_every_phase_of_a_whole_search_can_be_timed(self, quick_configs):
         search = c2_search_cost.SEARCHES[2]  # the one with tuning
         cfg = search_cost.without_files(search.host.config('search'), search.data, batch=1)
@@ -166,6 +169,7 @@ class TestCost:
 class TestHosts:
     @pytest.mark.parametrize('kind', ['plain', 'search'])
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
+    @pytest.mark.slow
     def test_full_width_fits_together(self, host, kind):
         cfg = host.config(kind, full_width=True)
         model = build_model(cfg, CPU, SIDE)

@@ -197,12 +197,14 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize('wrapped', WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.slow
 def test_no_copy_of_a_sample_falls_into_the_other_part(wrapped):
     weights, policy = (set(numbers_of(HoldoutDataset(wrapped(), part))) for part in ('weights', 'policy'))
     assert weights.isdisjoint(policy)
     assert weights | policy == set(range(10))
 
 
+@pytest.mark.slow
 def test_parts_of_a_wrapper_are_wrapped_in_the_same_way():
     parts = [HoldoutDataset(WRAPPED['joined and repeated'](), part) for part in ('weights', 'policy')]
     assert [type(part.dataset) for part in parts] == [RepeatDataset, RepeatDataset]

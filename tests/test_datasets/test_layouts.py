@@ -117,6 +117,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
+@pytest.mark.slow
 def test_data_set_is_read_in_its_own_layout(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make, host, num_train, num_val = LAYOUTS[name]
     cfg = load_config(host, das='search')

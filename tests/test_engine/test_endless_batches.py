@@ -50,6 +50,7 @@ def test_after_skipping_comes_the_batch_that_would_have_come(sampler, count):
 
 @pytest.mark.parametrize('persistent', [False, True])
 @pytest.mark.parametrize('sampler', SAMPLERS)
+@pytest.mark.slow
 def test_workers_draw_the_same_augmentations_after_skipping(sampler, persistent):
     options = dict(sampler=sampler, num_workers=2, persistent_workers=persistent)
     expected = take(build(**options), 8)[5:]

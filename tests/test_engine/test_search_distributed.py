@@ -25,6 +25,8 @@ from mmdas.apis import end_processes
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.utils import unwrap
 
+pytestmark = pytest.mark.slow
+
 GLOBAL_BATCH = 4
 
 

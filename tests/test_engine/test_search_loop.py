@@ -81,6 +81,7 @@ def scalars(runner: Runner) -> list[dict]:
 # whole searches
 
 
+@pytest.mark.slow
 def test_a_search_goes_through_all_phases_in_order(finished):
     phases = re.findall(r'Search phase: (\w+)', read_log(finished))
     assert tuple(phases) == PHASES[:3]  # tuning alternates with the decisions and is not announced
@@ -180,6 +181,7 @@ def test_a_search_that_stops_early_writes_no_policy_and_says_so(tmp_path):
 
 
 @pytest.mark.parametrize('update_buffers', [False, True])
+@pytest.mark.slow
 def test_averaged_weights_go_along_with_a_search_and_its_resumption(tmp_path, update_buffers):
     def config(name: str) -> Config:
         config = epoch_search(tmp_path / name)

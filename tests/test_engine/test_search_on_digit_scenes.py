@@ -13,6 +13,8 @@ from mmdas.apis import build_runner, load_config
 from mmdas.registry import MODELS
 from mmdas.search.das import Policy, PolicyClip
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SIZE = 32
 OPTIONS = {

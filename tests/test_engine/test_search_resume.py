@@ -57,6 +57,7 @@ def check_resumed(whole: Runner, config: Config, checkpoint: str) -> None:
     ('iteration', 'phase'),
     [(1, 'weights'), (3, 'policy'), (4, 'selection'), (9, 'tuning')],
 )
+@pytest.mark.slow
 def test_iterations_resumed_in_any_phase_end_as_the_uninterrupted_search(iteration_run, tmp_path, iteration, phase):
     assert iteration_run.train_loop.schedule.round_at(iteration).phase == phase
     check_resumed(iteration_run, by_iterations(tmp_path), f'iter_{iteration}.pth')
@@ -66,12 +67,14 @@ def test_iterations_resumed_in_any_phase_end_as_the_uninterrupted_search(iterati
     ('epoch', 'phase'),
     [(1, 'weights'), (3, 'policy'), (6, 'selection'), (7, 'tuning')],
 )
+@pytest.mark.slow
 def test_epochs_resumed_in_any_phase_end_as_the_uninterrupted_search(epoch_run, tmp_path, epoch, phase):
     assert epoch_run.train_loop.schedule.rounds[epoch].phase == phase
     check_resumed(epoch_run, by_epochs(tmp_path), f'epoch_{epoch}.pth')
 
 
 @pytest.mark.parametrize('iteration', [8, 14])
+@pytest.mark.slow
 def test_a_search_by_epochs_goes_on_within_an_epoch(epoch_run, tmp_path, iteration):
     config = checkpoint_every_iteration(
         by_epochs(tmp_path / 'first', custom_hooks=[dict(type='Interrupt', iteration=iteration)])
@@ -156,11 +159,13 @@ def test_a_search_whose_parts_leave_the_frames_open_goes_on_as_one_that_gives_th
         check_resumed(whole, config, checkpoint)
 
 
+@pytest.mark.slow
 def test_resuming_with_loading_workers_is_exact(tmp_path):
     whole = run(by_iterations(tmp_path / 'whole', workers=2))
     check_resumed(whole, by_iterations(tmp_path / 'resumed', workers=2), 'iter_3.pth')
 
 
+@pytest.mark.slow
 def test_resuming_before_a_selection_without_trials_estimates_the_time_left(tmp_path):
     options = dict(train_cfg=dict(selection=dict(type='mmdas.ArgmaxSelection')))
     whole = run(iter_search(tmp_path / 'whole', **options))
@@ -173,6 +178,7 @@ def test_the_cost_of_a_resumed_search_includes_what_was_spent_before(iteration_r
     assert resumed.message_hub.get_info('search_wall_seconds') == before
 
 
+@pytest.mark.slow
 def test_a_search_without_a_seed_in_its_config_says_how_to_resume_exactly(tmp_path):
     run(iter_search(tmp_path / 'first', randomness=dict(seed=1)))
     resumed = run(iter_search(tmp_path / 'second', randomness=dict(seed=None)), tmp_path / 'first/iter_16.pth')

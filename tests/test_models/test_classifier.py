@@ -113,6 +113,7 @@ def test_every_mode_returns_one_result_an_image(source, pooling, images):
 
 @pytest.mark.parametrize('mixing', [None, MIXING], ids=['labels', 'mixed'])
 @pytest.mark.parametrize('source', SOURCES)
+@pytest.mark.slow
 def test_training_lowers_the_loss(source, mixing):
     model = build(source=SOURCES[source], train_cfg=mixing)
     assert (model.data_preprocessor.batch_augments is not None) == (mixing is not None)

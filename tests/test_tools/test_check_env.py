@@ -248,6 +248,7 @@ def test_report_needs_the_standard_library_only():
     assert 'FAIL  mmseg: not installed' in finished.stdout
 
 
+@pytest.mark.slow
 def test_test_environment_itself_passes():
     finished = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout

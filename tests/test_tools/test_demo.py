@@ -33,6 +33,7 @@ def write_script(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> No
     monkeypatch.setattr(demo, 'ROOT', folder)
 
 
+@pytest.mark.slow
 def test_demo_compares_the_plain_and_the_das_model(quick_run):
     out, printed = quick_run
     results = json.loads((out / 'results.json').read_text())
@@ -44,6 +45,7 @@ def test_demo_compares_the_plain_and_the_das_model(quick_run):
         assert re.search(rf'{row["model"]} .*{row["mIoU"]:.2f} .*{row["parameters"]:,} ', printed)
 
 
+@pytest.mark.slow
 def test_demo_leaves_the_searched_policy_and_pictures(quick_run):
     out, printed = quick_run
     policy = Policy.load(out / json.loads((out / 'results.json').read_text())['policy'])
@@ -55,11 +57,13 @@ def test_demo_leaves_the_searched_policy_and_pictures(quick_run):
             assert len(picture.convert('RGB').getcolors(2**24)) > 10
 
 
+@pytest.mark.slow
 def test_demo_trains_the_das_model_with_the_policy_that_it_searched(quick_run):
     out, _ = quick_run
     assert re.search(r"policy=\s*'work_dirs/search-", (out / 'train_DAS.log').read_text())
 
 
+@pytest.mark.slow
 def test_table_s_miou_is_that_of_the_test_s_log(quick_run):
     out, _ = quick_run
     for row in json.loads((out / 'results.json').read_text())['models']:

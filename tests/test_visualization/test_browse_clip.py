@@ -107,6 +107,7 @@ def test_a_policy_replaces_the_cell_and_the_frames_of_a_search(tool: ModuleType,
 
 
 @pytest.mark.parametrize('policy', [False, True])
+@pytest.mark.slow
 def test_command_saves_a_picture_of_the_asked_number_of_clips(tool: ModuleType, data_root: Path, policy: bool) -> None:
     heights = []
     for num in ('1', '3'):
@@ -117,6 +118,7 @@ def test_command_saves_a_picture_of_the_asked_number_of_clips(tool: ModuleType, 
     assert heights[1] > 2 * heights[0] > 0
 
 
+@pytest.mark.slow
 def test_settings_of_the_command_line_replace_the_configs(tool: ModuleType, data_root: Path) -> None:
     widths = []
     for num_frames in (1, 5):

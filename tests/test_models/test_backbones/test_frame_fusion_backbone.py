@@ -129,6 +129,7 @@ def test_outputs_have_the_frames_in_the_batch(host):
 
 @pytest.mark.parametrize('fusion', GATED)
 @pytest.mark.parametrize('host', HOSTS)
+@pytest.mark.slow
 def test_identity_initialisation_equals_the_plain_backbone_on_every_frame(host, fusion):
     backbone, plain = build_fused(host, fusion), build(host)
     assert_equals_plain(backbone, plain)
@@ -362,6 +363,7 @@ def test_images_of_other_channels_than_three():
     assert outputs(backbone, x)[0].shape[0] == B * T
 
 
+@pytest.mark.slow
 def test_tracing_and_export_keep_the_fusion():
     backbone = build_fused('mmseg-ResNet')
     open_gates(backbone)

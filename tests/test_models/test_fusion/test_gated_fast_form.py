@@ -152,6 +152,7 @@ def test_autocast_stays_near_the_five_dimensional_form_in_full_precision(name, t
 
 
 @pytest.mark.parametrize('name', BUILDERS)
+@pytest.mark.slow
 def test_second_gradient_is_right(name):
     module = build(name, num_frames=2, dtype=torch.float64)
     x = torch.randn(4, module.channels, 1, 2, dtype=torch.float64, requires_grad=True)
@@ -159,6 +160,7 @@ def test_second_gradient_is_right(name):
 
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a C++ compiler, g++ is not here')
+@pytest.mark.slow
 def test_the_compiled_module_equals_the_eager_one():
     module = build('gsf', num_frames=2)
     twin = copy.deepcopy(module)

@@ -95,6 +95,7 @@ def test_cell_of_the_paper_is_linear_in_the_image() -> None:
 
 
 @pytest.mark.parametrize('ramp', ['signed', 'mirrored'])
+@pytest.mark.slow
 def test_gradients_of_mixture_logits_and_learned_strengths(ramp: str) -> None:
     cell, images = build_cell(strength='learned', ramp=ramp), random_images(1, (6, 5))[:, :1]
 

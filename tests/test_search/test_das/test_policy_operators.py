@@ -159,6 +159,7 @@ def test_traced_policy_is_the_sampled_form_for_images_of_any_size(training: bool
 
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('any_size', [True, False])
+@pytest.mark.slow
 def test_exported_policy_gives_the_same_clip(any_size: bool, training: bool) -> None:
     images, other = random_images(), random_images(3, (12, 9))
     dimensions = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}

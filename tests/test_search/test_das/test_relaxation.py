@@ -31,6 +31,7 @@ def test_clip_in_training_is_that_of_one_operation_an_edge(strength: str) -> Non
     assert len(seen) > 5  # drawn anew in every pass
 
 
+@pytest.mark.slow
 def test_operations_are_drawn_with_the_probabilities_of_the_mixture() -> None:
     cell = DASCell(2, ['identity', 'brightness'], num_nodes=1, relaxation='gumbel', ranges={'brightness': (0.5, 0.5)})
     with torch.no_grad():
