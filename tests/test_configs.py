@@ -138,6 +138,7 @@ def test_installed_config_converts_in_memory(name: str):
 
 
 @pytest.mark.parametrize('path', [path for path in CONFIGS if path not in SMALL], ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_model_of_a_large_config_runs_forward_and_backward(path: Path):
     cfg = copy.deepcopy(read(path))
     if path.stem.startswith('search-'):

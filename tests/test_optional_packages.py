@@ -95,12 +95,14 @@ def run(code: str, *blocked: str) -> subprocess.CompletedProcess:
     ],
     ids=['ops and search', 'models', 'segmentation', 'classification', 'no picture', 'picture'],
 )
+@pytest.mark.slow
 def test_room_works_without_the_packages_that_it_does_not_need(code: str, blocked: list[str]):
     result = run(code, *blocked)
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize('toolbox', ['mmseg', 'mmpretrain'])
+@pytest.mark.slow
 def test_part_of_an_absent_toolbox_names_what_to_install(toolbox: str):
     name = dict(mmseg='TemporalPoolingHead', mmpretrain='DASClsDataPreprocessor')[toolbox]
     message = f'ImportError: mmdas.{name} needs {toolbox}, which is not installed: pip install onedl-mm'
@@ -111,11 +113,13 @@ def test_part_of_an_absent_toolbox_names_what_to_install(toolbox: str):
         assert message in run(code, toolbox).stderr
 
 
+@pytest.mark.slow
 def test_models_are_imported_without_a_toolbox_or_a_drawing_package():
     code = 'import mmdas.models; print(*sys.modules)'
     assert not {'mmcv', 'mmseg', 'mmpretrain', 'matplotlib'} & set(run(code).stdout.split())
 
 
+@pytest.mark.slow
 def test_every_public_model_is_importable_and_what_the_registry_builds():
     code = """
 import mmdas.models

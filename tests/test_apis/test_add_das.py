@@ -69,6 +69,7 @@ def test_everything_but_the_wrappers_is_the_hosts(host: str, tmp_path: Path):
 
 
 @each_host
+@pytest.mark.slow
 def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
     original, made = load_config(find_config(host)[0]), load_config(add_das(host, tmp_path)[0])
     before, after = map(preprocessor_of, (original, made))
@@ -78,6 +79,7 @@ def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
 
 
 @each_host
+@pytest.mark.slow
 def test_loaded_conversion_equals_loading_what_add_das_writes(host: str, tmp_path: Path):
     cfg = read_config(find_config(host)[0])
     before = cfg.to_dict()
@@ -413,6 +415,7 @@ def test_what_cannot_become_das_is_refused_with_the_reason_and_nothing_written(h
 @pytest.mark.parametrize(
     'options', [DASOptions(frames=2, fusion='none'), DASOptions(frames=2, sites=('features.2.conv', 'features.4.conv'))]
 )
+@pytest.mark.slow
 def test_backbone_without_residual_blocks_goes_without_fusion_or_at_named_convolutions(options, tmp_path: Path):
     cfg = load_config(add_das('vgg11_8xb32_in1k', tmp_path, options)[0])
     with DefaultScope.overwrite_default_scope('mmpretrain'):

@@ -70,6 +70,7 @@ def label_maps(toolbox: str, result) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize('toolbox', CONFIGS)
+@pytest.mark.slow
 def test_file_folder_array_and_list_give_the_same_predictions(inferencers, images: Path, toolbox: str):
     infer, files = inferencers[toolbox], sorted(images.glob('*.png'))
     arrays = [cv2.imread(str(file)) for file in files]

@@ -36,8 +36,10 @@ from mmdas.search.das import DASCell, Policy, PolicyEdge
 def test_rows_have_names_of_their_own_and_configs(task: str):
     names = [row.name for row in ROWS[task]]
     assert len(set(names)) == len(names)
-    # rows of equal networks have equal configs, but for their policies
-    for row in {(row.frames, row.fusion, row.pooling, str(row.options)): row for row in ROWS[task]}.values():
+    # rows of equal networks have equal configs, but for their policies; the other hosts are like these two
+    every = task in ('cifar10', 'camvid')
+    rows = {(every and (row.fusion, row.pooling), row.frames > 1, str(row.options)): row for row in ROWS[task]}
+    for row in rows.values():
         cfg = run_config(TASKS[task], row, 'repeat')
         assert cfg.get('num_frames', 1) == row.frames
         if row.frames > 1:
@@ -127,6 +129,7 @@ def test_rows_are_tested_with_views(workplace: Path, frames: int):
     assert (record['fusion'] is None) == (frames == 1)
 
 
+@pytest.mark.slow
 def test_run_ends_at_its_limit_with_a_point_of_the_curve(workplace: Path):
     task = replace(SMALL, iterations=10**6)
     row = Row('x', 'x', frames=2)

@@ -59,6 +59,7 @@ class TestHosts:
         with pytest.raises(RuntimeError, match='do not share'):
             share_weights(plain, das)
 
+    @pytest.mark.slow
     def test_memory_of_twice_the_images_is_about_twice(self):
         one, two = (
             training_memory(lambda: build_model('classifier R18', 64), make_batch('classifier R18', images, 64), CPU)

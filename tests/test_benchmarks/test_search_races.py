@@ -55,6 +55,7 @@ class TestSteps:
         ('name', 'forward', 'backward'), [(OURS, 2, 2), (NAIVE, 2, 2), (DADA, 5, 5), (FASTER_AA, 4, 5)]
     )
     @pytest.mark.parametrize('host', HOSTS.values(), ids=HOSTS)
+    @pytest.mark.slow
     def test_passes_of_a_step_are_what_it_says(self, host, name, forward, backward):
         step, batches = tiny(host, name)
         with count_passes(step.model.backbone) as passes:
@@ -155,6 +156,7 @@ class TestCost:
             'hours_quarter_width': pytest.approx(parts * (2 * batches + 4 * batches + 4 * trials) / 3600)
         }
 
+    @pytest.mark.slow
     def test_sizes_of_the_data_are_those_of_the_real_sets(self, data_root):
         for search in c2_search_cost.SEARCHES:
             cfg = search.host.config('search')

@@ -198,6 +198,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(('model', 'options'), [('plain', []), ('das', ['--das', 'repeat', '--frames', '2'])])
+@pytest.mark.slow
 def test_predict_tells_the_class_of_an_image(model: str, options: list[str], trained, tmp_path: Path, capsys):
     arguments = ['predict', 'mobilenet-v2_8xb16_cifar10', trained[model], trained['image'], '--out-dir', str(tmp_path)]
     assert main([*arguments, *options]) == 0

@@ -86,6 +86,7 @@ def test_another_seed_gives_another_split():
 
 
 @pytest.mark.parametrize('serialize', [True, False])
+@pytest.mark.slow
 def test_both_parts_serve_the_samples_of_the_whole_once(serialize):
     parts = [HoldoutDataset(Numbers(9, serialize_data=serialize), part, ratio=0.3) for part in ('weights', 'policy')]
     assert [len(part) for part in parts] == [6, 3]
@@ -99,6 +100,7 @@ def test_a_sample_and_its_annotation_and_categories_are_those_of_its_index():
         assert part.get_cat_ids(position) == [index % 2]
 
 
+@pytest.mark.slow
 def test_meta_information_is_that_of_the_whole():
     assert HoldoutDataset(Numbers(4), 'weights').metainfo == Numbers(4).metainfo
 
@@ -125,6 +127,7 @@ def test_samples_drawn_instead_of_unreadable_ones_come_from_the_same_part():
     assert set(numbers_of(part)) <= set(holdout_indices(40, 0.2, seed=0)['policy'])
 
 
+@pytest.mark.slow
 def test_runner_serves_both_parts_of_a_data_set_of_mmseg(tmp_path):
     write_images(tmp_path / 'images', 7)
     config = {
@@ -138,6 +141,7 @@ def test_runner_serves_both_parts_of_a_data_set_of_mmseg(tmp_path):
     assert sorted(paths[0] + paths[1]) == [f'{tmp_path}/images/{number}.png' for number in range(7)]
 
 
+@pytest.mark.slow
 def test_runner_serves_both_parts_of_a_data_set_of_mmpretrain(tmp_path):
     write_images(tmp_path / 'zero', 7)
     config = {
@@ -155,6 +159,7 @@ def test_an_unknown_part_is_refused():
 
 
 @pytest.mark.parametrize('ratio', [-0.5, 0, 1, 1.5])
+@pytest.mark.slow
 def test_a_ratio_that_is_no_fraction_is_refused(ratio):
     with pytest.raises(ValueError, match=rf'ratio must be in \(0, 1\), got {ratio}'):
         HoldoutDataset(Numbers(4), 'policy', ratio=ratio)

@@ -83,6 +83,7 @@ def archive(root: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_unpacked_archive_is_the_data_set(archive: Path, tmp_path: Path):
     tool = load_script('dataset_converters/tiny_imagenet.py')
     root = tool.unpack(archive, tmp_path / 'data')

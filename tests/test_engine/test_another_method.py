@@ -136,6 +136,7 @@ def test_its_numbers_reach_the_log_and_nothing_of_cells_does(searched):
 
 
 @pytest.mark.parametrize('iteration', [5, 8])
+@pytest.mark.slow
 def test_after_a_kill_it_goes_on_to_the_same_end(searched, tmp_path, iteration):
     step, whole = searched
     config = search(tmp_path / 'first', step)

@@ -75,6 +75,7 @@ def test_another_policy_in_the_work_dir_keeps_its_content_under_another_name(tmp
     assert ('policy_1.json' in read_log(runner)) == (there is SECOND)
 
 
+@pytest.mark.slow
 def test_a_second_search_keeps_the_policy_and_pictures_of_the_first(tmp_path):
     short = dict(max_iters=1, warmup_iters=0, selection=dict(type='mmdas.ArgmaxSelection'))
     run(iter_search(tmp_path, train_cfg=short))

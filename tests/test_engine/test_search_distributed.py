@@ -105,6 +105,7 @@ def load(path: Path) -> dict:
     return torch.load(path, weights_only=False)
 
 
+@pytest.mark.slow
 def test_two_processes_search_as_one_with_the_same_global_batch(results, alone):
     expected, state = alone.model.state_dict(), load(results / 'state_0.pth')
     assert set(state) == set(expected)

@@ -82,6 +82,7 @@ def loss_of_policy(searched):
     preprocessor.cell, preprocessor.policy = cell, None
 
 
+@pytest.mark.slow
 def test_trained_logits_lower_the_held_out_loss(searched):
     cell = searched.model.data_preprocessor.cell
     chosen, kept, trained = cell.chosen.clone(), cell.kept.clone(), cell.logits.detach().clone()

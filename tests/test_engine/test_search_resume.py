@@ -100,6 +100,7 @@ def by_step(work_dir: Path, search: str, step: str) -> Config:
 
 @pytest.mark.parametrize('search', ['iterations', 'epochs'])
 @pytest.mark.parametrize('step', ['LookAheadStep', 'AdversarialStep'])
+@pytest.mark.slow
 def test_a_search_with_every_step_goes_on_exactly(tmp_path, search, step):
     whole = run(by_step(tmp_path / 'whole', search, step))
     middle, tuning = (3, 6) if search == 'iterations' else (8, 15)
@@ -137,6 +138,7 @@ def test_the_default_step_adds_nothing_to_a_checkpoint(iteration_run):
     assert 'search_step' not in torch.load(Path(iteration_run.work_dir, 'iter_4.pth'), weights_only=False)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_from_its_newest_checkpoint(iteration_run, tmp_path):
     config = by_iterations(tmp_path)
     config.custom_hooks.append(dict(type='Interrupt', iteration=8))
@@ -148,6 +150,7 @@ def test_an_interrupted_search_resumes_from_its_newest_checkpoint(iteration_run,
     assert differences(final_state(iteration_run), final_state(run(again))) == []
 
 
+@pytest.mark.slow
 def test_a_search_whose_parts_leave_the_frames_open_goes_on_as_one_that_gives_them(epoch_run, iteration_run, tmp_path):
     for whole, config, checkpoint in (
         (epoch_run, by_epochs(tmp_path / 'epochs'), 'epoch_3.pth'),

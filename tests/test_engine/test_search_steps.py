@@ -166,6 +166,7 @@ def test_a_critic_of_other_channels_says_what_to_set():
 
 @pytest.mark.parametrize('search', [iter_search, epoch_search])
 @pytest.mark.parametrize('step', STEPS)
+@pytest.mark.slow
 def test_every_step_moves_policy_and_weights_and_leaves_nothing_behind(tmp_path, search, step):
     runner = prepare(search(tmp_path, train_cfg=dict(step=STEPS[step])))
     loop, model = runner.train_loop, runner.model

@@ -226,6 +226,7 @@ def test_the_search_moves_the_mixtures_to_the_useful_operation(searched):
 
 
 @pytest.mark.parametrize('kind', ['ArgmaxSelection', 'BlankSelection'])
+@pytest.mark.slow
 def test_the_ablations_find_it_too(tmp_path, kind):
     config = windmill_search(tmp_path, dict(type=f'mmdas.{kind}'))
     start = prepare(config).model.data_preprocessor.cell.logits.detach().clone()

@@ -219,6 +219,7 @@ def test_alignment_of_padded_images_knows_their_content():
 @pytest.mark.parametrize('pooling', ['aligned', 'aligned_attention'])
 @pytest.mark.parametrize('fusion', ['mmdas.GateShiftFuse', None])
 @pytest.mark.parametrize('source', ['policy', 'cell'])
+@pytest.mark.slow
 def test_aligned_segmentor_learns(source, fusion, pooling):
     options = dict(policy=TURN) if source == 'policy' else dict(cell=dict(type='mmdas.DASCell', num_nodes=2))
     model = build(fusion=fusion, pooling=pooling, **options).train()

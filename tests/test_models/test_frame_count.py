@@ -210,6 +210,7 @@ def test_samples_that_do_not_divide_the_frames_are_refused(scope):
 
 @pytest.mark.parametrize('how', ['export', 'trace', 'compile'])
 @pytest.mark.parametrize('seen', [False, True])
+@pytest.mark.slow
 def test_open_backbone_can_be_exported(scope, how, seen):
     backbone = build(scope).backbone.eval()
     for fusion in backbone.fusion.values():

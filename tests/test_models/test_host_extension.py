@@ -129,6 +129,7 @@ def test_module_that_is_given_is_extended_itself():
 
 
 @pytest.mark.parametrize('host', HOSTS)
+@pytest.mark.slow
 def test_initialisation_of_the_host_leaves_the_start_of_the_fusion(host):
     backbone = build(host)
     start, others = state_of(backbone.fusion), state_of(backbone)

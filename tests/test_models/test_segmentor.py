@@ -126,6 +126,7 @@ class TestOneFrame:
     """Without a policy, one frame is the plain model bit for bit."""
 
     @pytest.mark.parametrize('pooling', ['mean', 'max', 'reference', 'attention'])
+    @pytest.mark.slow
     def test_training_equals_the_plain_model(self, pooling):
         model, plain, batch = build(1, pooling=pooling), build_plain(), make_batch()
         assert_same_state(model.state_dict(), plain.state_dict())  # also drawn alike
@@ -134,6 +135,7 @@ class TestOneFrame:
 
     @pytest.mark.parametrize('size', [(32, 40), (37, 29)])
     @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
+    @pytest.mark.slow
     def test_prediction_and_tensor_equal_the_plain_model(self, test_cfg, size):
         model, plain, batch = build(1, test_cfg=test_cfg), build_plain(test_cfg), make_batch(size)
         copy_shared_weights(model, plain)
@@ -147,6 +149,7 @@ class TestOneFrame:
 @pytest.mark.parametrize('size', [(32, 40), (37, 29), (24, 24)])
 @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
 @pytest.mark.parametrize('fusion', ['mmdas.GateShift', 'mmdas.GateShiftFuse', None])
+@pytest.mark.slow
 def test_repeated_frames_start_as_the_plain_model(fusion, test_cfg, size):
     model, plain, batch = build(fusion=fusion, test_cfg=test_cfg), build_plain(test_cfg), make_batch(size)
     copy_shared_weights(model, plain)
@@ -161,6 +164,7 @@ def sources():
 @pytest.mark.parametrize('source', ['repeat', 'policy', 'cell'])
 @pytest.mark.parametrize('images', [1, 3])
 @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
+@pytest.mark.slow
 def test_every_mode_returns_one_result_an_image(source, images, test_cfg):
     model, batch = build(source=sources()[source], test_cfg=test_cfg), make_batch((37, 29), images)
     results = predict(model, batch)
@@ -175,6 +179,7 @@ def test_every_mode_returns_one_result_an_image(source, images, test_cfg):
 
 
 @pytest.mark.parametrize('source', ['repeat', 'policy', 'cell'])
+@pytest.mark.slow
 def test_training_lowers_the_loss(source):
     # A larger step makes so small a network chaotic: rounding decides whether the loss falls.
     losses = [

@@ -36,6 +36,7 @@ def content(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(('split', 'count'), [('train', 60), ('val', 40)])
+@pytest.mark.slow
 def test_scenes_are_read_by_the_pipeline_of_mmseg_with_all_classes_present(scenes, split, count):
     samples = list(open_split(scenes, split))
     labels = np.stack([sample['data_samples'].gt_sem_seg.data[0].numpy() for sample in samples])

@@ -94,12 +94,14 @@ def test_repeated_frames_are_the_images_of_the_data_set_in_their_colours(tool: M
 
 
 @pytest.mark.parametrize('make_config', [segmentation_config, classification_config])
+@pytest.mark.slow
 def test_a_policy_moves_all_frames_but_the_reference(tool: ModuleType, data_root: Path, make_config) -> None:
     clip = clips_of(tool, make_config(data_root), 1, random_policy(data_root, 4))[0]
     image = read_images(data_root, 0)[0]
     assert [bool((frame == image).all()) for frame in clip] == [False, False, True, False]
 
 
+@pytest.mark.slow
 def test_a_policy_replaces_the_cell_and_the_frames_of_a_search(tool: ModuleType, data_root: Path) -> None:
     config = segmentation_config(data_root, options="num_frames=3, cell=dict(type='mmdas.DASCell')")
     assert clips_of(tool, config, 1).shape[1] == 3
@@ -129,6 +131,7 @@ def test_settings_of_the_command_line_replace_the_configs(tool: ModuleType, data
     assert widths[1] > 4 * widths[0]
 
 
+@pytest.mark.slow
 def test_more_clips_than_images_show_each_image_once(tool: ModuleType, data_root: Path) -> None:
     assert len(clips_of(tool, segmentation_config(data_root), 100)) == 5
 

@@ -9,6 +9,7 @@ from mmdas.visualization import draw_mixtures
 
 
 @pytest.mark.parametrize('space', ['paper', 'large'])
+@pytest.mark.slow
 def test_heat_map_of_a_cell_shows_its_weights_by_edge_and_operation(space: str, tmp_path: Path) -> None:
     cell = DASCell(num_frames=4, space=space)
     weights, names = cell.weights().detach().numpy(), [operation.name for operation in cell.operations]

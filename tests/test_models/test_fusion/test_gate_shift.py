@@ -123,6 +123,7 @@ class TestEveryGatedFusion:
         assert torch.equal(out[4:], out_of_changed[4:])
 
     @pytest.mark.parametrize('training', [True, False])
+    @pytest.mark.slow
     def test_has_the_right_gradient(self, fusion, init, training):
         module = randomize(fusion(4, 2, init=init).double()).train(training)
         x = torch.randn(4, 4, 1, 2, dtype=torch.float64, requires_grad=True)

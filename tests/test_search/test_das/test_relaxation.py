@@ -86,6 +86,7 @@ def test_decided_edges_are_as_decided() -> None:
 
 
 @pytest.mark.parametrize('num_strengths', [1, 3])
+@pytest.mark.slow
 def test_draws_find_the_operation_that_made_a_clip(num_strengths: int) -> None:
     images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     cell = DASCell(3, num_nodes=1, relaxation='gumbel', num_strengths=num_strengths, share_strength=True, seed=2)
