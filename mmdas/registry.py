@@ -30,6 +30,8 @@ class LazyRegistry(Registry):
         Raises:
             ImportError: if its toolbox is not installed.
         """
+        if not isinstance(key, str):
+            return super().get(key)  # which says what a key is
         for location in self._locations:
             getattr(import_module(location), key.rpartition('.')[2], None)
         return super().get(key)

@@ -256,7 +256,7 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
     if cfg.get('runner_type', 'Runner') != 'Runner':
         raise ConversionError(f'runner_type is {cfg.runner_type}; a search runs with the Runner of MMEngine alone')
-    length = search_length(cfg)
+    length = search_length(cfg, options.search_length)
     total = f'max_{length.unit}'
     by_epoch = length.unit == 'epochs'
     cosine = {

@@ -25,6 +25,7 @@ class DASOptions:
             takes longer and scored no better (``benchmarks/accuracy.md``). Default: ``'argmax'``.
         sites: paths of the convolutions at which to fuse, for a backbone without known residual blocks. Default: the
             residual blocks.
+        search_length: iterations or epochs of the search, as the host counts. Default: a tenth of the host's.
 
     Raises:
         ValueError: for fewer than two frames, an unknown fusion, pooling or selection, or sites without a fusion.
@@ -36,6 +37,7 @@ class DASOptions:
     pooling: str = 'mean'
     selection: str = 'argmax'
     sites: tuple[str, ...] = ()
+    search_length: int | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -46,5 +48,7 @@ class DASOptions:
             raise ValueError(f'pooling must be one of {sorted(POOLINGS)}, got {self.pooling!r}')
         if self.selection not in SELECTIONS:
             raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
+        if self.search_length is not None and self.search_length < 2:
+            raise ValueError(f'a search has a warm-up and steps of the policy, got a length of {self.search_length}')
         if self.sites and self.fusion == 'none':
             raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')

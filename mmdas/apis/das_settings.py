@@ -84,10 +84,14 @@ def set_policy(cfg: Config, policy: str | Path | None) -> None:
 
 
 def accept_differences(cfg: Config) -> None:
-    """Let the model load weights that were trained with other frames, policy, fusion or pooling."""
+    """Let the model load weights that were trained with other frames, policy, fusion or pooling, or with none."""
     for part in (preprocessor_of(cfg), *parts_with_frames(cfg.model).values()):
         if 'num_frames' in part or type_name(part) in FRAME_PARTS:
             part['accept_difference'] = True
+    cfg.custom_hooks = [
+        *(cfg.get('custom_hooks') or []),
+        {'type': 'mmdas.ResumeCheckHook', 'accept_difference': True},
+    ]
 
 
 def parts_with_frames(model: dict) -> dict[str, dict]:

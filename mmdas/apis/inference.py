@@ -7,7 +7,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
 
+from mmdas.engine.hooks.resume_check_hook import refuse_frames
 from mmdas.registry import type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
@@ -16,7 +18,7 @@ from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .named_inferencers import NamedClsInferencer, NamedSegInferencer
 from .pure_python import types_as_text
-from .runner import adapt_to_device, check_num_frames, load_config
+from .runner import adapt_to_device, check_num_frames, find_num_frames, load_config
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
 LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')
@@ -64,6 +66,8 @@ class Inferencer:
         if accept_difference:
             accept_differences(cfg)
         check_num_frames(cfg)
+        if not (accept_difference or find_num_frames(cfg)):
+            refuse_frames(CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu'), str(checkpoint))
         prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)
         unwrap_test_set(cfg)

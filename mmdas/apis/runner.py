@@ -5,7 +5,9 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 """
 
 import gc
+import logging
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
-from .config_files import find_config, iterate_dicts, read_config, require_checkpoint
+from .config_files import find_config, iterate_dicts, read_config, require_checkpoint, toolbox_of
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
@@ -31,6 +33,14 @@ from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, p
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
+# Toolbox -> data preprocessor and head of models with frames.
+OWN_PARTS = {
+    'mmseg': ('DASSegDataPreProcessor', 'TemporalPoolingHead'),
+    'mmpretrain': ('DASClsDataPreprocessor', 'TemporalPoolingClsHead'),
+}
+FRAME_PREPROCESSORS = tuple(preprocessor for preprocessor, _ in OWN_PARTS.values())
+# Keys of how long a loop is.
+LENGTHS = ('train_cfg.max_iters', 'train_cfg.max_epochs')
 CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.PlainStartHook', 'mmdas.KeepPolicyHook')
 # The two parts of the optimiser wrapper of a search, each a wrapper of its own.
 SEARCH_PARTS = ('weights', 'policy')
@@ -67,16 +77,54 @@ def load_config(
         ConversionError: if the config cannot be converted.
     """
     cfg = read_config(find_config(path)[0])
+    given = dict(cfg_options or {})
     if das is not None:
-        cfg = convert(cfg, das, options)
-    check_options(cfg, cfg_options or {})
-    cfg.merge_from_dict(cfg_options or {})
+        cfg, given = convert_with(given, cfg, das, options or DASOptions())
+    check_options(cfg, given)
+    cfg.merge_from_dict(given)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
+
+
+def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptions) -> tuple[Config, dict[str, Any]]:
+    """Convert a plain config with the options of the command line.
+
+    What the plain config has is changed in it, so that all that the conversion makes of it follows. The loop of a
+    search is another one than the host's: its length is that of the conversion, and its other options wait.
+
+    Returns:
+        The config of DAS, and the options that are still to be put into it.
+    """
+    given = dict(given)
+    if das == 'search':
+        for key in LENGTHS:
+            if key in given:
+                options = replace(options, search_length=given.pop(key))
+    of_host = {
+        key: value
+        for key, value in given.items()
+        if has_key(cfg, key) and not (das == 'search' and key.startswith('train_cfg.'))
+    }
+    check_options(cfg, of_host)
+    cfg.merge_from_dict(of_host)
+    return convert(cfg, das, options), {key: value for key, value in given.items() if key not in of_host}
+
+
+def has_key(cfg: Config, key: str) -> bool:
+    """Whether a config has a dotted key."""
+    node: Any = cfg
+    for part in key.split('.'):
+        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif hasattr(node, 'get') and part in node:
+            node = node[part]
+        else:
+            return False
+    return True
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
@@ -94,7 +142,8 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         return
     checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if checkpoint is None:
-        print_log(f'nothing to resume in {cfg.work_dir}, the run starts from the beginning', logger='current')
+        text = f'nothing to resume in {cfg.work_dir}, the run starts from the beginning'
+        print_log(text, 'current', logging.WARNING)
         return
     require_checkpoint(checkpoint)
     cfg.resume, cfg.load_from = True, checkpoint
@@ -130,11 +179,41 @@ def check_num_frames(cfg: Config) -> None:
         FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     found = find_num_frames(cfg)
+    check_parts(cfg, found)
     if len(set(found.values())) > 1:
         raise ValueError(
             ', '.join(f'{place} is {frames}' for place, frames in found.items())
             + '; set all from one variable, and use a policy that was searched with that number'
         )
+
+
+def check_parts(cfg: Config, found: dict[str, int]) -> None:
+    """Tell which part of a model with frames is still a plain one, or lacks its number of frames.
+
+    Raises:
+        ValueError: naming the part.
+    """
+    if max(found.values(), default=1) == 1:
+        return
+    model = cfg.model.get('module', cfg.model)
+    own, toolbox = preprocessor_of(cfg), toolbox_of(cfg)
+    expected, head = OWN_PARTS.get(toolbox or '', (type_name(own), 'TemporalPoolingHead'))
+    if type_name(own) in FRAME_PREPROCESSORS and type_name(own) != expected:
+        raise ValueError(
+            f'{preprocessor_place(cfg)} is {type_name(own)}, but the config is one of {toolbox}; use mmdas.{expected}'
+        )
+    if type_name(own) in FRAME_PREPROCESSORS and 'num_frames' not in own:
+        raise ValueError(
+            f'{preprocessor_place(cfg)}.num_frames is missing, while '
+            + ', '.join(f'{place} is {frames}' for place, frames in found.items() if frames > 1)
+        )
+    for place, part in parts_with_frames(model).items():
+        if type_name(part) not in FRAME_PARTS and 'num_frames' not in part:
+            wrapper = 'FrameFusionBackbone' if place == 'backbone' else head
+            raise ValueError(
+                f'{place} is a plain {type_name(part)}, which takes frames for images; wrap it in mmdas.{wrapper}, or '
+                'let --das convert a plain config'
+            )
 
 
 def find_num_frames(cfg: Config) -> dict[str, int]:

@@ -31,13 +31,18 @@ class SearchLength:
         return 'quick_policy_optimizer' if self.unit == 'iters' and self.total < QUICK else 'policy_optimizer'
 
 
-def search_length(cfg: Config) -> SearchLength:
-    """The length of the search that goes with a training."""
+def search_length(cfg: Config, total: int | None = None) -> SearchLength:
+    """The length of the search that goes with a training.
+
+    Args:
+        cfg: of the training.
+        total: the length, where it is given.
+    """
     unit = 'epochs' if cfg.train_cfg.get('max_epochs') else 'iters'
     training = cfg.train_cfg.get(f'max_{unit}')
     if not training:
         raise ConversionError('train_cfg says neither max_iters nor max_epochs')
-    total = max(round(SEARCH_PART * training), min(training, MINIMUM))
+    total = total or max(round(SEARCH_PART * training), min(training, MINIMUM))
     return SearchLength(unit, total, round(WARMUP_PART * total))
 
 
@@ -55,7 +60,7 @@ def short_search(cfg: Config) -> str | None:
         return None
     unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
     steps = loop[f'max_{unit}'] - loop.get(f'warmup_{unit}', 0)
-    remedy = f'give it more by max_{unit} at the top of its file, which mmdas convert writes'
+    remedy = f'give it more by --cfg-options train_cfg.max_{unit}=N of mmdas search'
     if unit == 'epochs':
         if steps >= MINIMUM:
             return None

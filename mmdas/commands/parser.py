@@ -24,11 +24,18 @@ class CommandError(Exception):
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Turn errors of what the user gave (files, options, configs) into one line without a traceback."""
+def told_in_one_line(
+    *kinds: type[Exception],
+) -> Iterator[None]:
+    """Turn errors of what the user gave (files, options, configs) into one line without a traceback.
+
+    Args:
+        *kinds: of errors. Default: those of files and values.
+    """
+    caught = kinds or (FileNotFoundError, FileExistsError, ValueError)
     try:
         yield
-    except (FileNotFoundError, FileExistsError, ValueError) as error:
+    except caught as error:
         raise CommandError(' '.join(str(error).split())) from error
 
 

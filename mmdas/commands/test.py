@@ -112,8 +112,11 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
+    from mmdas.models.settings import DifferenceError
 
-    print_metrics(build_runner(cfg).test())
+    with told_in_one_line(DifferenceError):
+        metrics = build_runner(cfg).test()
+    print_metrics(metrics)
     end_processes()
 
 

@@ -31,9 +31,11 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
+    from mmdas.models.settings import DifferenceError
 
     try:
-        build_runner(cfg).train()
+        with told_in_one_line(DifferenceError):
+            build_runner(cfg).train()
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     end_processes()
@@ -65,5 +67,18 @@ def how_to_go_on(cfg: Config, prog: str, arguments: list[str]) -> str:
     newest = find_latest_checkpoint(cfg.work_dir)
     if newest is None:
         return f'stopped before the first checkpoint in {cfg.work_dir}; start again'
-    options = arguments if '--resume' in arguments else [*arguments, '--resume']
+    options = [*without_resume(arguments), '--resume']
     return f'stopped; the newest checkpoint is {newest}; go on with: {prog} {shlex.join(options)}'
+
+
+def without_resume(arguments: list[str]) -> list[str]:
+    """The arguments without ``--resume`` and its checkpoint: the newest one is to be resumed."""
+    left, skip = [], False
+    for argument in arguments:
+        if skip and not argument.startswith('-'):
+            skip = False
+            continue
+        skip = argument == '--resume'
+        if not skip and not argument.startswith('--resume='):
+            left.append(argument)
+    return left

@@ -22,4 +22,8 @@ def __getattr__(name: str) -> Any:
     return import_part(__name__, PARTS, name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PARTS})
+
+
 __all__ = ['HoldoutDataset', 'check_holdout', 'holdout_indices', *PARTS]

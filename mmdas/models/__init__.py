@@ -32,6 +32,10 @@ def __getattr__(name: str) -> Any:
     return import_part(__name__, PARTS, name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PARTS})
+
+
 __all__ = [
     'DASCell',
     'FrameFusion',

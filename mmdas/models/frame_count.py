@@ -10,8 +10,8 @@ from .settings import Recorded
 class FrameCount(Recorded):
     """Mixin of a recorded module that takes T from its config, or else from what comes.
 
-    A T that is given stays. An open one is what a segmentor of DAS tells, or else that of the latest batch. Before the
-    first batch it is that of the checkpoint.
+    A T that is given stays. An open one is what a segmentor of DAS tells, or a checkpoint. Else it is that of the
+    latest batch.
 
     Args:
         num_frames: T >= 1, or None to leave it open.
@@ -31,6 +31,7 @@ class FrameCount(Recorded):
             raise ValueError(f'{self.place}.num_frames must be at least 1, got {num_frames}')
         self.num_frames = num_frames
         self.is_open = num_frames is None
+        self.is_recorded = False  # whether an open T is that of a checkpoint
 
     def settings(self) -> dict[str, Any]:
         """Frames, as far as they are known."""
@@ -40,6 +41,7 @@ class FrameCount(Recorded):
         """Take T up from a checkpoint's record, where it is open."""
         if self.is_open and 'num_frames' in settings:
             self.set_frames(settings['num_frames'])
+            self.is_recorded = True
 
     def tell(self, num_frames: int) -> None:
         """Fix an open T."""
@@ -51,6 +53,7 @@ class FrameCount(Recorded):
         """Whether images of so many frames may come; an open T follows them."""
         if self.is_open and num_frames != self.num_frames:
             self.set_frames(num_frames)
+            self.is_recorded = False
             print_log(f'{self.place}.num_frames is open; an image comes as {num_frames} frames', logger='current')
         return num_frames == self.num_frames
 

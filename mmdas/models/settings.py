@@ -12,10 +12,14 @@ from torch import Tensor
 KEY = '_extra_state'  # what torch appends to a module's prefix for its extra state
 SHOWN = 3  # differences that a message names
 LONGEST = 100  # characters of a value in a message
-BLOCK = 4096  # bytes; a record fills whole ones, so that one whose settings become known later keeps its size
+BLOCK = 4096  # bytes; a record fills whole ones, so that most whose settings become known later keep their size
 
 
 Host: Any = object  # what a mixin stands before: a class that is known at run time, whose members are not typed
+
+
+class DifferenceError(ValueError):
+    """A checkpoint that was trained with other settings than the config has; the message names both."""
 
 
 class Recorded(Host):
@@ -35,7 +39,7 @@ class Recorded(Host):
         accept_difference: whether a record that differs from the module's settings is only told, not refused.
 
     Raises:
-        ValueError: on loading a record that differs from the module's settings, naming both.
+        DifferenceError: on loading a record that differs from the module's settings, naming both.
     """
 
     num_frames: int | None
@@ -62,7 +66,7 @@ class Recorded(Host):
         """Take up a record and compare it.
 
         Raises:
-            ValueError: if it differs from the settings and ``accept_difference`` is not set.
+            DifferenceError: if it differs from the settings and ``accept_difference`` is not set.
         """
         record = decode(state, self.place)
         self.adopt(record)
@@ -72,7 +76,7 @@ class Recorded(Host):
             return
         text = describe(found, self.place)
         if not self.accept_difference:
-            raise ValueError(
+            raise DifferenceError(
                 f'{text}. Set it as in the training ({self.remedy()}), or go on with the difference by '
                 f'--accept-difference (accept_difference=True of {self.place} in the config)'
             )

@@ -216,7 +216,7 @@ def test_config_without_frames_passes_whatever_its_top_says():
             Config(
                 dict(data_preprocessor=dict(num_frames=4), model=dict(backbone=dict(num_frames=4), head=dict(type='A')))
             ),
-            r'head.num_frames is 1',  # a plain head would take frames for images
+            r'head is a plain A, .* wrap it in mmdas.TemporalPooling',  # a plain head would take frames for images
         ),
         (Config(dict(model=dict(backbone=dict(num_frames=8)))), r'data_preprocessor.num_frames is 1'),
         (
@@ -370,3 +370,15 @@ assert not any('gloo' in name for name in names()), names()
     command = [sys.executable, '-c', script, str(toy_config), str(toy_config.parent / 'run')]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr[-3000:]
+
+
+def test_a_preprocessor_without_its_frames_or_of_the_other_toolbox_is_named():
+    parts = dict(backbone=dict(type='mmdas.FrameFusionBackbone'), head=dict(type='mmdas.TemporalPoolingClsHead'))
+    own = dict(type='mmdas.DASClsDataPreprocessor', policy=None)
+    cfg = Config(dict(default_scope='mmpretrain', num_frames=4, model=dict(data_preprocessor=own, **parts)))
+    cfg.model.backbone.num_frames = 4
+    with pytest.raises(ValueError, match=r'model.data_preprocessor.num_frames is missing, while backbone'):
+        check_num_frames(cfg)
+    cfg.model.data_preprocessor.type = 'mmdas.DASSegDataPreProcessor'
+    with pytest.raises(ValueError, match=r'but the config is one of mmpretrain; use mmdas.DASClsDataPreprocessor'):
+        check_num_frames(cfg)

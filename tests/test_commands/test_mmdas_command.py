@@ -20,6 +20,7 @@ from mmdas.commands.run_options import load_run_config
 from mmdas.models.heads.temporal_pooling import POOLINGS
 from mmdas.search.das import Policy
 
+ROOT = Path(__file__).parents[2]
 HOST = 'resnet18_8xb16_cifar10'
 SEGMENTOR = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 
@@ -214,3 +215,27 @@ def test_predict_refuses_a_path_that_leads_nowhere(trained: dict[str, str], caps
 def test_check_runs_its_script(capsys: pytest.CaptureFixture):
     assert main(['check']) in (0, 1)
     assert 'Python' in capsys.readouterr().out
+
+
+def test_options_of_the_command_line_reach_the_host_wherever_the_conversion_puts_it():
+    options = {'optim_wrapper.optimizer.lr': 0.5, 'model.backbone.base_channels': 8, 'train_cfg.max_iters': 40}
+    host = str(ROOT / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py')
+    search = load_config(host, cfg_options=options, das='search')
+    assert search.optim_wrapper.weights.optimizer.lr == 0.5
+    assert search.model.backbone.backbone.base_channels == 8
+    assert (search.train_cfg.max_iters, search.train_cfg.warmup_iters) == (40, 10)
+    assert search.param_scheduler.weights[0].T_max == 40
+    trained = load_config(host, cfg_options=options, das='repeat')
+    assert (trained.train_cfg.max_iters, trained.model.backbone.backbone.base_channels) == (40, 8)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'left'),
+    [
+        (['c.py', '--resume', 'old.pth', '--amp'], ['c.py', '--amp']),
+        (['c.py', '--resume=old.pth'], ['c.py']),
+        (['c.py', '--resume', '--amp'], ['c.py', '--amp']),
+    ],
+)
+def test_advice_after_a_stop_resumes_the_newest_checkpoint(arguments: list[str], left: list[str]):
+    assert train.without_resume(arguments) == left

@@ -11,6 +11,7 @@ from toy_search import NUM_FRAMES, _search, cls_model, iter_search, loader, read
 
 from mmdas.engine.hooks.resume_check_hook import trained_on_frames
 from mmdas.engine.utils import set_aside
+from mmdas.models.settings import DifferenceError
 from mmdas.search.das import Policy
 
 FIRST, SECOND = (Policy.random(NUM_FRAMES, seed=seed) for seed in (1, 2))
@@ -123,6 +124,17 @@ def test_a_plain_model_does_not_resume_a_run_with_frames(das_run, tmp_path):
     message = r'a plain model, from .*epoch_1.pth, a checkpoint of a model with frames \(run toy_'
     with pytest.raises(ValueError, match=message):
         run(training(tmp_path, plain=True, epochs=2), newest(das_run))
+
+
+@pytest.mark.parametrize('accept', [False, True])
+def test_weights_of_a_run_with_frames_go_into_a_plain_model_on_purpose_alone(das_run, tmp_path, accept):
+    hook = dict(type='mmdas.ResumeCheckHook', accept_difference=accept)
+    config = training(tmp_path, plain=True, load_from=str(newest(das_run)), custom_hooks=[hook])
+    if accept:
+        run(config)
+    else:
+        with pytest.raises(DifferenceError, match='the config is that of a plain model; .* --das POLICY.json'):
+            run(config)
 
 
 def test_weights_of_a_plain_run_start_a_training_with_frames(plain_run, tmp_path):

@@ -227,3 +227,12 @@ def test_open_backbone_can_be_exported(scope, how, seen):
         else:
             exported = torch.compile(backbone, backend='eager')
         assert all(torch.allclose(a, b) for a, b in zip(exported(clip), expected, strict=True))
+
+
+def test_an_open_head_does_not_go_on_with_the_frames_of_another_batch():
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        head = MODELS.build(dict(type='mmdas.TemporalPoolingClsHead', head=CLS_HEAD))
+    samples = [DataSample(), DataSample()]
+    assert len(head.predict((torch.rand(8, 16),), samples)) == 2  # four frames each
+    with pytest.raises(ValueError, match='no samples say how many images'):
+        head((torch.rand(8, 16),))  # four images of two frames, perhaps

@@ -8,37 +8,61 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.engine.utils import unwrap
-from mmdas.models.settings import Recorded, holds_record
+from mmdas.models.settings import DifferenceError, Recorded, holds_record
 from mmdas.registry import HOOKS
 
 
 @HOOKS.register_module()
 class ResumeCheckHook(Hook):
-    """Refuse to resume a model with frames from a checkpoint of a plain model, and the other way round.
+    """Refuse a checkpoint of a model with frames for a plain model; for a resume, the other way round, too.
 
     After the checkpoint is read and before its weights are loaded. Two models with frames compare their settings
     themselves, see :class:`mmdas.models.settings.Recorded`.
 
+    Args:
+        accept_difference: whether a plain model may start from a model with frames. Default: False.
+
     Raises:
-        ValueError: naming the config and what the checkpoint says of its own.
+        DifferenceError: naming the config and what the checkpoint says of its own.
     """
 
     priority = 'VERY_HIGH'  # before EMAHook, which loads its weights at the same time
 
+    def __init__(self, accept_difference: bool = False) -> None:
+        self.accept_difference = accept_difference
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the kinds of the two models."""
-        if not runner.cfg.get('resume'):
-            return
         expected, found = has_frames(unwrap(runner.model)), trained_on_frames(checkpoint)
-        if expected != found:
+        source = runner.cfg.get('load_from') or runner.work_dir
+        if runner.cfg.get('resume') and expected != found:
             kinds = {True: 'a model with frames', False: 'a plain model'}
             origin = (checkpoint.get('meta') or {}).get('experiment_name', 'of unknown name')
-            raise ValueError(
-                f'cannot resume {runner.cfg.filename or runner.experiment_name}, {kinds[expected]}, from '
-                f'{runner.cfg.get("load_from") or runner.work_dir}, a checkpoint of {kinds[found]} (run {origin}); '
-                'resume it with its own config, give another --work-dir, or start from its weights by '
-                '--cfg-options load_from=CHECKPOINT without --resume'
+            raise DifferenceError(
+                f'cannot resume {runner.cfg.filename or runner.experiment_name}, {kinds[expected]}, from {source}, a '
+                f'checkpoint of {kinds[found]} (run {origin}); resume it with its own config, give another '
+                '--work-dir, or start from its weights by --cfg-options load_from=CHECKPOINT without --resume'
             )
+        if not expected and not self.accept_difference:
+            refuse_frames(checkpoint, str(source))
+
+
+def refuse_frames(checkpoint: dict[str, Any], source: str) -> None:
+    """Refuse a checkpoint of a model with frames for a plain model.
+
+    Args:
+        checkpoint: its content.
+        source: where it is from, for the message.
+
+    Raises:
+        DifferenceError: with the remedy.
+    """
+    if trained_on_frames(checkpoint):
+        raise DifferenceError(
+            f'{source} was trained on clips of several frames, but the config is that of a plain model; name the '
+            'config of its training, give --das POLICY.json (--das repeat without a policy), or load its weights into '
+            'the plain model by --accept-difference'
+        )
 
 
 def has_frames(model: nn.Module) -> bool:

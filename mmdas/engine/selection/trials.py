@@ -80,6 +80,9 @@ def _accuracy(values: Mapping[str, Tensor], loss: Tensor) -> Tensor:
 def _without_batch_augments(model: Any) -> Iterator[None]:
     """Keep random mixing of images out of the trials, which have to see the same batches."""
     preprocessor = model.data_preprocessor
+    if getattr(preprocessor, 'batch_augments', None) is None:
+        yield
+        return
     augments, preprocessor.batch_augments = preprocessor.batch_augments, None
     try:
         yield

@@ -118,8 +118,8 @@ class AdversarialStep(SearchStep):
         inputs: list[Tensor] = []
         features: list[Sequence[Tensor]] = []
         backbone = self.model.backbone
-        hooks = [  # before the hook that takes a clip apart into frames
-            backbone.register_forward_pre_hook(lambda module, args: inputs.append(args[0]), prepend=True),
+        hooks = [
+            backbone.register_forward_pre_hook(lambda module, args: inputs.append(args[0])),
             backbone.register_forward_hook(lambda module, args, output: features.append(output)),
         ]
         try:

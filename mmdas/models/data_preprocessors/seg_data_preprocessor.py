@@ -33,7 +33,7 @@ class DASSegDataPreProcessor(ImageToClip, SegDataPreProcessor):
         if self.batch_augments is not None and not callable(self.batch_augments):
             raise ValueError(
                 'data_preprocessor.batch_augments must be a callable (images, samples) -> (images, samples), got '
-                f'{self.batch_augments!r}; MMSegmentation builds none from a config'
+                f'{self.batch_augments!r}; MMSegmentation builds none from a config, so leave it out'
             )
 
     def forward(self, data: dict, training: bool = False) -> dict:

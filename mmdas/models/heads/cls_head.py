@@ -21,7 +21,7 @@ class TemporalPoolingClsHead(FramePooledHead):
         head: config of the head, or the module, which is changed; or a list of heads.
         num_frames: T >= 1; with one frame the predictions stay as they are. Default: frames over samples.
         pooling: mode of :class:`mmdas.models.TemporalPooling`, except the aligned ones.
-        index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
+        index: which head of the list, for ``head={{_base_.model.head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
 
     Shape:

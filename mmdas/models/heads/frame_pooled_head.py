@@ -1,6 +1,7 @@
 """What the segmentation and the classification heads share: a head whose forward pools over the frames."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,15 +48,15 @@ class FramePooledHead(HostExtension):
 
     def loss(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Loss of the pooled prediction; zero where no pixel of the batch counts, on which some losses fail."""
-        self._count_frames(inputs, args, kwargs)
         if self._all_ignored(args, kwargs):
             return {'loss_ignored': self._zero(inputs)}
-        return super().loss(inputs, *args, **kwargs)
+        with self._counted(inputs, args, kwargs):
+            return super().loss(inputs, *args, **kwargs)
 
     def predict(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Pooled prediction."""
-        self._count_frames(inputs, args, kwargs)
-        return super().predict(inputs, *args, **kwargs)
+        with self._counted(inputs, args, kwargs):
+            return super().predict(inputs, *args, **kwargs)
 
     def _per_frame(self, value: Any, inputs: Any) -> Any:
         """Pooled predictions of an earlier head of a cascade, repeated for every frame."""
@@ -76,8 +77,9 @@ class FramePooledHead(HostExtension):
         """Zero with a gradient for features and parameters, as distributed training needs; NaN where these are."""
         return sum((0 * tensor).sum() for tensor in (*all_tensors(inputs), *self.parameters()))
 
-    def _count_frames(self, inputs: Any, args: tuple, kwargs: dict) -> None:
-        """The head cannot see how many images its frames come from, but its samples tell."""
+    @contextmanager
+    def _counted(self, inputs: Any, args: tuple, kwargs: dict) -> Iterator[None]:
+        """The head cannot see how many images its frames come from, but its samples tell, for this batch."""
         frames = int(first_tensor(inputs).shape[0])  # which tracing has as a tensor
         for samples in (*args, *kwargs.values()):
             is_batch = isinstance(samples, (list, tuple)) and len(samples) > 0 and not torch.is_tensor(samples[0])
@@ -88,6 +90,11 @@ class FramePooledHead(HostExtension):
                     f'(num_frames={frames / len(samples):g} of the backbone); leave it out of the head, or set both '
                     'from one variable'
                 )
+            self.temporal_pooling.counted = self.temporal_pooling.counted or is_batch
+        try:
+            yield
+        finally:
+            self.temporal_pooling.counted = False
 
 
 def pick_head(head: Any, index: int | None) -> Mapping | nn.Module:

@@ -48,6 +48,7 @@ class TemporalPooling(FrameCount, nn.Module):
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.mode = mode
         self.accept_difference = accept_difference
+        self.counted = False  # whether the samples of the current batch have said T
         attends = mode.endswith('attention')
         self.unwarp: Callable[[Tensor], Tensor] | None = None
         if attends and not channels:
@@ -69,9 +70,9 @@ class TemporalPooling(FrameCount, nn.Module):
         """T.
 
         Raises:
-            ValueError: if nothing has told it.
+            ValueError: if nothing has told it, and no samples come with the batch.
         """
-        if self.num_frames is None:
+        if self.num_frames is None or (self.is_open and not (self.is_recorded or self.counted)):
             raise ValueError(
                 'head.num_frames is open and no samples say how many images the frames come from; set it in the head, '
                 'load a checkpoint first, or pass samples'
