@@ -80,8 +80,7 @@ def load_config(
     given = dict(cfg_options or {})
     if das is not None:
         cfg, given = convert_with(given, cfg, das, options or DASOptions())
-    check_options(cfg, given)
-    cfg.merge_from_dict(given)
+    merge_options(cfg, given)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
@@ -109,9 +108,22 @@ def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptio
         for key, value in given.items()
         if has_key(cfg, key) and not (das == 'search' and key.startswith('train_cfg.'))
     }
-    check_options(cfg, of_host)
-    cfg.merge_from_dict(of_host)
+    merge_options(cfg, of_host)
     return convert(cfg, das, options), {key: value for key, value in given.items() if key not in of_host}
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Put options of the command line into a config.
+
+    Raises:
+        ValueError: for an option that nothing would read, or that cannot be put there.
+    """
+    check_options(cfg, options)
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f'{key}={value!r} cannot be put into the config: {error}') from error
 
 
 def has_key(cfg: Config, key: str) -> bool:

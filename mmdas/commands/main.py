@@ -62,7 +62,10 @@ def run_command(verb: str, arguments: Sequence[str] | None = None, prog: str | N
     module = import_module(f'mmdas.commands.{verb}')
     parser = Parser(prog=prog or f'python {sys.argv[0]}', description=module.__doc__)
     module.add_arguments(parser)
-    args = parser.parse_args(arguments)
+    try:
+        args = parser.parse_args(arguments)
+    except ValueError:  # of MMEngine's action for KEY=VALUE
+        parser.error('--cfg-options takes KEY=VALUE, several with spaces between them')
     args.command = parser.prog, sys.argv[1:] if arguments is None else list(arguments)
     try:
         return module.run(args) or 0

@@ -47,9 +47,11 @@ def read(args: Namespace) -> Config:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import check_run, enable_amp, set_resume, short_search
+    from mmdas.apis import check_run, enable_amp, require_checkpoint, set_resume, short_search
 
     cfg = load_run_config(args)
+    if args.resume is None and cfg.get('load_from'):
+        require_checkpoint(cfg.load_from)
     set_resume(cfg, args.resume)
     if args.amp:
         enable_amp(cfg)

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
 from mmdas.apis import FUSIONS, SELECTIONS, DASOptions, convert, load_config, preprocessor_of
-from mmdas.commands import main, train
+from mmdas.commands import main, run_command, train
 from mmdas.commands.main import COMMANDS, overview
 from mmdas.commands.parser import Parser
 from mmdas.commands.run_options import load_run_config
@@ -239,3 +239,21 @@ def test_options_of_the_command_line_reach_the_host_wherever_the_conversion_puts
 )
 def test_advice_after_a_stop_resumes_the_newest_checkpoint(arguments: list[str], left: list[str]):
     assert train.without_resume(arguments) == left
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('foo', r'--cfg-options takes KEY=VALUE'),
+        ('optim_wrapper.optimizer.lr.base=1', r'optim_wrapper.optimizer.lr.base=1 cannot be put into the config'),
+        ('load_from=nowhere.pth', r'nowhere.pth'),
+    ],
+)
+def test_options_that_do_not_fit_are_told_in_one_line(option: str, message: str, capsys):
+    host = str(ROOT / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py')
+    try:
+        code = run_command('train', [host, '--cfg-options', option])
+    except SystemExit as stopped:
+        code = stopped.code
+    printed = capsys.readouterr().err.strip().splitlines()
+    assert code == 2 and re.search(message, printed[-1])
