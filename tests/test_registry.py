@@ -96,3 +96,16 @@ def test_configs_of_every_installed_package_are_found_after_importing_mmdas(tmp_
 )
 def test_name_of_a_type_is_that_of_its_text_or_class(node, name: str):
     assert type_name(node) == name
+
+
+def test_former_names_are_the_same_things():
+    with pytest.warns(DeprecationWarning, match='now mmdas.search.das'):
+        from mmdas import cell
+    import mmdas.search.das
+    from mmdas import models
+
+    assert {name: getattr(cell, name) for name in cell.__all__} == {
+        name: getattr(mmdas.search.das, name) for name in mmdas.search.das.__all__
+    }
+    for former, name in models.FORMER.items():
+        assert getattr(models, former) is getattr(models, name)

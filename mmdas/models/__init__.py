@@ -28,8 +28,17 @@ PARTS = {
 }
 
 
+# Former names of what is a class now.
+FORMER = {
+    'build_frame_fusion_backbone': 'FrameFusionBackbone',
+    'build_temporal_pooling_cls_head': 'TemporalPoolingClsHead',
+    'build_temporal_pooling_head': 'TemporalPoolingHead',
+}
+
+
 def __getattr__(name: str) -> Any:
-    return import_part(__name__, PARTS, name)
+    name = FORMER.get(name, name)
+    return globals()[name] if name in globals() else import_part(__name__, PARTS, name)
 
 
 def __dir__() -> list[str]:
