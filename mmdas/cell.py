@@ -1,35 +1,12 @@
 """Former name of :mod:`mmdas.search.das`, for programs that import it."""
 
 import warnings
+from typing import Any
 
-from mmdas.search.das import (
-    OPERATIONS,
-    SPACES,
-    DASCell,
-    FrameTransform,
-    Operation,
-    Pixels,
-    Policy,
-    PolicyClip,
-    PolicyEdge,
-    PolicyError,
-    build_space,
-    get_operation,
-)
+from mmdas.search import das
 
 warnings.warn('mmdas.cell is now mmdas.search.das; import from there', DeprecationWarning, stacklevel=2)
 
-__all__ = [
-    'OPERATIONS',
-    'SPACES',
-    'DASCell',
-    'FrameTransform',
-    'Operation',
-    'Pixels',
-    'Policy',
-    'PolicyClip',
-    'PolicyEdge',
-    'PolicyError',
-    'build_space',
-    'get_operation',
-]
+
+def __getattr__(name: str) -> Any:
+    return getattr(das, name)
