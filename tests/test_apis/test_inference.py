@@ -162,7 +162,8 @@ def test_lists_may_hold_folders(inferencers, images: Path, toolbox: str):
     infer = inferencers[toolbox]
     expected = label_maps(toolbox, infer(images))
     found = label_maps(toolbox, infer([images, images / '0.png']))
-    assert all(np.array_equal(a, b) for a, b in zip(found, [*expected, expected[0]], strict=True))
+    # after some images of a size the clips come from kept operators, which changes them by rounding errors
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(found, [*expected, expected[0]], strict=True))
 
 
 @pytest.mark.parametrize('toolbox', CONFIGS)
