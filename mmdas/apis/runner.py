@@ -39,6 +39,14 @@ OWN_PARTS = {
     'mmpretrain': ('DASClsDataPreprocessor', 'TemporalPoolingClsHead'),
 }
 FRAME_PREPROCESSORS = tuple(preprocessor for preprocessor, _ in OWN_PARTS.values())
+# Options that stay those of the run, whatever the conversion makes of the host's.
+OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
+# Options of what the conversion puts around parts of the host.
+OF_THE_WRAPPERS = (
+    *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference'),  # backbone and heads
+    *('cell', 'policy', 'max_value', 'channel_order'),  # data preprocessor
+    *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
+)
 # Keys of how long a loop is.
 LENGTHS = ('train_cfg.max_iters', 'train_cfg.max_epochs')
 CHECKPOINT_HOOKS = ('mmdas.ResumeCheckHook', 'mmdas.PlainStartHook', 'mmdas.KeepPolicyHook')
@@ -103,13 +111,17 @@ def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptio
         for key in LENGTHS:
             if key in given:
                 options = replace(options, search_length=given.pop(key))
-    of_host = {
-        key: value
-        for key, value in given.items()
-        if has_key(cfg, key) and not (das == 'search' and key.startswith('train_cfg.'))
-    }
+    of_host = {key: value for key, value in given.items() if is_of_host(cfg, key, das)}
     merge_options(cfg, of_host)
     return convert(cfg, das, options), {key: value for key, value in given.items() if key not in of_host}
+
+
+def is_of_host(cfg: Config, key: str, das: str) -> bool:
+    """Whether an option is one of the plain config: its key is there, or new beside others that are."""
+    if key in OF_THE_RUN or (das == 'search' and key.startswith('train_cfg.')):
+        return False
+    parent, _, name = key.rpartition('.')
+    return has_key(cfg, key) or (bool(parent) and has_key(cfg, parent) and name not in OF_THE_WRAPPERS)
 
 
 def merge_options(cfg: Config, options: dict[str, Any]) -> None:

@@ -219,12 +219,15 @@ def test_check_runs_its_script(capsys: pytest.CaptureFixture):
 
 def test_options_of_the_command_line_reach_the_host_wherever_the_conversion_puts_it():
     options = {'optim_wrapper.optimizer.lr': 0.5, 'model.backbone.base_channels': 8, 'train_cfg.max_iters': 40}
+    options |= {'train_dataloader.dataset.indices': 8, 'model.backbone.stages': (0,), 'resume': True}
     host = str(ROOT / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py')
     search = load_config(host, cfg_options=options, das='search')
     assert search.optim_wrapper.weights.optimizer.lr == 0.5
     assert search.model.backbone.backbone.base_channels == 8
     assert (search.train_cfg.max_iters, search.train_cfg.warmup_iters) == (40, 10)
     assert search.param_scheduler.weights[0].T_max == 40
+    assert search.train_dataloader.dataset.dataset.indices == 8  # within the holdout
+    assert search.model.backbone.stages == (0,) and search.resume  # of the fusion, of the run
     trained = load_config(host, cfg_options=options, das='repeat')
     assert (trained.train_cfg.max_iters, trained.model.backbone.backbone.base_channels) == (40, 8)
 
