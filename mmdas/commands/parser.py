@@ -24,9 +24,7 @@ class CommandError(Exception):
 
 
 @contextmanager
-def told_in_one_line(
-    *kinds: type[Exception],
-) -> Iterator[None]:
+def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of what the user gave (files, options, configs) into one line without a traceback.
 
     Args:
