@@ -20,6 +20,7 @@ from mmengine.registry import DefaultScope  # noqa: E402
 from torch import nn  # noqa: E402
 
 from benchmarks.harness import race  # noqa: E402
+from mmdas.models.heads.temporal_pooling import ALIGNED  # noqa: E402
 from mmdas.search.das import Policy  # noqa: E402
 
 from .__main__ import RESULTS, read  # noqa: E402
@@ -54,9 +55,13 @@ def cost(task: Task, row: Row, policy: dict | None, out: Path) -> dict[str, floa
 
 
 def policy_file(task: Task, row: Row, policy: dict | None, out: Path) -> Path | None:
-    """The policy as a file, or None where the clip repeats the image."""
+    """The policy as a file, or None where the clip repeats the image.
+
+    A random policy stands for a searched one that is not known, one warp where frames are aligned.
+    """
     if policy is None:
-        return find_policy(task, replace(row, clip='random') if row.clip == 'search' else row, 0, out)[0]
+        stand_in = {'clip': 'scale', 'cell': {'strength': 0.06}} if row.pooling in ALIGNED else {'clip': 'random'}
+        return find_policy(task, replace(row, **stand_in) if row.clip == 'search' else row, 0, out)[0]
     path = out / f'{row.name}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
     Policy.from_dict(policy).save(path)

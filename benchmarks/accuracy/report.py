@@ -163,10 +163,14 @@ def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
 
 
 def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
-    """Markdown table of the rows that were tested in several ways; empty without records."""
+    """Markdown table of the rows that were tested in several ways; empty without records.
+
+    Trainings that the clock ended before others of the table are left out.
+    """
     lines = []
     for row in rows:
         found = [record for record in records if record['row'] == row.name]
+        found = [record for record in found if length(record) == max(map(length, found))]
         if found:
             shares = [record['shares'] for record in found if 'shares' in record]
             cells = [
@@ -175,7 +179,7 @@ def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
                 spread([record['windows'] for record in found]),
                 spread(shares),
                 len(found),
-                f'{mean([record["train_seconds"] for record in found]):.0f}',
+                f'{mean([record["curve"][-1]["train_seconds"] for record in found]):.0f}',
                 f'{mean([record["test_milliseconds"] for record in found]):.1f}',
                 f'{mean([record["windows_milliseconds"] for record in found]):.1f}',
             ]

@@ -13,22 +13,24 @@ def unwarp(maps: Tensor, theta: Tensor, size: Size, canvas: Size) -> Tensor:
     """Warp the maps of all frames but the reference frame by the inverse matrices.
 
     Args:
-        maps: (T, B, K, h, w), of any resolution.
-        theta: (T-1, 2, 3), by which the images were warped.
+        maps: (..., T, B, K, h, w), of any resolution.
+        theta: (..., T-1, 2, 3), by which the images were warped.
         size: (H, W) of the images.
         canvas: (H, W) of the padded images, which the maps cover.
 
     Returns:
-        (T, B, K, h, w); what lies outside a frame is zero.
+        (..., T, B, K, h, w); what lies outside a frame is zero.
     """
-    middle = reference_frame(len(maps))
-    before, reference, after = maps.split([middle, 1, len(maps) - middle - 1])
-    others = torch.cat([before, after])
+    frames = maps.shape[-5]
+    middle = reference_frame(frames)
+    before, reference, after = maps.split([middle, 1, frames - middle - 1], dim=-5)
+    others = torch.cat([before, after], dim=-5)
     if tuple(size) != tuple(canvas):
         others = others * content_mask(others, size, canvas)
-    undo = inverse(within_canvas(theta, size, canvas)).to(torch.promote_types(maps.dtype, torch.float32))
-    back = warp_affine(others.flatten(1, 2), undo).view_as(others)
-    return torch.cat([back[:middle], reference, back[middle:]])
+    undo = inverse(within_canvas(theta.flatten(0, -3), size, canvas))
+    undo = undo.to(torch.promote_types(maps.dtype, torch.float32))
+    back = warp_affine(others.flatten(0, -5).flatten(1, 2), undo).view_as(others)
+    return torch.cat([back.narrow(-5, 0, middle), reference, back.narrow(-5, middle, frames - middle - 1)], dim=-5)
 
 
 def content_mask(maps: Tensor, size: Size, canvas: Size) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -172,19 +173,32 @@ class DASCell(Mixture, Strengths, Searchable):
         and every node has one edge, that is the inverse of the frames' warps; otherwise it is the mean over all paths.
         """
         weights, strengths, positions = self.last_weights(), self.strengths().tolist(), self.present_edges()
-        edges = [self.edges[position] for position in positions]
+        order = steps([self.edges[position] for position in positions], self.num_nodes)
+        shares = {target: 1 / len(edges) if self.node_reduction == 'mean' else 1.0 for target, edges in order}
         back = {NUM_INPUTS + self.num_nodes - 1: maps}
-        for target, incoming_edges in reversed(steps(edges, self.num_nodes)):
-            share = 1 / len(incoming_edges) if self.node_reduction == 'mean' else 1.0
-            for position in (positions[index] for index in incoming_edges):
-                row = strengths[0 if self.share_strength else position]
+
+        @cache
+        def matrices(row: int, column: int) -> Tensor:
+            return self.transform.matrices(self.operations[column], strengths[row][column], size)
+
+        for source in (*reversed(range(NUM_INPUTS, NUM_INPUTS + self.num_nodes - 1)), 0):
+            # Warps are linear: what one operation of one strength takes back is summed before it.
+            sums: dict[tuple[int, int], Tensor | float] = {}
+            for position in positions:
+                start, target = self.edges[position]
+                if canonical_source(start) != source or target not in back:
+                    continue
                 for column in self.present_operations(position):
-                    operation, moved = self.operations[column], back[target]
-                    if operation.geometric:
-                        theta = self.transform.matrices(operation, row[column], size)
-                        moved = unwarp(moved, theta, size, canvas)
-                    source = canonical_source(self.edges[position][0])
-                    back[source] = back.get(source, 0) + share * weights[position, column] * moved
+                    key = (0 if self.share_strength else position, column)
+                    sums[key] = sums.get(key, 0.0) + shares[target] * weights[position, column] * back[target]
+            warped = [key for key in sums if self.operations[key[1]].geometric]
+            parts = [total for key, total in sums.items() if key not in warped]
+            if warped:
+                stacked = torch.stack([sums[key] for key in warped])  # type: ignore[misc]  # tensors by now
+                theta = torch.stack([matrices(*key) for key in warped])
+                parts.append(unwarp(stacked, theta, size, canvas).sum(dim=0))
+            if parts:
+                back[source] = sum(parts[1:], start=parts[0])  # type: ignore[assignment]
         return back[0]
 
     def report(self) -> dict[str, float]:
