@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.resolve()
 MIM = ROOT / 'mmdas' / '.mim'
 
 INSTALL_REQUIRES = [
-    'torch>=2.4',
-    'torchvision>=0.19',
+    'torch>=2.6',
+    'torchvision>=0.21',
     # The maintained OpenMMLab distributions. They are pure Python (no compiler) and share their import names with the
     # classic mmengine, mmcv, mmsegmentation and mmpretrain: never install both, `tools/check_env.py` tells.
     'onedl-mmengine>=0.10.12',

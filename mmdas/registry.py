@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -64,6 +65,7 @@ def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:
 
 MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
 DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
+DATA_SAMPLERS = Registry('data sampler', scope='mmdas', parent=MMENGINE_DATA_SAMPLERS, locations=['mmdas.engine'])
 HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
 LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
@@ -91,4 +93,13 @@ def type_name(node: Any) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
 
 
-__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TASK_UTILS', 'type_name']
+__all__ = [
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'HOOKS',
+    'LOOPS',
+    'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'TASK_UTILS',
+    'type_name',
+]

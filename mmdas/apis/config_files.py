@@ -9,6 +9,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
+from mmdas.engine.checkpoints import read_checkpoint
+
 TOOLBOXES = ('mmseg', 'mmpretrain')
 PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
 
@@ -68,18 +70,22 @@ def did_you_mean(match: str | None) -> str:
 
 
 def require_checkpoint(checkpoint: str) -> None:
-    """Fail now, not after the model is built, if there is no checkpoint at a local path.
+    """Fail now, not after the model is built, if there is no whole checkpoint of plain data at a local path.
 
     Raises:
         FileNotFoundError: If there is none.
+        CheckpointError: If it is damaged, no checkpoint, or could run code.
     """
-    if '://' not in checkpoint and not Path(checkpoint).is_file():
+    if '://' in checkpoint:
+        return
+    if not Path(checkpoint).is_file():
         beside = {path.name: str(path) for path in sorted(Path(checkpoint).parent.glob('*.pth'))}
         close = difflib.get_close_matches(Path(checkpoint).name, beside, n=1)
         raise FileNotFoundError(
             f'there is no checkpoint {checkpoint}; {did_you_mean(beside[close[0]] if close else None)}'
             'the work dir of a run holds its checkpoints'
         )
+    read_checkpoint(checkpoint)
 
 
 def read_config(path: str | Path) -> Config:

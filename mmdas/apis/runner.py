@@ -18,8 +18,9 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
+from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint, read_checkpoint
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
@@ -29,6 +30,7 @@ from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
 from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
+from .reliable_run import make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
@@ -152,25 +154,42 @@ def has_key(cfg: Config, key: str) -> bool:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Let the run go on from a checkpoint.
+    """Let the run go on from a checkpoint, in the order of the data that it began with.
 
     Args:
         cfg: Config with ``work_dir``.
-        resume: 'auto' for the newest checkpoint in ``work_dir`` (a run without one starts as the config says, with its
-            ``load_from``), the path of a checkpoint, or None to leave the config as it is.
+        resume: 'auto' for the newest checkpoint in ``work_dir`` that can be read (a run without one starts as the
+            config says, with its ``load_from``), the path of a checkpoint, or None to leave the config as it is.
 
     Raises:
         FileNotFoundError: If there is no file at the path.
+        CheckpointError: If it cannot be read, or none of those in ``work_dir`` can.
     """
     if resume is None:
+        if has_checkpoints(cfg.work_dir) and cfg.get('train_cfg') and not cfg.get('resume'):
+            print_log(
+                f'{cfg.work_dir} holds checkpoints of an earlier run, which this one will overwrite as it goes; '
+                '--resume goes on from the newest of them, another --work-dir keeps them',
+                'current',
+                logging.WARNING,
+            )
         return
-    checkpoint = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    if checkpoint is None:
-        text = f'nothing to resume in {cfg.work_dir}, the run starts from the beginning'
-        print_log(text, 'current', logging.WARNING)
-        return
-    require_checkpoint(checkpoint)
-    cfg.resume, cfg.load_from = True, checkpoint
+    if resume == 'auto':
+        found = newest_checkpoint(cfg.work_dir)
+        if found is None:
+            text = f'nothing to resume in {cfg.work_dir}, the run starts from the beginning'
+            print_log(text, 'current', logging.WARNING)
+            return
+        resume, content = str(found[0]), found[1]
+    else:
+        require_checkpoint(resume)
+        content = read_checkpoint(resume) if '://' not in resume else {}
+    print_log(f'resume from {resume}', 'current')
+    cfg.resume, cfg.load_from = True, resume
+    seed = (content.get('meta') or {}).get('seed')
+    randomness = dict(cfg.get('randomness') or {})
+    if isinstance(seed, int) and randomness.get('seed') is None:
+        cfg.randomness = {**randomness, 'seed': seed}
 
 
 def enable_amp(cfg: Config) -> None:
@@ -343,9 +362,7 @@ def init_cpu_processes(cfg: Config) -> None:
         return
     if launcher != 'pytorch':
         raise ValueError(f'--launcher {launcher} needs GPUs; without them use --launcher pytorch (tools/dist_train.sh)')
-    timeout = cfg.env_cfg.dist_cfg.get('timeout')
-    limit = None if timeout is None else timedelta(seconds=timeout)
-    torch.distributed.init_process_group('gloo', timeout=limit)
+    torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=cfg.env_cfg.dist_cfg.timeout))
 
 
 def end_processes() -> None:
@@ -390,6 +407,7 @@ def build_runner(cfg: Config) -> Runner:
     prepare_clips(cfg, preprocessor_of(cfg))
     add_label_check(cfg)
     add_checkpoint_hooks(cfg)
+    make_reliable(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)

@@ -25,6 +25,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .parser import CommandError
+
 ROOT = Path(__file__).parents[1] / '.mim'  # tools and configs of the installed package
 HOST = 'fcn_r18-d4_digits-48x48'
 SEARCH = f'search-4f-gsf_{HOST}'
@@ -76,9 +78,12 @@ def steps(out: Path, quick: bool) -> Iterator[Step]:
 
 def checkpoint(out: Path, config: str) -> str:
     """Newest checkpoint of a config's run."""
-    from mmengine.runner import find_latest_checkpoint
+    from mmdas.engine.checkpoints import newest_checkpoint
 
-    return find_latest_checkpoint(str(out / 'work_dirs' / config))
+    found = newest_checkpoint(out / 'work_dirs' / config)
+    if found is None:
+        raise CommandError(f'the run of {config} left no checkpoint in {out}')
+    return str(found[0])
 
 
 def environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from .parser import told_in_one_line
-from .run_options import add_das_arguments, read_das, refuse_search
+from .run_options import add_das_arguments, add_trust_argument, guard_loading, read_das, refuse_search
 
 if TYPE_CHECKING:
     from mmdas.apis import Inferencer
@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--accept-difference', action='store_true', help='load weights that were trained with other settings'
     )
+    add_trust_argument(parser)
     add_das_arguments(parser)
 
 
@@ -38,6 +39,7 @@ def run(args: Namespace) -> None:
 
     with told_in_one_line():
         refuse_search(args)
+        guard_loading(args)
         images = expand(args.images)
         das, options = read_das(args)
         cfg = load_config(args.config, das=das, options=options)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
 
-from .parser import nearest
+from .parser import CommandError, nearest
 
 if TYPE_CHECKING:
     from mmdas.apis import DASOptions
@@ -33,6 +36,7 @@ def add_run_arguments(parser: ArgumentParser) -> None:
         action='store_true',
         help='load weights that were trained with other frames, policy, fusion or pooling than the config has',
     )
+    add_trust_argument(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -42,6 +46,39 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     # Launchers before torchrun pass the rank as an option.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     add_das_arguments(parser)
+
+
+def add_trust_argument(parser: ArgumentParser) -> None:
+    """Add the one switch for checkpoints that are more than data."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load checkpoints that hold more than data, which can run code: only those whose source you trust',
+    )
+
+
+def guard_loading(args: Namespace) -> None:
+    """Let this process load data alone, unless the command says otherwise."""
+    from mmdas.engine.checkpoints import forbid_code, trust_checkpoints
+
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    forbid_code()
+
+
+@contextmanager
+def refusing_code() -> Iterator[None]:
+    """Tell in one line of a checkpoint that PyTorch refused because it is more than data.
+
+    Raises:
+        CommandError: with the remedy.
+    """
+    try:
+        yield
+    except UnpicklingError as error:
+        from mmdas.engine.checkpoints import explain
+
+        raise CommandError(explain(error)) from error
 
 
 def add_das_arguments(parser: ArgumentParser) -> None:
@@ -91,6 +128,7 @@ def load_run_config(args: Namespace) -> Config:
     """
     from mmdas.apis import accept_differences, check_conversion, load_config, set_policy
 
+    guard_loading(args)
     das, options = read_das(args)
     run = args.work_dir, args.cfg_options, args.launcher, args.local_rank
     cfg = load_config(args.config, *run, das, options)

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from .parser import told_in_one_line
-from .run_options import add_run_arguments, load_run_config, refuse_search
+from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -112,9 +112,10 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
+    from mmdas.engine.checkpoints import CheckpointError
     from mmdas.models.settings import DifferenceError
 
-    with told_in_one_line(DifferenceError):
+    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()

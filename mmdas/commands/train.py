@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from mmengine.config import Config
 
 from .parser import STOPPED, CommandError, told_in_one_line
-from .run_options import add_run_arguments, load_run_config
+from .run_options import add_run_arguments, load_run_config, refusing_code
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,11 +31,19 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
+    from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.finite import NotFiniteError
+    from mmdas.engine.hooks import RunStopped
     from mmdas.models.settings import DifferenceError
 
     try:
-        with told_in_one_line(DifferenceError):
+        with told_in_one_line(DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError), refusing_code():
             build_runner(cfg).train()
+    except RunStopped as stopped:
+        end_processes()
+        raise CommandError(
+            f'{stopped.text}; go on with: {resume_command(*args.command)}', stopped.exit_code
+        ) from stopped
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     end_processes()
@@ -64,13 +72,20 @@ def read(args: Namespace) -> Config:
 
 def how_to_go_on(cfg: Config, prog: str, arguments: list[str]) -> str:
     """What to do after a stop."""
-    from mmengine.runner import find_latest_checkpoint
+    from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
 
-    newest = find_latest_checkpoint(cfg.work_dir)
-    if newest is None:
+    try:
+        found = newest_checkpoint(cfg.work_dir)
+    except CheckpointError as error:
+        return f'stopped; {error}'
+    if found is None:
         return f'stopped before the first checkpoint in {cfg.work_dir}; start again'
-    options = [*without_resume(arguments), '--resume']
-    return f'stopped; the newest checkpoint is {newest}; go on with: {prog} {shlex.join(options)}'
+    return f'stopped; the newest checkpoint is {found[0]}; go on with: {resume_command(prog, arguments)}'
+
+
+def resume_command(prog: str, arguments: list[str]) -> str:
+    """The command that goes on from the newest checkpoint."""
+    return f'{prog} {shlex.join([*without_resume(arguments), "--resume"])}'
 
 
 def without_resume(arguments: list[str]) -> list[str]:

@@ -1,15 +1,23 @@
 """The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
 
 from .hooks import (
+    AtomicCheckpointHook,
+    FiniteLossHook,
     KeepPolicyHook,
     LabelCheckHook,
     PlainStartHook,
     PolicyHook,
     ResumeCheckHook,
     SearchProgressHook,
+    StopSignalHook,
 )
 from .optimizers import SearchOptimWrapperConstructor
-from .runner import EpochBasedSearchLoop, IterBasedSearchLoop
+from .runner import (
+    EpochBasedSearchLoop,
+    IterBasedSearchLoop,
+    ResumableEpochBasedTrainLoop,
+    ResumableIterBasedTrainLoop,
+)
 from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
 from .steps import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, SearchStep
 
@@ -17,10 +25,12 @@ __all__ = [
     'AdversarialStep',
     'AlternatingStep',
     'ArgmaxSelection',
+    'AtomicCheckpointHook',
     'BaseSelection',
     'BlankSelection',
     'Decision',
     'EpochBasedSearchLoop',
+    'FiniteLossHook',
     'IterBasedSearchLoop',
     'KeepPolicyHook',
     'LabelCheckHook',
@@ -29,9 +39,12 @@ __all__ = [
     'PerturbationSelection',
     'PlainStartHook',
     'PolicyHook',
+    'ResumableEpochBasedTrainLoop',
+    'ResumableIterBasedTrainLoop',
     'ResumeCheckHook',
     'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
     'SearchStep',
+    'StopSignalHook',
 ]

@@ -1,5 +1,7 @@
 """Hooks of searches and trainings."""
 
+from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
 from .plain_start_hook import PlainStartHook
@@ -7,13 +9,18 @@ from .policy_hook import PolicyHook
 from .random_state_hook import RandomStateHook
 from .resume_check_hook import ResumeCheckHook
 from .search_progress_hook import SearchProgressHook
+from .stop_signal_hook import RunStopped, StopSignalHook
 
 __all__ = [
+    'AtomicCheckpointHook',
+    'FiniteLossHook',
     'KeepPolicyHook',
     'LabelCheckHook',
     'PlainStartHook',
     'PolicyHook',
     'RandomStateHook',
     'ResumeCheckHook',
+    'RunStopped',
     'SearchProgressHook',
+    'StopSignalHook',
 ]

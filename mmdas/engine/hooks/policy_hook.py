@@ -7,6 +7,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdas.engine.finite import check_finite
 from mmdas.engine.utils import find_searchable, set_aside
 from mmdas.registry import HOOKS
 from mmdas.search.das import Policy
@@ -51,6 +52,7 @@ class PolicyHook(Hook):
             runner.logger.warning(f'The search stopped at iteration {runner.iter} of {runner.max_iters}: no policy')
             return
         searchable = find_searchable(runner.model)
+        check_finite(dict(searchable.named_parameters()), 'no policy is written')
         policy = searchable.to_policy(search_origin(runner))
         path = Path(runner.work_dir) / self.filename
         earlier = set_aside(path)

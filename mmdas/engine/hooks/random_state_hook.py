@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 class RandomStateHook(Hook):
     """Save the random state of every process with each checkpoint and hand it back on resume.
 
-    The search loop registers it and calls :meth:`restore` itself: the state has to come back after the data loaders
+    A loop registers it and calls :meth:`restore` itself: the state has to come back after the data loaders
     have been brought to their places and before they load the next batch, and no hook stands between the two. The
     states are plain lists and tensors, so weights-only loading takes them.
     """
@@ -25,10 +25,15 @@ class RandomStateHook(Hook):
         self._gathered: list[dict] = []
         self._loaded: list[dict] | None = None
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Gather the states of several processes; the main process alone will save and cannot ask for them then."""
+    def gather(self) -> None:
+        """Ask all processes for their states; the main process alone will save and cannot ask for them then."""
         if is_distributed():
             self._gathered = all_gather_object(random_state())
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Gather after each iteration where the hook of the checkpoints does not ask for it before it saves."""
+        if is_distributed() and not any(getattr(hook, 'gathers', False) for hook in runner.hooks):
+            self.gather()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the states of all processes."""

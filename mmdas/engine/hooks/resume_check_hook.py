@@ -32,7 +32,8 @@ class ResumeCheckHook(Hook):
         self.accept_difference = accept_difference
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare the kinds of the two models."""
+        """Compare the kinds of the two models, and leave the earlier config out, which MMEngine would run."""
+        (checkpoint.get('meta') or {}).pop('config', None)
         expected, found = has_frames(unwrap(runner.model)), trained_on_frames(checkpoint)
         source = runner.cfg.get('load_from') or runner.work_dir
         if runner.cfg.get('resume') and expected != found:

@@ -5,6 +5,8 @@ from typing import Any
 
 from mmengine.dataset import InfiniteSampler
 
+from mmdas.engine.runner.sample_seeds import placed_sampler
+
 
 class EndlessBatches:
     """Iterate over a data loader again and again, each pass with its own order of the samples.
@@ -42,8 +44,17 @@ class EndlessBatches:
         """Go on as after ``batches`` batches.
 
         Whole passes of a finite sampler are skipped without loading where every pass starts its workers anew; the rest
-        is loaded, since the random state of the workers depends on it.
+        is loaded, since the random state of the workers depends on it. Where every sample has a random state of its own
+        (:class:`PlacedSampler`), nothing is loaded.
         """
+        sampler = placed_sampler(self.dataloader)
+        if sampler is not None:
+            if not isinstance(sampler.sampler, InfiniteSampler):
+                self._passes, batches = divmod(batches, len(self.dataloader))
+            if batches:
+                sampler.skip(batches * self.dataloader.batch_size)
+                self._iterator = self._start()
+            return
         if not isinstance(self._sampler, InfiniteSampler) and not self.dataloader.persistent_workers:
             self._passes, batches = divmod(batches, len(self.dataloader))
         for _ in range(batches):

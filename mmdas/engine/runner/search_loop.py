@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmdas.engine.finite import check_finite
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.selection import Trials
@@ -171,6 +172,7 @@ class SearchLoop(BaseLoop):
             self.runner.call_hook('before_policy_batch', data_batch=batch)
         self.runner.call_hook('before_train_iter', batch_idx=batch_idx, data_batch=first)
         if entry.phase == 'selection':
+            self.check_policy()
             outputs = self.selection.decide(self.searchable, entry.decision, lambda: self.trials.score(batches))
         elif batches:
             outputs = self.step.search(batches[0], first)
@@ -178,6 +180,14 @@ class SearchLoop(BaseLoop):
             outputs = self.step.train(first)
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
+
+    def check_policy(self) -> None:
+        """Check that what is searched is finite.
+
+        Raises:
+            NotFiniteError: naming the parameter.
+        """
+        check_finite(dict(self.searchable.named_parameters()), 'there is no policy to be had from it')
 
     def _validate(self, done: int, last: int) -> None:
         due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)

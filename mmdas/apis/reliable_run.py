@@ -1,0 +1,76 @@
+"""What every training and search gets so that a week of it is not lost."""
+
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmdas.engine.checkpoints import read_checkpoint
+from mmdas.registry import type_name
+
+from .config_files import iterate_dicts
+
+# MMEngine's component -> the one that stands in for it.
+CHECKPOINTS = {'CheckpointHook': 'mmdas.AtomicCheckpointHook'}
+LOOPS = {
+    'EpochBasedTrainLoop': 'mmdas.ResumableEpochBasedTrainLoop',
+    'IterBasedTrainLoop': 'mmdas.ResumableIterBasedTrainLoop',
+}
+HOOKS = ('mmdas.FiniteLossHook', 'mmdas.StopSignalHook')
+# Seconds after which the processes of a distributed run give up waiting for one of them.
+TIMEOUT = 600
+
+
+def make_reliable(cfg: Config) -> None:
+    """Let a run save whole checkpoints, resume exactly, end at numbers that are not finite, and heed signals.
+
+    Components that are not MMEngine's own stay as they are.
+
+    Args:
+        cfg: of the run; changed.
+
+    Raises:
+        CheckpointError: if a checkpoint file that the config loads is damaged, or more than data.
+    """
+    for path in local_checkpoints(cfg):
+        read_checkpoint(path)
+    if cfg.get('launcher', 'none') != 'none':
+        set_timeout(cfg)
+    if not cfg.get('train_cfg'):
+        return
+    hooks = dict(cfg.get('default_hooks') or {})
+    checkpoint = hooks.get('checkpoint', {'type': 'CheckpointHook', 'interval': 1})
+    if checkpoint is not None and type_name(checkpoint) in CHECKPOINTS:
+        hooks['checkpoint'] = {**checkpoint, 'type': CHECKPOINTS[type_name(checkpoint)]}
+    cfg.default_hooks = hooks
+    present = [type_name(hook) for hook in cfg.get('custom_hooks') or []]
+    missing = [{'type': kind} for kind in HOOKS if type_name({'type': kind}) not in present]
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *missing]
+    set_loop(cfg)
+
+
+def set_loop(cfg: Config) -> None:
+    """Take the loop that resumes exactly in the place of MMEngine's."""
+    loop = dict(cfg.train_cfg)
+    by_epoch = loop.pop('by_epoch', True) if 'type' not in loop else None
+    kind = type_name(loop) or ('EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop')
+    if kind in LOOPS:
+        cfg.train_cfg = {**loop, 'type': LOOPS[kind]}
+
+
+def set_timeout(cfg: Config) -> None:
+    """Let processes wait for each other for a limited time, and say for how long."""
+    environment = dict(cfg.get('env_cfg') or {})
+    settings: dict[str, Any] = {'backend': 'nccl', **(environment.get('dist_cfg') or {})}
+    settings.setdefault('timeout', TIMEOUT)
+    cfg.env_cfg = {**environment, 'dist_cfg': settings}
+    print_log(
+        f'processes wait for each other for {settings["timeout"]} s at most (env_cfg.dist_cfg.timeout)', 'current'
+    )
+
+
+def local_checkpoints(cfg: Config) -> list[str]:
+    """Files that the config lets the model start from."""
+    named = [cfg.get('load_from')]
+    named += [node['checkpoint'] for _, node in iterate_dicts(dict(cfg.items())) if type_name(node) == 'Pretrained']
+    return [path for path in named if isinstance(path, str) and '://' not in path]

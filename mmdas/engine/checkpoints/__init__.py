@@ -1,0 +1,21 @@
+"""Files of checkpoints: written whole, checked before they are used, and nothing in them is run."""
+
+from .atomic_file import BACKEND, AtomicBackend, write_atomically
+from .check import CheckpointError, explain, forbid_code, read_checkpoint, trust_checkpoints
+from .newest import has_checkpoints, newest_checkpoint
+from .plain_data import as_plain_data, as_written
+
+__all__ = [
+    'BACKEND',
+    'AtomicBackend',
+    'CheckpointError',
+    'as_plain_data',
+    'as_written',
+    'explain',
+    'forbid_code',
+    'has_checkpoints',
+    'newest_checkpoint',
+    'read_checkpoint',
+    'trust_checkpoints',
+    'write_atomically',
+]

@@ -1,0 +1,96 @@
+"""Runs that are told to stop save what they have."""
+
+import signal
+import threading
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, is_distributed
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmdas.registry import HOOKS
+
+from .atomic_checkpoint_hook import AtomicCheckpointHook
+
+# EX_TEMPFAIL of sysexits.h: a temporary failure, try again.
+REQUEUE = 75
+INTERRUPTED = 130
+# What schedulers send before they kill a job, where the system has it.
+SIGNALS = tuple(getattr(signal, name) for name in ('SIGTERM', 'SIGUSR1', 'SIGINT') if hasattr(signal, name))
+
+
+class RunStopped(SystemExit):
+    """A run that was told to stop and has saved a checkpoint; ``code`` is its exit code."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code)
+        self.exit_code = code
+        self.text = text
+
+
+@HOOKS.register_module()
+class StopSignalHook(Hook):
+    """Save a checkpoint and end at SIGTERM, SIGUSR1 (preemption) and SIGINT (Ctrl-C).
+
+    After the iteration that is under way, and after the other hooks. A second Ctrl-C ends the run at once. Needs
+    :class:`AtomicCheckpointHook` as ``default_hooks.checkpoint``. A run without it ends as always.
+
+    Args:
+        interval: iterations after which the processes of a distributed run tell each other of a signal.
+
+    Raises:
+        RunStopped: with the exit code 75 (temporary failure: schedulers can be told to start such a job again), or 130
+            after Ctrl-C.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, interval: int = 10) -> None:
+        if interval < 1:
+            raise ValueError(f'StopSignalHook.interval must be at least 1, got {interval}')
+        self.interval = interval
+        self.received = 0
+        self._before: dict[int, Any] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen, in the main thread, which alone may."""
+        if threading.current_thread() is threading.main_thread() and _checkpoints(runner) is not None:
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Stop if this or another process was told to."""
+        if not is_distributed():
+            stop = self.received
+        elif self.every_n_train_iters(runner, self.interval):
+            told = torch.tensor(self.received)
+            all_reduce(told, 'max')
+            stop = int(told)
+        else:
+            return
+        checkpoints = _checkpoints(runner)
+        if not stop or checkpoints is None:
+            return
+        path = checkpoints.save_stopped(runner)
+        self._leave()
+        text = f'stopped by {signal.Signals(stop).name} after iteration {runner.iter + 1}; saved {path}'
+        runner.logger.warning(f'{text}; --resume goes on from it')
+        raise RunStopped(INTERRUPTED if stop == signal.SIGINT else REQUEUE, text)
+
+    def after_train(self, runner: Runner) -> None:
+        """Listen no more."""
+        self._leave()
+
+    def _receive(self, number: int, frame: Any) -> None:
+        if number == signal.SIGINT and self.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def _leave(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+def _checkpoints(runner: Runner) -> AtomicCheckpointHook | None:
+    return next((hook for hook in runner.hooks if isinstance(hook, AtomicCheckpointHook)), None)

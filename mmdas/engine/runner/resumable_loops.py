@@ -1,0 +1,134 @@
+"""MMEngine's loops, resumed as if they had not been interrupted."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
+from mmdas.registry import LOOPS
+
+from .endless_batches import EndlessBatches
+
+
+class _Resumable:
+    """What both share; a mixin before MMEngine's loop.
+
+    * Every sample has random numbers of its own, by its place in the training, so that augmentation does not depend on
+      what a worker has loaded before.
+    * Checkpoints hold the random state, which dropout draws from.
+    * A validation leaves the random state alone.
+    """
+
+    runner: Runner
+    dataloader: DataLoader
+
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args: Any, **options: Any) -> None:
+        if isinstance(dataloader, dict):
+            dataloader = place_samples(dataloader, runner.seed)
+        super().__init__(runner, dataloader, *args, **options)  # type: ignore[call-arg]  # of MMEngine's loop
+        self._seed = runner.seed
+        self._random_state = RandomStateHook()
+        runner.register_hook(self._random_state)
+
+    def _tell_of_seed(self) -> None:
+        if self.runner.seed != self._seed:
+            text = f'the order of the data was drawn anew; with randomness=dict(seed={self.runner.seed}) it goes on'
+            print_log(text, 'current', logging.WARNING)
+
+    def _validate(self, done: int, last: int) -> None:
+        self._decide_current_val_interval()  # type: ignore[attr-defined]
+        due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)  # type: ignore[attr-defined]
+        if self.runner.val_loop is not None and due:
+            with kept_random_state():  # a training resumed from here does not validate again
+                self.runner.val_loop.run()
+
+
+@LOOPS.register_module()
+class ResumableIterBasedTrainLoop(_Resumable, IterBasedTrainLoop):
+    """MMEngine's ``IterBasedTrainLoop``; a resumed run equals one that was not interrupted, bit by bit.
+
+    Args:
+        as of MMEngine's loop.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.dataloader_iterator = None  # of MMEngine's loop; classic releases begin to load in it
+
+    def run(self) -> nn.Module:
+        """Launch the training."""
+        batches = EndlessBatches(self.dataloader)
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0:
+            self._tell_of_seed()
+            batches.skip(self._iter)
+            self._random_state.restore()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(batches))
+            self._validate(self._iter, self._max_iters)
+        batches.close()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+
+@LOOPS.register_module()
+class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
+    """MMEngine's ``EpochBasedTrainLoop``; a resumed run equals one that was not interrupted, bit by bit.
+
+    A checkpoint from the middle of an epoch is resumed there.
+
+    Args:
+        as of MMEngine's loop.
+    """
+
+    def run(self) -> nn.Module:
+        """Launch the training."""
+        self.runner.call_hook('before_train')
+        resumed = self._iter > 0
+        if resumed:
+            self._tell_of_seed()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self._run_epoch(resumed)
+            resumed = False
+            self._validate(self._epoch, self._max_epochs)
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _run_epoch(self, resumed: bool) -> None:
+        """One epoch, or what is left of one."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        for index, batch in enumerate(self._batches(done, resumed), done):
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _batches(self, done: int, resumed: bool) -> Iterator[Any]:
+        """Batches of the current epoch from ``done`` on, with the random state of the checkpoint.
+
+        The state of one that was written between two epochs comes back before the loader draws from it.
+        """
+        if resumed and done == 0:
+            self._random_state.restore()
+        left: Any = ()
+        if done < len(self.dataloader):
+            sampler = placed_sampler(self.dataloader)
+            if sampler is not None:
+                sampler.set_epoch(self._epoch)  # places, whatever the sampler's own hook does
+                sampler.skip(done * self.dataloader.batch_sampler.batch_size)  # type: ignore[union-attr]
+            left = iter(self.dataloader)
+            for _ in range(done if sampler is None else 0):
+                next(left)
+        if resumed and done > 0:
+            self._random_state.restore()
+        yield from left

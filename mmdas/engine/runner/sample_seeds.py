@@ -1,0 +1,143 @@
+"""Random augmentation of a sample that depends on its place in the training, and on nothing before it.
+
+The random state of a data loader's worker depends on all that the worker has loaded, and no checkpoint holds it. With a
+seed for each place, a resumed training draws what an uninterrupted one would have drawn, with any number of workers,
+without loading again what it has seen.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sized
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from torch.utils.data import BatchSampler, Sampler, get_worker_info
+
+from mmdas.registry import DATA_SAMPLERS, DATASETS
+
+
+class PlacedIndex(int):
+    """Index of a sample that knows the place of the sample in the training of this process."""
+
+    place: int
+
+    def __new__(cls, index: int, place: int) -> 'PlacedIndex':
+        """The index; ``place`` counts from 0."""
+        value = super().__new__(cls, index)
+        value.place = place
+        return value
+
+    def __reduce__(self) -> tuple:
+        return type(self), (int(self), self.place)
+
+
+@DATA_SAMPLERS.register_module()
+class PlacedSampler(Sampler):
+    """Another sampler, whose indices know their places.
+
+    Args:
+        dataset: the data set.
+        sampler: config of the other sampler, or the sampler.
+        seed: for the other sampler.
+    """
+
+    def __init__(self, dataset: Sized, sampler: Mapping | Sampler, seed: int | None = None) -> None:
+        built = isinstance(sampler, Sampler)
+        self.sampler: Any = (
+            sampler if built else DATA_SAMPLERS.build(dict(sampler), default_args={'dataset': dataset, 'seed': seed})
+        )
+        self._pass = 0
+        self._skip = 0
+
+    def __iter__(self) -> Iterator[PlacedIndex]:
+        start, self._skip = self._skip, 0
+        first = self._pass * len(self.sampler)
+        for number, index in enumerate(islice(iter(self.sampler), start, None), first + start):
+            yield PlacedIndex(index, number)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin this pass over the data next."""
+        self._pass = epoch
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def skip(self, samples: int) -> None:
+        """Leave out so many samples at the beginning of the next pass."""
+        self._skip = samples
+
+
+@DATASETS.register_module()
+class PlacedDataset:
+    """Another data set, each sample of which has random numbers of its own.
+
+    An index without a place is loaded as the other data set does. What is asked of this one beside samples, it asks
+    the other.
+
+    Args:
+        dataset: config of the other data set, or the data set.
+        seed: of the run.
+        rank: of this process. Default: the one of the distributed run.
+    """
+
+    def __init__(self, dataset: Any, seed: int = 0, rank: int | None = None) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+        self.seed = seed
+        self.rank = get_rank() if rank is None else rank
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__') or name == 'dataset':  # while it is unpickled in a worker
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        if not isinstance(index, PlacedIndex):
+            return self.dataset[index]
+        seeds = np.random.SeedSequence([self.seed, self.rank, index.place]).generate_state(3).tolist()
+        with nullcontext() if get_worker_info() is not None else _kept_random_state():
+            random.seed(seeds[0])
+            np.random.seed(seeds[1])
+            torch.random.default_generator.manual_seed(seeds[2])
+            return self.dataset[int(index)]
+
+
+@contextmanager
+def _kept_random_state() -> Iterator[None]:
+    """Give the main process its random state back, which its network draws from."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+def place_samples(dataloader: dict, seed: int) -> dict:
+    """Config of a data loader whose samples have random numbers of their own.
+
+    Args:
+        dataloader: config of MMEngine.
+        seed: of the run.
+    """
+    return {
+        **dataloader,
+        'dataset': {'type': 'mmdas.PlacedDataset', 'dataset': dataloader['dataset'], 'seed': seed},
+        'sampler': {'type': 'mmdas.PlacedSampler', 'sampler': dataloader['sampler']},
+    }
+
+
+def placed_sampler(dataloader: Any) -> PlacedSampler | None:
+    """The sampler by which batches of a data loader can be left out; None where its batches are of another kind."""
+    if type(dataloader.batch_sampler) is not BatchSampler:
+        return None
+    sampler = dataloader.batch_sampler.sampler
+    return sampler if isinstance(sampler, PlacedSampler) else None

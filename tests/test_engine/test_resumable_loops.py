@@ -1,0 +1,167 @@
+"""Trainings that are resumed as if they had not been interrupted."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from toy_search import _search, cls_model, differences, loader, run, seg_model
+
+from mmdas.engine.checkpoints import newest_checkpoint
+from mmdas.engine.hooks import RunStopped
+from mmdas.engine.runner.endless_batches import EndlessBatches
+from mmdas.engine.runner.sample_seeds import PlacedDataset, PlacedSampler
+from mmdas.registry import HOOKS
+
+
+@HOOKS.register_module()
+class InterruptHook(Hook):
+    """End a run after an iteration: by an error, as a crash does, or by a signal that the process gets."""
+
+    priority = 'NORMAL'
+
+    def __init__(self, after: int, by: str = 'crash') -> None:
+        self.after = after
+        self.by = by
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if runner.iter + 1 == self.after:
+            if self.by == 'crash':
+                raise ConnectionError('crash')
+            signal.raise_signal(getattr(signal, self.by))
+
+
+def training(work_dir: Path, by_epoch: bool, workers: int, *hooks: dict, **options) -> Config:
+    """Ten iterations with dropout, random flips, EMA and validation; in epochs, five of three with one batch of one."""
+    pack = 'PackInputs' if by_epoch else 'PackSegInputs'
+    model = cls_model() if by_epoch else seg_model()
+    model['data_preprocessor'].update(cell=None)
+    if by_epoch:
+        head = dict(type='StackedLinearClsHead', num_classes=2, in_channels=8, mid_channels=[4], dropout_rate=0.3)
+        model['head']['head'] = head
+        loop = dict(by_epoch=True, max_epochs=3, val_interval=1)
+    else:
+        model['decode_head']['head'].update(dropout_ratio=0.3)
+        loop = dict(type='IterBasedTrainLoop', max_iters=10, val_interval=4)
+    loading = dict(num_workers=workers, persistent_workers=workers > 0 and not by_epoch)
+    sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
+    checkpoint = dict(type='CheckpointHook', interval=1 if by_epoch else 4, by_epoch=by_epoch, max_keep_ckpts=1)
+    cfg = _search(
+        work_dir,
+        by_epoch,
+        'mmpretrain' if by_epoch else 'mmseg',
+        model=model,
+        train_dataloader=loader(pack, sampler=sampler, dataset=dict(count=7), **loading),
+        train_cfg=loop,
+        val_dataloader=loader(pack, shuffle=False, dataset=dict(count=2)),
+        val_cfg={},
+        val_evaluator=dict(type='Accuracy') if by_epoch else dict(type='IoUMetric'),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
+        custom_hooks=[dict(type='EMAHook', momentum=0.1), *hooks],
+        **options,
+    )
+    cfg.default_hooks.checkpoint = checkpoint
+    return cfg
+
+
+def state(runner: Runner) -> dict:
+    content = newest_checkpoint(runner.work_dir)[1]
+    return {key: content[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'random_states')}
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    runs = {}
+
+    def of(by_epoch: bool, workers: int) -> dict:
+        if (by_epoch, workers) not in runs:
+            folder = tmp_path_factory.mktemp('whole')
+            runs[by_epoch, workers] = state(run(training(folder, by_epoch, workers)))
+        return runs[by_epoch, workers]
+
+    return of
+
+
+@pytest.mark.parametrize('workers', [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.parametrize('by', ['crash', 'SIGUSR1'])
+def test_a_resumed_training_equals_one_that_was_not_interrupted(tmp_path, uninterrupted, by_epoch, workers, by):
+    hook = dict(type='mmdas.InterruptHook', after=6, by=by)
+    with pytest.raises((ConnectionError, RunStopped)):
+        run(training(tmp_path, by_epoch, workers, hook))
+    checkpoint, content = newest_checkpoint(tmp_path)
+    assert content['meta']['iter'] == (6 if by == 'SIGUSR1' else 4)
+    resumed = run(training(tmp_path, by_epoch, workers), resume=checkpoint)
+    assert differences(state(resumed), uninterrupted(by_epoch, workers)) == []
+
+
+def test_the_number_of_workers_does_not_change_a_training(uninterrupted):
+    assert differences(uninterrupted(False, 2), uninterrupted(False, 0)) == []
+
+
+def test_a_checkpoint_that_a_signal_left_goes_when_the_next_one_is_there(tmp_path):
+    with pytest.raises(RunStopped):
+        run(training(tmp_path, True, 0, dict(type='mmdas.InterruptHook', after=6, by='SIGTERM')))
+    assert {path.name for path in tmp_path.glob('*.pth')} == {'epoch_1.pth', 'epoch_1_iter_6.pth'}
+    run(training(tmp_path, True, 0), resume=tmp_path / 'epoch_1_iter_6.pth')
+    assert {path.name for path in tmp_path.glob('*.pth')} == {'epoch_3.pth'}
+
+
+@pytest.mark.parametrize(('name', 'code'), [('SIGTERM', 75), ('SIGUSR1', 75), ('SIGINT', 130)])
+def test_each_signal_has_its_exit_code(tmp_path, name, code):
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)]
+    with pytest.raises(RunStopped) as stopped:
+        run(training(tmp_path, False, 0, dict(type='mmdas.InterruptHook', after=1, by=name)))
+    assert stopped.value.code == code
+    assert (tmp_path / 'iter_1.pth').is_file()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)] == handlers
+
+
+# the random numbers of a sample
+
+
+class Draws(torch.utils.data.Dataset):
+    """Samples that are random numbers."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.cat([torch.rand(1), torch.tensor([float(index)])])
+
+
+def draws(workers: int, skip: int = 0) -> list:
+    """What two passes of three batches give, from a batch on."""
+    data = Draws()
+    sampler = PlacedSampler(data, dict(type='DefaultSampler', shuffle=True), seed=3)
+    placed = torch.utils.data.DataLoader(PlacedDataset(data, seed=3), 2, sampler=sampler, num_workers=workers)
+    batches = EndlessBatches(placed)
+    batches.skip(skip)
+    return [next(batches) for _ in range(6 - skip)]
+
+
+@pytest.mark.parametrize('skip', range(6))
+def test_the_random_numbers_of_a_sample_do_not_depend_on_what_was_loaded_before(skip):
+    whole = draws(0)
+    assert all(torch.equal(*pair) for pair in zip(draws(0, skip), whole[skip:], strict=True))
+    values = torch.cat([batch[:, 0] for batch in whole])
+    assert len(values.unique()) == len(values) == 10  # no two samples, and no two passes, share theirs
+
+
+@pytest.mark.slow
+def test_the_random_numbers_of_a_sample_do_not_depend_on_the_workers():
+    assert all(torch.equal(*pair) for pair in zip(draws(2), draws(0), strict=True))
+
+
+def test_loading_in_the_main_process_leaves_its_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    data = PlacedDataset(Draws(), seed=1)
+    index = next(iter(PlacedSampler(data, dict(type='DefaultSampler', shuffle=False), seed=0)))
+    torch.manual_seed(5)
+    first = torch.rand(1)
+    data[index]
+    assert torch.equal(torch.cat([first, torch.rand(1)]), expected)

@@ -1,0 +1,367 @@
+"""Inject faults into runs of the commands and print how many ended as they must.
+
+Every run is a process of its own, killed, stopped or fed with broken files for real. The data set is DigitScenes, in a
+folder that is removed at the end; the model has dropout, the images random flips and colours. Linux and macOS, a CPU.
+
+    python tools/misc/fault_trial.py                 # all faults, some 10 minutes
+    python tools/misc/fault_trial.py kill --count 3  # one of them, three times
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # a process that is forked must have one thread
+
+import torch
+
+from mmdas.commands.main import run_command
+from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint, read_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+ITERATIONS = 12
+CONFIG = """
+_base_ = {host!r}
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+model = dict(backbone=dict(base_channels=4, stem_channels=4), decode_head=dict(in_channels=16, channels=8))
+train_dataloader = dict(batch_size=4, num_workers={workers}, persistent_workers={workers} > 0,
+    sampler=dict(type='{sampler}', shuffle=True), dataset=dict(data_root={data!r}, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(data_root={data!r}))
+test_dataloader = dict(dataset=dict(data_root={data!r}))
+train_cfg = dict(_delete_=True, {loop})
+default_hooks = dict(checkpoint=dict(interval=1, by_epoch={by_epoch}, max_keep_ckpts=1), logger=dict(interval=1))
+log_processor = dict(by_epoch={by_epoch})
+"""
+
+
+class Trials:
+    """The data, the configs and the runs of a trial.
+
+    Args:
+        folder: for all of them.
+        count: how often a fault with a random moment is injected.
+        seed: of the moments.
+    """
+
+    def __init__(self, folder: Path, count: int, seed: int) -> None:
+        self.folder = folder
+        self.count = count
+        self.random = random.Random(seed)
+        self.whole: dict[Path, dict] = {}
+        data = str(folder / 'data')
+        wait(start(['--train', '20', '--val', '2', data], folder / 'data.log', 'data'))
+        host = str(ROOT / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
+        for by_epoch, workers in product((False, True), (0, 2)):
+            loop = 'by_epoch=True, max_epochs=3' if by_epoch else f"type='IterBasedTrainLoop', max_iters={ITERATIONS}"
+            sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
+            text = CONFIG.format(**locals())
+            (folder / f'{"epoch" if by_epoch else "iter"}-{workers}.py').write_text(text)
+
+    def configs(self) -> list[Path]:
+        """By iterations and by epochs, without and with workers."""
+        return sorted(self.folder.glob('*-?.py'))
+
+    def train(self, config: Path, work_dir: Path, *options: str, command: str = 'train') -> int:
+        """Process id of a run that begins."""
+        return start([str(config), '--work-dir', str(work_dir), *options], work_dir.with_suffix('.log'), command)
+
+    def run(self, config: Path, work_dir: Path, *options: str, command: str = 'train') -> tuple[int, str]:
+        """Exit code and output of a run."""
+        log = work_dir.with_suffix('.log')
+        begin = log.stat().st_size if log.exists() else 0
+        code = wait(self.train(config, work_dir, *options, command=command))
+        return code, log.read_text(errors='replace')[begin:]
+
+    def uninterrupted(self, config: Path) -> dict:
+        """What a config's training ends with."""
+        if config not in self.whole:
+            work_dir = self.folder / f'whole-{config.stem}'
+            seconds = time.monotonic()
+            code, text = self.run(config, work_dir)
+            if code != 0:
+                raise RuntimeError(f'the training without a fault ended with {code}:\n{text[-2000:]}')
+            self.whole[config] = {**final(work_dir), 'seconds': time.monotonic() - seconds}
+        return self.whole[config]
+
+    def goes_on_exactly(self, config: Path, work_dir: Path) -> bool:
+        """Whether a run that was interrupted, resumed, ends as one that was not, bit by bit."""
+        code, _ = self.run(config, work_dir, '--resume')
+        if code != 0:
+            return False
+        whole, resumed = self.uninterrupted(config), final(work_dir)
+        return all(torch.equal(value, resumed['weights'][key]) for key, value in whole['weights'].items())
+
+    # the faults
+
+    def kill(self) -> Iterator[bool]:
+        """SIGKILL at a random moment of a training with dropout and random augmentation, then --resume."""
+        for number, config in enumerate(islice(cycle(self.configs()), self.count)):
+            work_dir = self.folder / f'kill-{number}'
+            seconds = self.uninterrupted(config)['seconds']
+            process = self.train(config, work_dir)
+            time.sleep(seconds * self.random.uniform(0.2, 0.95))
+            stop(process, signal.SIGKILL)
+            yield self.goes_on_exactly(config, work_dir)
+
+    def kill_while_writing(self) -> Iterator[bool]:
+        """SIGKILL while a checkpoint is written, one being kept, then --resume."""
+        config = self.configs()[-1]
+        self.uninterrupted(config)
+        for number in range(self.count):
+            work_dir = self.folder / f'write-{number}'
+            process = self.train(config, work_dir)
+            for _ in range(self.random.randint(2, ITERATIONS - 2)):
+                while not list(work_dir.glob('.*.part')) and is_running(process):
+                    pass
+                while list(work_dir.glob('.*.part')) and is_running(process) and self.random.random() < 0.5:
+                    time.sleep(0.001)
+            stop(process, signal.SIGKILL)
+            yield newest_checkpoint(work_dir) is not None and self.goes_on_exactly(config, work_dir)
+
+    def damaged(self) -> Iterator[bool]:
+        """The newest checkpoint or the pointer to it is damaged, or the folder has another name; then --resume."""
+        config = self.configs()[-1]
+        for number, damage in enumerate(DAMAGES):
+            work_dir = self.folder / f'damaged-{number}'
+            self.run(config, work_dir, '--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=3')
+            work_dir = damage(work_dir)
+            yield self.goes_on_exactly(config, work_dir)
+
+    def changed(self) -> Iterator[bool]:
+        """A byte of the weights in a checkpoint is changed; then a test of it."""
+        config = self.configs()[-1]
+        work_dir = self.folder / 'changed'
+        self.run(config, work_dir)
+        whole = newest_checkpoint(work_dir)[0].read_bytes()
+        start_ = whole.index(b'data/0') + 200
+        for number in range(self.count):
+            path = self.folder / f'changed-{number}.pth'
+            place = self.random.randrange(start_, len(whole) - 4000)
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << self.random.randrange(8)]) + whole[place + 1 :])
+            try:
+                read_checkpoint(path)
+                yield same_content(path, newest_checkpoint(work_dir)[0])  # between two records nothing is lost
+            except CheckpointError:
+                yield True
+
+    def signals(self) -> Iterator[bool]:
+        """SIGTERM, SIGUSR1 and Ctrl-C: a checkpoint, the exit code, and an exact resume."""
+        cases = [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130), (signal.SIGTERM, 75)]
+        for number, ((which, expected), config) in enumerate(zip(cases, self.configs(), strict=True)):
+            work_dir = self.folder / f'signal-{number}'
+            self.uninterrupted(config)
+            process = self.train(config, work_dir, '--cfg-options', 'default_hooks.checkpoint.interval=1000')
+            while 'lr:' not in read(work_dir.with_suffix('.log')) and is_running(process):
+                time.sleep(0.05)
+            asked = time.monotonic()
+            code = stop(process, which)
+            saved = newest_checkpoint(work_dir) is not None
+            yield code == expected and saved and time.monotonic() - asked < 5 and self.goes_on_exactly(config, work_dir)
+
+    def not_finite(self) -> Iterator[bool]:
+        """A learning rate that makes the loss overflow, in trainings and in searches by argmax."""
+        rate = 'optim_wrapper.optimizer.lr=1e30'
+        for number, config in enumerate(self.configs()):
+            work_dir = self.folder / f'nan-{number}'
+            code, text = self.run(config, work_dir, '--cfg-options', rate)
+            newest = newest_checkpoint(work_dir)
+            good = newest is None or all(value.isfinite().all() for value in newest[1]['state_dict'].values())
+            yield code != 0 and 'loss' in text.splitlines()[-1] and good
+        for number, seed in enumerate(range(3)):
+            work_dir = self.folder / f'nan-search-{number}'
+            options = ['train_cfg.max_iters=8', 'train_cfg.warmup_iters=2', f'randomness.seed={seed}']
+            options += ['optim_wrapper.weights.optimizer.lr=1e30']
+            iterations = self.folder / 'iter-0.py'
+            code, _ = self.run(iterations, work_dir, '--cfg-options', *options, command='search')
+            yield code != 0 and not list(work_dir.glob('policy*.json'))
+
+    def code(self) -> Iterator[bool]:
+        """A checkpoint that would make a file while it is loaded: --resume, load_from, test, predict, Pretrained."""
+        config = self.configs()[-1]
+        evil, ran = self.folder / 'code' / 'iter_5.pth', self.folder / 'ran'
+        evil.parent.mkdir()
+        torch.save({'state_dict': {}, 'meta': {'iter': 5, 'epoch': 0}, 'x': Harmless(ran)}, evil)
+        image = str(next((self.folder / 'data' / 'JPEGImages').iterdir()))
+        out = self.folder / 'code-run'
+        pretrained = f"model.backbone.init_cfg=dict(type='Pretrained',checkpoint='{evil}')"
+        runs = [
+            ('train', [str(config), '--work-dir', str(out), '--resume', str(evil)]),
+            ('train', [str(config), '--work-dir', str(evil.parent), '--resume']),
+            ('train', [str(config), '--work-dir', str(out), '--cfg-options', f'load_from={evil}']),
+            ('train', [str(config), '--work-dir', str(out), '--cfg-options', pretrained]),
+            ('test', [str(config), str(evil), '--work-dir', str(out)]),
+            ('predict', [str(config), str(evil), image, '--out-dir', str(out)]),
+        ]
+        for number, (command, arguments) in enumerate(runs):
+            log = self.folder / f'code-{number}.log'
+            status = wait(start(arguments, log, command))
+            yield status not in (0, None) and not ran.exists() and 'Traceback' not in read(log)
+
+
+class Harmless:
+    """Makes a file while it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def start(arguments: list[str], log: Path, command: str) -> int:
+    """Begin a command in a process of its own; its id."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        with log.open('a') as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        if command == 'data':
+            sys.argv = ['digit_scenes.py', *arguments]
+            path = ROOT / 'tools' / 'dataset_converters' / 'digit_scenes.py'
+            exec(compile(path.read_text(), path, 'exec'), {'__name__': '__main__', '__file__': str(path)})
+            code = 0
+        else:
+            code = run_command(command, arguments, f'mmdas {command}')
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # a command must end in one line
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def wait(process: int) -> int:
+    """Exit code of a process."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def is_running(process: int) -> bool:
+    """Whether a process has not ended."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def stop(process: int, which: signal.Signals) -> int:
+    """Send a signal and wait; the exit code."""
+    if is_running(process):
+        os.kill(process, which)
+    return wait(process)
+
+
+def final(work_dir: Path) -> dict:
+    """Weights and optimiser's state that a run ended with."""
+    content = newest_checkpoint(work_dir)[1]
+    momenta = content['optimizer']['state']
+    moments = {f'{key}.{name}': value for key, state in momenta.items() for name, value in state.items()}
+    return {'weights': {**content['state_dict'], **{k: v for k, v in moments.items() if torch.is_tensor(v)}}}
+
+
+def same_content(left: Path, right: Path) -> bool:
+    """Whether two checkpoints have the same weights."""
+    one, other = (torch.load(path, weights_only=True)['state_dict'] for path in (left, right))
+    return all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def read(path: Path) -> str:
+    """Text of a file that may not be there."""
+    return path.read_text(errors='replace') if path.exists() else ''
+
+
+def newest_file(work_dir: Path) -> Path:
+    """The newest checkpoint, whole or not."""
+    return newest_checkpoint(work_dir)[0]
+
+
+def rewrite(change: Callable[[bytes], bytes]) -> Callable[[Path], Path]:
+    """Damage that changes the content of the newest checkpoint."""
+
+    def damage(work_dir: Path) -> Path:
+        path = newest_file(work_dir)
+        path.write_bytes(change(path.read_bytes()))
+        return work_dir
+
+    return damage
+
+
+def lose(pointer: str | None, rename: bool = False) -> Callable[[Path], Path]:
+    """Damage by which the newest checkpoint is gone, the pointer holds something else or None, the folder moves."""
+
+    def damage(work_dir: Path) -> Path:
+        newest_file(work_dir).unlink()
+        if pointer is None:
+            (work_dir / 'last_checkpoint').unlink()
+        else:
+            (work_dir / 'last_checkpoint').write_text(pointer or (work_dir / 'last_checkpoint').read_text())
+        return work_dir.rename(work_dir.with_name(f'{work_dir.name}-renamed')) if rename else work_dir
+
+    return damage
+
+
+DAMAGES: list[Callable[[Path], Path]] = [
+    rewrite(lambda content: content[: len(content) // 2]),
+    rewrite(lambda content: b''),
+    rewrite(lambda content: b'{"no": "checkpoint"}'),
+    lose(None),
+    lose(' '),
+    lose('/nowhere/iter_11.pth'),
+    lose('', rename=True),
+]
+FAULTS = ('kill', 'kill_while_writing', 'damaged', 'changed', 'signals', 'not_finite', 'code')
+
+
+def main() -> int:
+    """Run the trials; 1 if one did not end as it must."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('faults', nargs='*', metavar='FAULT', help=f'of {", ".join(FAULTS)} (default: all)')
+    parser.add_argument('--count', type=int, default=20, help='times for faults with a random moment (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='of the moments (%(default)s)')
+    parser.add_argument('--keep', type=Path, help='folder for data, runs and logs, which then stays')
+    args = parser.parse_args()
+    unknown = set(args.faults) - set(FAULTS)
+    if unknown:
+        parser.error(f'there is no fault {", ".join(sorted(unknown))}; there are {", ".join(FAULTS)}')
+    torch.set_num_threads(1)
+    import mmseg.models  # noqa: F401
+
+    all_right = True
+    with TemporaryDirectory() as scratch:
+        folder = args.keep or Path(scratch)
+        if args.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(exist_ok=True, parents=True)
+        trials = Trials(folder.resolve(), args.count, args.seed)
+        print('| fault | tried | right | seconds |\n| --- | --- | --- | --- |', flush=True)
+        for fault in args.faults or FAULTS:
+            begin = time.monotonic()
+            method = getattr(trials, fault)
+            results = list(method())
+            all_right &= all(results)
+            wrong = '' if all(results) else f' (wrong: {[n for n, result in enumerate(results) if not result]})'
+            seconds = time.monotonic() - begin
+            print(f'| {method.__doc__} | {len(results)} | {sum(results)}{wrong} | {seconds:.0f} |', flush=True)
+    return 0 if all_right else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
