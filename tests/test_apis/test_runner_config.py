@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
 from mmdas.apis.runner import add_label_check, set_dataloader_defaults
+from mmdas.engine.checkpoints import CheckpointError
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -127,12 +128,37 @@ def test_every_run_checks_its_labels_once():
 
 
 def test_resume_auto_takes_the_newest_checkpoint_of_the_work_dir(tmp_path):
-    newest = tmp_path / 'epoch_2.pth'
-    newest.touch()
-    (tmp_path / 'last_checkpoint').write_text(str(newest))
+    for epoch in (1, 2):
+        torch.save(dict(meta=dict(epoch=epoch, iter=epoch, seed=7)), tmp_path / f'epoch_{epoch}.pth')
     cfg = Config(dict(work_dir=str(tmp_path), load_from='pretrained.pth'))
     set_resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, str(newest))
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'epoch_2.pth'))
+    assert cfg.randomness == dict(seed=7)
+
+
+def test_resume_keeps_a_seed_that_the_config_names(tmp_path):
+    torch.save(dict(meta=dict(epoch=1, iter=1, seed=7)), tmp_path / 'epoch_1.pth')
+    cfg = Config(dict(work_dir=str(tmp_path), randomness=dict(seed=3)))
+    set_resume(cfg, str(tmp_path / 'epoch_1.pth'))
+    assert cfg.randomness.seed == 3
+
+
+def test_resume_refuses_a_damaged_checkpoint(tmp_path):
+    (tmp_path / 'epoch_1.pth').write_bytes(b'PK')
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    for resume in ('auto', str(tmp_path / 'epoch_1.pth')):
+        with pytest.raises(CheckpointError, match='epoch_1.pth'):
+            set_resume(cfg, resume)
+
+
+@pytest.mark.parametrize('resume', [None, 'auto'])
+def test_a_run_over_the_checkpoints_of_another_says_so(tmp_path, resume):
+    torch.save(dict(meta=dict(epoch=1, iter=1)), tmp_path / 'epoch_1.pth')
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmdas.apis.runner.print_log', lambda text, *_: said.append(text))
+        set_resume(Config(dict(work_dir=str(tmp_path), train_cfg=dict(max_epochs=1))), resume)
+    assert any('will overwrite' in text for text in said) == (resume is None)
 
 
 def test_resume_auto_without_checkpoint_keeps_the_pretrained_weights(tmp_path):

@@ -173,8 +173,7 @@ def test_stopped_training_says_how_to_go_on(saved: bool, tmp_path: Path, monkeyp
 
     monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: Stopped())
     if saved:
-        (tmp_path / 'epoch_1.pth').touch()
-        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+        torch.save({'meta': {'epoch': 1, 'iter': 3}}, tmp_path / 'epoch_1.pth')
     assert main(['train', HOST, '--work-dir', str(tmp_path)]) == 130
     (line,) = capsys.readouterr().err.splitlines()
     if saved:

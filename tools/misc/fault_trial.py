@@ -197,12 +197,14 @@ class Trials:
         torch.save({'state_dict': {}, 'meta': {'iter': 5, 'epoch': 0}, 'x': Harmless(ran)}, evil)
         image = str(next((self.folder / 'data' / 'JPEGImages').iterdir()))
         out = self.folder / 'code-run'
-        pretrained = f"model.backbone.init_cfg=dict(type='Pretrained',checkpoint='{evil}')"
+        pretrained = self.folder / 'pretrained.py'
+        init = f"dict(type='Pretrained', checkpoint={str(evil)!r})"
+        pretrained.write_text(f'_base_ = {str(config)!r}\nmodel = dict(backbone=dict(init_cfg={init}))\n')
         runs = [
             ('train', [str(config), '--work-dir', str(out), '--resume', str(evil)]),
             ('train', [str(config), '--work-dir', str(evil.parent), '--resume']),
             ('train', [str(config), '--work-dir', str(out), '--cfg-options', f'load_from={evil}']),
-            ('train', [str(config), '--work-dir', str(out), '--cfg-options', pretrained]),
+            ('train', [str(pretrained), '--work-dir', str(out)]),
             ('test', [str(config), str(evil), '--work-dir', str(out)]),
             ('predict', [str(config), str(evil), image, '--out-dir', str(out)]),
         ]
