@@ -113,8 +113,9 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.models.settings import DifferenceError
+    from mmdas.search import PolicyError
 
-    with told_in_one_line(DifferenceError):
+    with told_in_one_line(DifferenceError, PolicyError):
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()

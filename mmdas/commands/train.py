@@ -32,9 +32,10 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.models.settings import DifferenceError
+    from mmdas.search import PolicyError
 
     try:
-        with told_in_one_line(DifferenceError):
+        with told_in_one_line(DifferenceError, PolicyError):
             build_runner(cfg).train()
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error

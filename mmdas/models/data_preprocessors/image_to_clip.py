@@ -187,7 +187,9 @@ class ImageToClip(Recorded):
         """Take up what the config leaves open: the policy of an absent file, and the size that shifts count in."""
         policy, frames = settings.get('policy'), settings.get('num_frames')
         if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
-            self.policy = self._build_policy(policy).to(self.device).train(self.training)
+            self.policy = (
+                self._build_policy(policy, 'the policy of the checkpoint').to(self.device).train(self.training)
+            )
         reference, trained = (as_size(settings.get(key)) for key in ('reference_size', 'training_size'))
         same = self._content(settings) == self._content(decode(self.get_extra_state(), self.place))
         if self._open_reference and reference is not None and same:
@@ -229,12 +231,12 @@ class ImageToClip(Recorded):
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
         return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
 
-    def _build_policy(self, policy: Any) -> PolicyClip | AbsentPolicy:
+    def _build_policy(self, policy: Any, place: str = 'data_preprocessor.policy') -> PolicyClip | AbsentPolicy:
         inline = isinstance(policy, Mapping)
         if not inline and not Path(policy).is_file():
             return AbsentPolicy(policy)
-        loaded = Policy.from_dict(policy, 'data_preprocessor.policy') if inline else Policy.load(policy)
-        self._check_frames(loaded.num_frames, f'num_frames of {"data_preprocessor.policy" if inline else policy}')
+        loaded = Policy.from_dict(policy, place) if inline else Policy.load(policy)
+        self._check_frames(loaded.num_frames, f'num_frames of {place if inline else policy}')
         return self._with_pixels(PolicyClip(loaded))
 
     def _with_pixels(self, module: Any) -> Any:
