@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from own_operations import forget, forgotten_afterwards, write_module
 from toy_search import NUM_FRAMES, cell_config, iter_search, loader, quick_configs, seg_model, selection_config
 
 from mmdas.apis import build_runner, load_config, read_config
 from mmdas.commands import run_command
-from mmdas.search.das import OPERATIONS, Policy, PolicyClip
+from mmdas.models.settings import DifferenceError
+from mmdas.search.das import OPERATIONS, Policy, PolicyClip, PolicyEdge
 
 OWN = {'vignette', 'widen'}
 MODULE = dict(imports=['my_operations'])
@@ -147,6 +148,38 @@ def test_search_whose_operations_are_unknown_is_told_so_before_it_starts(project
     write_config(project / 'unaware_search.py', search_config())
     line = failure(capsys, 'search', 'unaware_search.py', '--work-dir', 'unaware')
     assert "model.data_preprocessor.cell: unknown operation 'widen'" in line
+
+
+@pytest.mark.parametrize(
+    ('change', 'refused'),
+    [(('x**2 + y**2', 'x**2 + y**4'), 'vignette'), (('* (1 - shade)', '* (1.00001 - shade)'), None)],
+)
+def test_checkpoint_is_refused_where_a_function_does_something_else_by_now(project: Path, change, refused) -> None:
+    load_config('das/das.py')
+    edges = [PolicyEdge(0, 2, 'vignette', 0.1), PolicyEdge(1, 2, 'widen', 0.1)]
+    content = Policy(NUM_FRAMES, 1, tuple(edges)).to_dict()
+    saved = build_preprocessor(content).state_dict()
+    forget()
+    text = (project / 'my_operations.py').read_text()
+    exec(compile(text.replace(*change), 'my_operations.py', 'exec'), {'__name__': 'my_operations'})
+    now = build_preprocessor(content)
+    if refused is None:
+        now.load_state_dict(saved)
+    else:
+        with pytest.raises(DifferenceError, match=rf'data_preprocessor.own_operations.{refused}.\d+ is .* and was '):
+            now.load_state_dict(saved)
+
+
+def test_order_of_the_edges_in_a_file_is_no_difference() -> None:
+    load_config('das/das.py')
+    edges = [PolicyEdge(0, 2, 'widen', 0.1), PolicyEdge(1, 2, 'widen', -0.1), PolicyEdge(0, 3, 'widen', 0.05)]
+    first, second = (Policy(NUM_FRAMES, 2, (*order, PolicyEdge(2, 3, 'rotate', 1.0))) for order in (edges, edges[::-1]))
+    build_preprocessor(second.to_dict()).load_state_dict(build_preprocessor(first.to_dict()).state_dict())
+
+
+def build_preprocessor(policy: dict) -> torch.nn.Module:
+    options = training_config().model.data_preprocessor
+    return MODELS.build({**options, 'policy': policy})
 
 
 def test_module_that_is_not_there_is_told_with_the_remedy(project: Path, capsys: pytest.CaptureFixture) -> None:

@@ -17,6 +17,7 @@ from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
 from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
+from .operation_samples import Samples, as_now, samples_of
 from .pixel_values import check_grey, check_values, colour_operations, converted_order, find_max_value, names
 
 # Batches whose pixels are compared with the range that colour operations assume.
@@ -156,7 +157,10 @@ class ImageToClip(Recorded):
         return back
 
     def settings(self) -> dict[str, Any]:
-        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count."""
+        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count.
+
+        Of a user's operations also what they do, since a policy holds their names alone.
+        """
         settings: dict[str, Any] = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
         if self.cell is not None:
             settings['cell'] = {
@@ -166,12 +170,18 @@ class ImageToClip(Recorded):
                 'ramp': self.cell.transform.ramp,
                 'padding': self.cell.transform.padding,
             }
+        samples = self._samples()
+        if samples:
+            settings['own_operations'] = samples
         clip = self.image_to_clip
         if clip is not None:
             settings.update(reference_size=as_text(clip.reference_size), training_size=as_text(self.training_size))
             if colour_operations(clip):
                 settings.update(max_value=self.max_value, channel_order=self.channel_order)
         return settings
+
+    def _samples(self) -> Samples:
+        return samples_of(self.policy) if isinstance(self.policy, PolicyClip) else {}
 
     def _policy_settings(self) -> dict[str, Any] | str:
         if self.cell is not None:
@@ -215,6 +225,8 @@ class ImageToClip(Recorded):
         settings = {key: value for key, value in settings.items() if key != 'training_size'}
         reference = as_size(settings.pop('reference_size', None))
         policy = settings.get('policy')
+        if 'own_operations' in settings:
+            settings['own_operations'] = as_now(settings['own_operations'], self._samples())
         if not isinstance(policy, dict):
             return settings if reference is None else {**settings, 'reference_size': list(reference)}
         try:
