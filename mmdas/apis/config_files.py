@@ -2,12 +2,14 @@
 
 import difflib
 import glob
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
+from mmengine.utils import get_installed_path, import_modules_from_strings
 
 from mmdas.engine.checkpoints import read_checkpoint
 
@@ -89,10 +91,39 @@ def require_checkpoint(checkpoint: str) -> None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a config as its file has it."""
-    cfg = Config.fromfile(path)
+    """Read a config as its file has it, and import what its ``custom_imports`` names.
+
+    Raises:
+        ValueError: if a module of ``custom_imports`` cannot be imported.
+    """
+    cfg = Config.fromfile(path, import_custom_modules=False)
     drop_own_scope(cfg)
+    import_custom_modules(cfg)
     return cfg
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` of a config names, such as the module that registers a user's operations.
+
+    MMEngine does so for text configs alone, and not for options of a command. Modules are found in the working
+    directory, too, as by ``python -m mmdas``.
+
+    Raises:
+        ValueError: if it cannot be imported.
+    """
+    imports = cfg.get('custom_imports')
+    if not imports:
+        return
+    if not {'', os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # for good: processes that load data may look there again
+    try:
+        import_modules_from_strings(**imports)
+    except ImportError as error:
+        cause = f' ({error.__context__})' if error.__context__ else ''
+        raise ValueError(
+            f'custom_imports of the config: {error}{cause}; run the command in the folder of the module, or name that '
+            'folder in PYTHONPATH'
+        ) from error
 
 
 def drop_own_scope(cfg: Config) -> None:

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmdas.registry import type_name
-from mmdas.search.das import Policy
+from mmdas.search.das import Policy, build_space
 
 # Parts that take the number of frames from what comes, where they are not given it.
 FRAME_PARTS = ('FrameFusionBackbone', 'TemporalPoolingHead', 'TemporalPoolingClsHead')
@@ -53,6 +53,23 @@ def check_preprocessors(cfg: Config) -> None:
         if key not in inner or outer.get('type') != inner.get('type'):
             raise ValueError(message)
         print_log(message, logger='current', level=logging.WARNING)
+
+
+def check_operations(cfg: Config) -> None:
+    """Check that the operations of a cell, or of a policy that stands in the config, are known.
+
+    Raises:
+        ValueError: naming the place and the operation.
+    """
+    options, place = preprocessor_of(cfg), preprocessor_place(cfg)
+    cell, policy = options.get('cell'), options.get('policy')
+    if isinstance(policy, dict):
+        Policy.from_dict(policy, f'{place}.policy')
+    if cell and type_name(cell) == 'DASCell':
+        try:
+            build_space(cell.get('space', 'paper'), cell.get('ranges'))
+        except ValueError as error:
+            raise ValueError(f'{place}.cell: {error}') from error
 
 
 def set_policy(cfg: Config, policy: str | Path | None) -> None:

@@ -25,11 +25,18 @@ from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
-from .config_files import find_config, iterate_dicts, read_config, require_checkpoint, toolbox_of
+from .config_files import find_config, import_custom_modules, iterate_dicts, read_config, require_checkpoint, toolbox_of
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
-from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
+from .das_settings import (
+    FRAME_PARTS,
+    check_operations,
+    check_preprocessors,
+    parts_with_frames,
+    preprocessor_of,
+    preprocessor_place,
+)
 from .reliable_run import make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
@@ -83,7 +90,8 @@ def load_config(
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: for an option, or a second data preprocessor, that nothing would read.
+        ValueError: for an option, or a second data preprocessor, that nothing would read, or a module of
+            ``custom_imports`` that cannot be imported.
         ConversionError: if the config cannot be converted.
     """
     cfg = read_config(find_config(path)[0])
@@ -91,6 +99,7 @@ def load_config(
     if das is not None:
         cfg, given = convert_with(given, cfg, das, options or DASOptions())
     merge_options(cfg, given)
+    import_custom_modules(cfg)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
@@ -383,11 +392,12 @@ def check_run(cfg: Config) -> None:
     """Check a config before anything is built.
 
     Raises:
-        ValueError: If the parts of the model disagree on the number of frames, or a second data preprocessor says
-            something else of the clip.
+        ValueError: If the parts of the model disagree on the number of frames, a second data preprocessor says
+            something else of the clip, or an operation is not known.
         FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     check_preprocessors(cfg)
+    check_operations(cfg)
     check_num_frames(cfg)
 
 

@@ -114,8 +114,9 @@ def run(args: Namespace) -> None:
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.models.settings import DifferenceError
+    from mmdas.search import PolicyError
 
-    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError), refusing_code():
+    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError, PolicyError), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()

@@ -118,13 +118,14 @@ _numpy_generator = np.random.MT19937()
 @contextmanager
 def _kept_random_state() -> Iterator[None]:
     """Give the main process its random state back, which its network draws from."""
-    python, numpy, pytorch = random.getstate(), np.random.get_bit_generator(), torch.get_rng_state()
-    np.random.set_bit_generator(_numpy_generator)
+    exchange: Any = np.random  # whose type stubs lack the exchange of the generator
+    python, numpy, pytorch = random.getstate(), exchange.get_bit_generator(), torch.get_rng_state()
+    exchange.set_bit_generator(_numpy_generator)
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_bit_generator(numpy)
+        exchange.set_bit_generator(numpy)
         torch.set_rng_state(pytorch)
 
 
