@@ -117,14 +117,16 @@ _numpy_generator = np.random.MT19937()
 
 @contextmanager
 def _kept_random_state() -> Iterator[None]:
-    """Give the main process its random state back, which its network draws from."""
+    """Give the main process its random state back, which its network and the mixing of batches draw from.
+
+    Not that of Python's own generator, which costs more to keep than all else here.
+    """
     exchange: Any = np.random  # whose type stubs lack the exchange of the generator
-    python, numpy, pytorch = random.getstate(), exchange.get_bit_generator(), torch.get_rng_state()
+    numpy, pytorch = exchange.get_bit_generator(), torch.get_rng_state()
     exchange.set_bit_generator(_numpy_generator)
     try:
         yield
     finally:
-        random.setstate(python)
         exchange.set_bit_generator(numpy)
         torch.set_rng_state(pytorch)
 
