@@ -5,12 +5,14 @@ without a prefix inside such a component belongs to the config's ``default_scope
 toolbox is imported when it is asked for by its name, so that the other toolboxes need not be there.
 """
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
@@ -62,9 +64,17 @@ def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:
         ) from error
 
 
+def loaded(module: str, name: str) -> Any:
+    """A class of a toolbox for ``isinstance``; empty where the module is not imported and nothing can be one."""
+    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
+
+
 MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
 DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
 HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
+INFERENCERS = LazyRegistry(
+    'inferencer', scope='mmdas', parent=MMENGINE_INFERENCERS, locations=['mmdas.apis.inferencers']
+)
 LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
@@ -91,4 +101,13 @@ def type_name(node: Any) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
 
 
-__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TASK_UTILS', 'type_name']
+__all__ = [
+    'DATASETS',
+    'HOOKS',
+    'INFERENCERS',
+    'LOOPS',
+    'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'TASK_UTILS',
+    'type_name',
+]

@@ -18,14 +18,16 @@ ALLOWED = {
     'ops': {'utils'},
     'search': {'ops', 'utils'},
     'cell': {'search'},  # its former name
-    'models': {'ops', 'search'} | COMMON,
+    'hosts': COMMON,
+    'models': {'ops', 'search', 'hosts'} | COMMON,
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
     'visualization': {'ops', 'search'} | COMMON,
     'analysis': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'engine': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'apis': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
-    'commands': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
+    'engine': {'ops', 'search', 'hosts', 'models', 'visualization'} | COMMON,
+    'apis': {'ops', 'search', 'hosts', 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
+    'commands': {'ops', 'search', 'hosts', 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'}
+    | COMMON,
     '__main__': {'commands'},
 }
 # The core runs without any toolbox.

@@ -20,25 +20,20 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmdas.hosts import all_hosts
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
-from .clip_config import prepare_clips
-from .config_files import find_config, iterate_dicts, read_config, require_checkpoint, toolbox_of
+from .clip_config import owns_clip_step, prepare_clips
+from .config_files import find_config, host_of, iterate_dicts, read_config, require_checkpoint
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
-from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
+from .das_settings import check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place, takes_frames
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
-# Toolbox -> data preprocessor and head of models with frames.
-OWN_PARTS = {
-    'mmseg': ('DASSegDataPreProcessor', 'TemporalPoolingHead'),
-    'mmpretrain': ('DASClsDataPreprocessor', 'TemporalPoolingClsHead'),
-}
-FRAME_PREPROCESSORS = tuple(preprocessor for preprocessor, _ in OWN_PARTS.values())
 # Options that stay those of the run, whatever the conversion makes of the host's.
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
@@ -220,22 +215,23 @@ def check_parts(cfg: Config, found: dict[str, int]) -> None:
     if max(found.values(), default=1) == 1:
         return
     model = cfg.model.get('module', cfg.model)
-    own, toolbox = preprocessor_of(cfg), toolbox_of(cfg)
-    expected, head = OWN_PARTS.get(toolbox or '', (type_name(own), 'TemporalPoolingHead'))
-    if type_name(own) in FRAME_PREPROCESSORS and type_name(own) != expected:
-        raise ValueError(
-            f'{preprocessor_place(cfg)} is {type_name(own)}, but the config is one of {toolbox}; use mmdas.{expected}'
-        )
-    if type_name(own) in FRAME_PREPROCESSORS and 'num_frames' not in own:
-        raise ValueError(
-            f'{preprocessor_place(cfg)}.num_frames is missing, while '
-            + ', '.join(f'{place} is {frames}' for place, frames in found.items() if frames > 1)
-        )
-    for place, part in parts_with_frames(model).items():
-        if type_name(part) not in FRAME_PARTS and 'num_frames' not in part:
-            wrapper = 'FrameFusionBackbone' if place == 'backbone' else head
+    own, host = preprocessor_of(cfg), host_of(cfg)
+    if any(owns_clip_step(other, own) for other in all_hosts()):
+        if host.clip_preprocessor and not owns_clip_step(host, own):
             raise ValueError(
-                f'{place} is a plain {type_name(part)}, which takes frames for images; wrap it in mmdas.{wrapper}, or '
+                f'{preprocessor_place(cfg)} is {type_name(own)}, but the config is one of {host.scope}; use '
+                f'{host.clip_preprocessor}'
+            )
+        if 'num_frames' not in own:
+            raise ValueError(
+                f'{preprocessor_place(cfg)}.num_frames is missing, while '
+                + ', '.join(f'{place} is {frames}' for place, frames in found.items() if frames > 1)
+            )
+    for place, part in parts_with_frames(model).items():
+        if not takes_frames(part) and 'num_frames' not in part:
+            wrapper = 'mmdas.FrameFusionBackbone' if place == 'backbone' else host.pooled_head
+            raise ValueError(
+                f'{place} is a plain {type_name(part)}, which takes frames for images; wrap it in {wrapper}, or '
                 'let --das convert a plain config'
             )
 
@@ -254,7 +250,7 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
     if found:  # what says nothing knows of one frame: a plain head would take frames for images
         for place, part in {'data_preprocessor': {}, **parts_with_frames(model)}.items():
-            if type_name(part) not in FRAME_PARTS:  # which take it from what comes
+            if not takes_frames(part):  # which take it from what comes
                 found.setdefault(f'{place}.num_frames', 1)
     if found and 'num_frames' in cfg:
         found['num_frames at the top of the config'] = cfg.num_frames
@@ -320,14 +316,12 @@ def _add_hook(cfg: Config, kind: str) -> None:
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
-    """Give data loaders of an MMPretrain config what MMPretrain's own tools add to them and its configs leave out."""
-    if cfg.get('default_scope') != 'mmpretrain':
-        return
+    """Give data loaders what the toolbox's own tools add to them and its configs leave out."""
+    host = host_of(cfg)
     for path, node in iterate_dicts(dict(cfg.items())):
         if path.endswith('dataloader') and 'dataset' in node:
-            node.setdefault('collate_fn', {'type': 'default_collate'})
-            node.setdefault('persistent_workers', node.get('num_workers', 0) > 0)
-            node.setdefault('pin_memory', get_device() == 'cuda')
+            for key, value in host.loader_defaults(node, get_device()).items():
+                node.setdefault(key, value)
 
 
 def init_cpu_processes(cfg: Config) -> None:
