@@ -17,6 +17,7 @@ from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 # Module of a toolbox -> what to install for it.
@@ -69,6 +70,7 @@ def loaded(module: str, name: str) -> Any:
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 
 
+AUGMENTS = LazyRegistry('augment', scope='mmdas', parent=MMENGINE_TRANSFORMS, locations=['mmdas.augment'])
 MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
 DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
 HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
@@ -102,6 +104,7 @@ def type_name(node: Any) -> str:
 
 
 __all__ = [
+    'AUGMENTS',
     'DATASETS',
     'HOOKS',
     'INFERENCERS',

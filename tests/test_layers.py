@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / 'mmdas'
 
 # Layer -> the layers that it may import besides itself. A layer is a folder or a module right below mmdas/.
 COMMON = {'registry', 'utils', 'version'}
+BELOW = {'ops', 'search', 'augment', 'hosts'}  # the models
 ALLOWED = {
     'registry': set(),
     'utils': set(),
@@ -18,16 +19,16 @@ ALLOWED = {
     'ops': {'utils'},
     'search': {'ops', 'utils'},
     'cell': {'search'},  # its former name
-    'hosts': COMMON,
-    'models': {'ops', 'search', 'hosts'} | COMMON,
+    'augment': {'ops', 'search'} | COMMON,
+    'hosts': {'ops', 'search', 'augment'} | COMMON,
+    'models': BELOW | COMMON,
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
     'visualization': {'ops', 'search'} | COMMON,
     'analysis': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'engine': {'ops', 'search', 'hosts', 'models', 'visualization'} | COMMON,
-    'apis': {'ops', 'search', 'hosts', 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
-    'commands': {'ops', 'search', 'hosts', 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'}
-    | COMMON,
+    'engine': {*BELOW, 'models', 'visualization'} | COMMON,
+    'apis': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
+    'commands': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
     '__main__': {'commands'},
 }
 # The core runs without any toolbox.

@@ -39,7 +39,7 @@ OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
 OF_THE_WRAPPERS = (
     *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference'),  # backbone and heads
-    *('cell', 'policy', 'max_value', 'channel_order'),  # data preprocessor
+    *('cell', 'policy', 'max_value', 'channel_order', 'augments'),  # data preprocessor
     *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
 )
 # Keys of how long a loop is.
@@ -309,6 +309,12 @@ def add_checkpoint_hooks(cfg: Config) -> None:
         _add_hook(cfg, hook)
 
 
+def add_augment_hook(cfg: Config) -> None:
+    """Let augments know the model, where the config has some."""
+    if preprocessor_of(cfg).get('augments'):
+        _add_hook(cfg, 'mmdas.AugmentHook')
+
+
 def _add_hook(cfg: Config, kind: str) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
@@ -384,6 +390,7 @@ def build_runner(cfg: Config) -> Runner:
     prepare_clips(cfg, preprocessor_of(cfg))
     add_label_check(cfg)
     add_checkpoint_hooks(cfg)
+    add_augment_hook(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)

@@ -1,6 +1,7 @@
 """The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
 
 from .hooks import (
+    AugmentHook,
     KeepPolicyHook,
     LabelCheckHook,
     PlainStartHook,
@@ -17,6 +18,7 @@ __all__ = [
     'AdversarialStep',
     'AlternatingStep',
     'ArgmaxSelection',
+    'AugmentHook',
     'BaseSelection',
     'BlankSelection',
     'Decision',

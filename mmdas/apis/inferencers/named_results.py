@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from mmdas.apis.result_names import ResultNames
-from mmdas.models.settings import Host
+from mmdas.models.settings import Parent
 
 
-class NamedResults(Host):
+class NamedResults(Parent):
     """Mixin before the toolbox's inferencer."""
 
     PICTURES = ''  # the option that names the folder of the pictures
