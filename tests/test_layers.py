@@ -1,4 +1,4 @@
-"""Imports inside mmdas run one way: ops, search, models, engine, apis, commands; this reads them from the source."""
+"""Imports run one way: ops, search, augment, hosts, models, engine, apis, commands; this reads them from the source."""
 
 import ast
 from collections.abc import Iterator
