@@ -4,6 +4,7 @@ from .add_das import add_das, check_conversion
 from .config_files import (
     did_you_mean,
     find_config,
+    host_of,
     import_custom_modules,
     iterate_dicts,
     read_config,
@@ -46,6 +47,7 @@ __all__ = [
     'enable_amp',
     'end_processes',
     'find_config',
+    'host_of',
     'import_custom_modules',
     'iterate_dicts',
     'load_config',

@@ -17,7 +17,7 @@ from mmdas.registry import MODELS
 from .config_files import find_config, read_config, toolbox_of
 from .das_config import convert
 from .das_options import ConversionError, DASOptions
-from .das_settings import preprocessor_of
+from .das_settings import parts_with_frames, preprocessor_of
 from .das_text import das_configs
 from .pure_python import is_pure_python, text_twin, types_as_text
 
@@ -140,10 +140,9 @@ def check_builds(model: dict) -> None:
 
 def build_parts(model: dict) -> None:
     """Build the backbone and heads of a model."""
-    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
-        part = model.get(place)
-        for item in part if isinstance(part, list) else [part] if part else []:
-            MODELS.build(item)
+    for part in parts_with_frames(model).values():
+        if part:
+            MODELS.build(part)
 
 
 def one_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,7 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path, import_modules_from_strings
 
 from mmdas.engine.checkpoints import read_checkpoint
-
-TOOLBOXES = ('mmseg', 'mmpretrain')
-PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
+from mmdas.hosts import Host, find_host, host_scopes
 
 
 def find_config(config: str | Path) -> tuple[Path, str | None]:
@@ -43,13 +42,18 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
     raise FileNotFoundError(
         f'there is no file {config} and {several if found else "no installed config of that name"}; '
         f'{"" if found else did_you_mean(nearest_config(config))}'
-        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
+        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {packages()}'
     )
+
+
+def packages() -> tuple[str, ...]:
+    """Packages whose installed configs are found by their names."""
+    return tuple(name for name in (*host_scopes(), 'mmdas') if find_spec(name) is not None)
 
 
 def installed_configs(pattern: str) -> list[tuple[str, str, Path]]:
     """Package, place without ending, and path of all installed configs whose file name fits a pattern."""
-    folders = {scope: Path(get_installed_path(scope), '.mim', 'configs') for scope in PACKAGES}
+    folders = {scope: Path(get_installed_path(scope), '.mim', 'configs') for scope in packages()}
     return [
         (scope, path.relative_to(folder).with_suffix('').as_posix(), path)
         for scope, folder in folders.items()
@@ -142,6 +146,11 @@ def toolbox_of(cfg: Config) -> str | None:
     kind = (cfg.get('model') or {}).get('type')
     module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
     return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
+
+
+def host_of(cfg: Config) -> Host:
+    """The host of a config's toolbox."""
+    return find_host(toolbox_of(cfg))
 
 
 def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:

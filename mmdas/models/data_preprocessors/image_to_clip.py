@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmdas.augment import Augment, AugmentChain
 from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
@@ -44,6 +45,8 @@ class ImageToClip(Recorded):
         channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for colour operations. Default: as the parent
             converts, or the toolbox reads.
         accept_difference: whether weights may be loaded that were trained with another clip. Default: False.
+        augments: steps, or their configs, of :class:`mmdas.augment.AugmentChain`, taken in training mode alone: in
+            trainings and both steps of a search, not in the trials of its selection. Default: none.
 
     Raises:
         ValueError: for both ``cell`` and ``policy``, a number of frames that differs from ``num_frames``, or colour
@@ -64,9 +67,11 @@ class ImageToClip(Recorded):
         max_value: float | None = None,
         channel_order: str | None = None,
         accept_difference: bool = False,
+        augments: Sequence[Mapping | Augment] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.augments = AugmentChain(augments)
         if num_frames < 1:
             raise ValueError(f'data_preprocessor.num_frames must be at least 1, got {num_frames}')
         if cell is not None and policy is not None:
@@ -107,9 +112,14 @@ class ImageToClip(Recorded):
         self._check_pixels(data['inputs'])
         mixed = training and getattr(self, 'batch_augments', None) is not None
         data = super().forward(data, training)
-        if self.gives_images:
-            return data
-        return {**data, 'inputs': self.to_clip(data['inputs'], None if mixed else sizes)}
+        images, samples = data['inputs'], data.get('data_samples')
+        if training and self.training:
+            images, samples = self.augments(images, samples)
+        return {**data, 'inputs': self.to_inputs(images, None if mixed else sizes), 'data_samples': samples}
+
+    def to_inputs(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
+        """What the model takes for images: these, where it makes clips itself; else the clip, see :meth:`to_clip`."""
+        return images if self.gives_images else self.to_clip(images, sizes)
 
     def to_clip(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
         """Normalised images (B, C, H, W) -> clip (B, T*C, H, W).
