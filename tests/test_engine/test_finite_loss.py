@@ -67,6 +67,19 @@ def test_a_weight_that_is_not_finite_is_not_saved(tmp_path):
     assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_4.pth']
 
 
+def test_a_mask_may_be_infinite(tmp_path):
+    @HOOKS.register_module(name='MaskHook', force=True)
+    class MaskHook(Hook):
+        priority = 'HIGHEST'  # before EMAHook copies the model
+
+        def before_run(self, runner) -> None:
+            unwrap(runner.model).register_buffer('mask', torch.tensor([0.0, float('-inf')]))
+
+    cfg = training(tmp_path, False, 0, dict(type='mmdas.MaskHook'))
+    run(cfg)
+    assert newest_checkpoint(tmp_path)[1]['state_dict']['mask'].isinf().any()
+
+
 def test_steps_that_are_left_out_leave_the_model_as_it_was(tmp_path):
     cfg = broken(tmp_path, [3, 6, 7], action='skip')
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmdas.StatesHook')]

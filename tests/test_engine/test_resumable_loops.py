@@ -46,7 +46,7 @@ def training(work_dir: Path, by_epoch: bool, workers: int, *hooks: dict, **optio
     else:
         model['decode_head']['head'].update(dropout_ratio=0.3)
         loop = dict(type='IterBasedTrainLoop', max_iters=10, val_interval=4)
-    loading = dict(num_workers=workers, persistent_workers=workers > 0 and not by_epoch)
+    loading = dict(num_workers=workers, persistent_workers=workers > 0)
     sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
     checkpoint = dict(type='CheckpointHook', interval=1 if by_epoch else 4, by_epoch=by_epoch, max_keep_ckpts=1)
     cfg = _search(

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmdas.engine.checkpoints import BACKEND, as_plain_data, as_written, write_atomically
 from mmdas.engine.checkpoints.newest import POINTER
 from mmdas.engine.finite import check_finite
+from mmdas.engine.utils import unwrap
 from mmdas.registry import HOOKS
 
 from .random_state_hook import RandomStateHook
@@ -49,8 +50,10 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights, and make the content plain."""
+        learned = {name for name, _ in unwrap(runner.model).named_parameters()}
         for key in WEIGHTS & set(checkpoint):
-            check_finite(checkpoint[key], 'the checkpoint is not written, the one before is the last good one')
+            weights = {name: value for name, value in checkpoint[key].items() if is_learned(name, learned)}
+            check_finite(weights, 'the checkpoint is not written, the one before is the last good one')
         for key in set(checkpoint) - WEIGHTS:
             checkpoint[key] = as_plain_data(checkpoint[key])
 
@@ -111,6 +114,11 @@ class AtomicCheckpointHook(CheckpointHook):
         for hook in runner.hooks:
             if isinstance(hook, RandomStateHook):
                 hook.gather()
+
+
+def is_learned(name: str, parameters: set[str]) -> bool:
+    """Whether an entry of a state is a parameter or a statistic; other buffers may be infinite, as masks are."""
+    return name.removeprefix('module.') in parameters or name.endswith(('.running_mean', '.running_var'))
 
 
 class _LateRemoval:

@@ -116,9 +116,11 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
     def _batches(self, done: int, resumed: bool) -> Iterator[Any]:
         """Batches of the current epoch from ``done`` on, with the random state of the checkpoint.
 
-        The state of one that was written between two epochs comes back before the loader draws from it.
+        The state of one that was written between two epochs comes back before the loader draws from it, which one with
+        workers that stay does only once, when they are started.
         """
-        if resumed and done == 0:
+        draws_now = done == 0 and not self.dataloader.persistent_workers
+        if resumed and draws_now:
             self._random_state.restore()
         left: Any = ()
         if done < len(self.dataloader):
@@ -129,6 +131,6 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
             left = iter(self.dataloader)
             for _ in range(done if sampler is None else 0):
                 next(left)
-        if resumed and done > 0:
+        if resumed and not draws_now:
             self._random_state.restore()
         yield from left
