@@ -34,7 +34,7 @@ from .reliable_run import make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
-LABEL_CHECK = 'mmdas.LabelCheckHook'
+DATA_CHECKS = ('mmdas.DataFilesHook', 'mmdas.LabelCheckHook')
 # Toolbox -> data preprocessor and head of models with frames.
 OWN_PARTS = {
     'mmseg': ('DASSegDataPreProcessor', 'TemporalPoolingHead'),
@@ -321,9 +321,10 @@ def adapt_to_device(cfg: Config) -> None:
         }
 
 
-def add_label_check(cfg: Config) -> None:
-    """Let every run stop with a clear message at a label that no class stands for."""
-    _add_hook(cfg, LABEL_CHECK)
+def add_data_checks(cfg: Config) -> None:
+    """Let every run stop with a clear message at a broken file and at a label that no class stands for."""
+    for hook in DATA_CHECKS:
+        _add_hook(cfg, hook)
 
 
 def add_checkpoint_hooks(cfg: Config) -> None:
@@ -405,7 +406,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     check_run(cfg)
     prepare_clips(cfg, preprocessor_of(cfg))
-    add_label_check(cfg)
+    add_data_checks(cfg)
     add_checkpoint_hooks(cfg)
     make_reliable(cfg)
     adapt_to_device(cfg)

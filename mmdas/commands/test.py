@@ -113,9 +113,10 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.data_error import DataError
     from mmdas.models.settings import DifferenceError
 
-    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError), refusing_code():
+    with told_in_one_line(DataError, DifferenceError, CheckpointError, FileNotFoundError), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()

@@ -32,12 +32,16 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
     from mmdas.models.settings import DifferenceError
 
     try:
-        with told_in_one_line(DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError), refusing_code():
+        with (
+            told_in_one_line(DataError, DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError),
+            refusing_code(),
+        ):
             build_runner(cfg).train()
     except RunStopped as stopped:
         end_processes()

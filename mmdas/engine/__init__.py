@@ -2,6 +2,7 @@
 
 from .hooks import (
     AtomicCheckpointHook,
+    DataFilesHook,
     FiniteLossHook,
     KeepPolicyHook,
     LabelCheckHook,
@@ -28,6 +29,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'BaseSelection',
     'BlankSelection',
+    'DataFilesHook',
     'Decision',
     'EpochBasedSearchLoop',
     'FiniteLossHook',

@@ -33,7 +33,7 @@ def write_data(folder: Path, labels: Sequence[np.ndarray], classes: Sequence[str
     for part in ('img', 'ann'):
         (folder / part).mkdir()
     for number, label in enumerate(labels):
-        cv2.imwrite(str(folder / f'img/{number}.png'), np.zeros((*SIZE, 3), np.uint8))
+        cv2.imwrite(str(folder / f'img/{number}.png'), np.full((*SIZE, 3), number, np.uint8))
         cv2.imwrite(str(folder / f'ann/{number}.png'), label)
     with DefaultScope.overwrite_default_scope('mmseg'):
         config = dict(

@@ -1,0 +1,112 @@
+"""Samples with the same image, whatever their names."""
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+BLOCK = 4096  # bytes that tell most files of one size apart
+# The files of the last call -> copy -> the file that it is a copy of. Both parts of a holdout ask for the same files.
+_last: dict[bytes, dict[str, str]] = {}
+_told: set[str] = set()
+
+
+def find_copies(datasets: Sequence[BaseDataset]) -> list[list[tuple[int, int]]]:
+    """Samples whose images are the same byte by byte.
+
+    Image files on this machine are compared by size, then by a block in their middle, then by a digest of all. Images
+    that the annotations hold as arrays are compared by a digest. Other samples count as copies if they name the same
+    file, and else as different.
+
+    Args:
+        datasets: loaded data sets.
+
+    Returns:
+        Groups of two or more (number of the data set, index), each in this order. The same in every process.
+    """
+    keys = [
+        (number, index, image_key(dataset.get_data_info(index)))
+        for number, dataset in enumerate(datasets)
+        for index in range(len(dataset))
+    ]
+    paths = list(dict.fromkeys(key for *_, key in keys if isinstance(key, str) and '://' not in key))
+    copies = find_file_copies(paths)
+    groups: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for number, index, key in keys:
+        if key is not None:
+            groups[copies.get(key, key) if isinstance(key, str) else key].append((number, index))
+    found = {key: group for key, group in groups.items() if len(group) > 1}
+    if found:
+        _tell(found, copies)
+    return list(found.values())
+
+
+def image_key(info: dict) -> str | bytes | None:
+    """The file of a sample, or the digest of its array; None for a sample that has neither."""
+    path, image = info.get('img_path'), info.get('img')
+    if path:
+        return str(path)
+    if not isinstance(image, np.ndarray):
+        return None
+    return blake2b(f'{image.shape} {image.dtype}'.encode() + np.ascontiguousarray(image).tobytes()).digest()
+
+
+def find_file_copies(paths: Sequence[str]) -> dict[str, str]:
+    """Copy -> the first of the files with its content; a file that cannot be read is no copy."""
+    digest = blake2b('\0'.join(paths).encode(errors='surrogateescape')).digest()
+    if digest not in _last:
+        candidates: Iterable[list[str]] = [list(paths)]
+        for tell in (os.path.getsize, _middle, _content):
+            candidates = [group for old in candidates for group in _divide(old, tell)]
+        _last.clear()
+        _last[digest] = {path: group[0] for group in candidates for path in group[1:]}
+    return _last[digest]
+
+
+def _divide(paths: list[str], tell: Callable[[str], Any]) -> list[list[str]]:
+    """Groups of two or more files of which a function says the same."""
+    groups: dict[Any, list[str]] = defaultdict(list)
+    for path in paths:
+        try:
+            groups[tell(path)].append(path)
+        except OSError:  # the check of the files names it
+            continue
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _middle(path: str) -> bytes:
+    with open(path, 'rb', buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - BLOCK, 0) // 2)
+        return blake2b(file.read(BLOCK)).digest()
+
+
+def _content(path: str) -> bytes:
+    digest = blake2b()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _tell(groups: dict[Any, list[tuple[int, int]]], copies: dict[str, str]) -> None:
+    """Say in the log how many copies there are, with one of them."""
+    number = sum(len(group) - 1 for group in groups.values())
+    key, group = next(iter(groups.items()))
+    other = next((path for path, first in copies.items() if first == key), key)
+    what = f'{other} of {key}' if isinstance(key, str) else f'sample {group[1][1]} of sample {group[0][1]}'
+    if other == key and isinstance(key, str):
+        what = f'{key}, which is there {len(group)} times'
+    text = (
+        f'{number} samples are copies of others, such as {what}; the holdout keeps copies of an image in one part, but '
+        'they count more in the training: remove them unless they are meant'
+    )
+    if text not in _told:  # by the other part
+        _told.add(text)
+        print_log(text, 'current', logging.WARNING)
