@@ -1,6 +1,5 @@
 """Samples with the same image, whatever their names."""
 
-import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,12 +8,10 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
 
 BLOCK = 4096  # bytes that tell most files of one size apart
 # The files of the last call -> copy -> the file that it is a copy of. Both parts of a holdout ask for the same files.
 _last: dict[bytes, dict[str, str]] = {}
-_told: set[str] = set()
 
 
 def find_copies(datasets: Sequence[BaseDataset]) -> list[list[tuple[int, int]]]:
@@ -41,10 +38,7 @@ def find_copies(datasets: Sequence[BaseDataset]) -> list[list[tuple[int, int]]]:
     for number, index, key in keys:
         if key is not None:
             groups[copies.get(key, key) if isinstance(key, str) else key].append((number, index))
-    found = {key: group for key, group in groups.items() if len(group) > 1}
-    if found:
-        _tell(found, copies)
-    return list(found.values())
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def image_key(info: dict) -> str | bytes | None:
@@ -95,18 +89,19 @@ def _content(path: str) -> bytes:
     return digest.digest()
 
 
-def _tell(groups: dict[Any, list[tuple[int, int]]], copies: dict[str, str]) -> None:
-    """Say in the log how many copies there are, with one of them."""
-    number = sum(len(group) - 1 for group in groups.values())
-    key, group = next(iter(groups.items()))
-    other = next((path for path, first in copies.items() if first == key), key)
-    what = f'{other} of {key}' if isinstance(key, str) else f'sample {group[1][1]} of sample {group[0][1]}'
-    if other == key and isinstance(key, str):
-        what = f'{key}, which is there {len(group)} times'
-    text = (
-        f'{number} samples are copies of others, such as {what}; the holdout keeps copies of an image in one part, but '
-        'they count more in the training: remove them unless they are meant'
+def describe_copies(datasets: Sequence[BaseDataset], groups: Sequence[list[tuple[int, int]]]) -> str:
+    """How many copies there are, and two of them.
+
+    Args:
+        datasets, groups: as of :func:`find_copies`; at least one group.
+    """
+    first, other = (
+        str(datasets[number].get_data_info(index).get('img_path') or f'sample {index}')
+        for number, index in groups[0][:2]
     )
-    if text not in _told:  # by the other part
-        _told.add(text)
-        print_log(text, 'current', logging.WARNING)
+    count = sum(len(group) - 1 for group in groups)
+    example = f'{other} of {first}' if first != other else f'{first}, which is there {len(groups[0])} times'
+    return (
+        f'{count} samples are copies of others, such as {example}; the holdout keeps copies of an image in one part, '
+        'but they count more in the training: remove them unless they are meant'
+    )

@@ -1,16 +1,18 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
 import copy
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmengine.logging import print_log
 
 from mmdas.registry import DATASETS
 
-from .content import find_copies
+from .content import describe_copies, find_copies
 
 PARTS = ('weights', 'policy')
 # What holds other data sets and has no samples of its own: the split goes to what they hold.
@@ -57,10 +59,17 @@ def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
     return {'weights': order[num_policy:], 'policy': order[:num_policy]}
 
 
-def deal_samples(datasets: Sequence[BaseDataset], ratio: float, seed: int) -> list[dict[str, list[int]]]:
+def deal_samples(
+    datasets: Sequence[BaseDataset], ratio: float, seed: int, copies: Sequence[list[tuple[int, int]]] = ()
+) -> list[dict[str, list[int]]]:
     """Deal out the samples of several data sets, so that copies of an image fall into one part.
 
     Without copies, every data set is dealt out by :func:`holdout_indices`. Copies follow the first of them.
+
+    Args:
+        datasets: loaded data sets.
+        ratio, seed: as of :func:`holdout_indices`.
+        copies: groups of samples with one image, as of :func:`find_copies`.
 
     Returns:
         for every data set what :func:`holdout_indices` returns.
@@ -70,7 +79,7 @@ def deal_samples(datasets: Sequence[BaseDataset], ratio: float, seed: int) -> li
     """
     dealt = [holdout_indices(len(dataset), ratio, seed) for dataset in datasets]
     homes = [{index: part for part in PARTS for index in parts[part]} for parts in dealt]
-    for (first, index), *others in find_copies(datasets):
+    for (first, index), *others in copies:
         for number, copy_ in others:
             homes[number][copy_] = homes[first][index]
     orders = [parts['policy'] + parts['weights'] for parts in dealt]
@@ -231,7 +240,10 @@ class HoldoutDataset:
         self.ratio = ratio
         self.seed = seed
         leaves = list(find_leaves(whole))
-        dealt = deal_samples(leaves, ratio, seed)
+        copies = find_copies(leaves)
+        if copies and part == 'weights':  # once for both parts
+            print_log(describe_copies(leaves, copies), 'current', logging.WARNING)
+        dealt = deal_samples(leaves, ratio, seed, copies)
         self.dataset = take_part(whole, {id(leaf): one[part] for leaf, one in zip(leaves, dealt, strict=True)})
 
     @property
