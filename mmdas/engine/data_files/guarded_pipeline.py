@@ -71,7 +71,8 @@ class GuardedPipeline(Compose):
 
     def _loading_fault(self, error: Exception, step: Any, files: dict) -> str | None:
         """Which file a transform could not load, and why; None for an error of another kind."""
-        loads, wraps = type(step).__name__.startswith('Load'), hasattr(step, 'transforms')
+        loads = type(step).__name__.startswith('Load')
+        wraps = hasattr(step, 'transforms') or hasattr(step, 'subroutines')
         if isinstance(error, DataError) or not (loads or wraps):
             return None
         local = {key: path for key, path in files.items() if self.is_local and is_local(path)}

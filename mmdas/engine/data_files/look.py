@@ -26,12 +26,14 @@ class Look(NamedTuple):
         kind: such as ``'png'``; empty if the first bytes are none of ``KINDS``.
         is_cut: whether the bytes that end a file of this kind are missing.
         is_deep: whether the file may hold more than 8 bits a channel.
+        is_color: whether the file holds several channels, as far as its first bytes tell.
         has_exif: whether EXIF data begin within the first bytes.
     """
 
     kind: str
     is_cut: bool
     is_deep: bool
+    is_color: bool
     has_exif: bool
 
 
@@ -47,7 +49,8 @@ def look_at(path: str) -> Look:
         tail = file.read(TAIL)
     kind, end = next((value for magic, value in KINDS.items() if head.startswith(magic)), ('', b''))
     is_deep = kind == 'tiff' or (kind == 'png' and head[24:25] == b'\x10')
-    return Look(kind, end not in tail, is_deep, b'Exif' in head or kind == 'tiff')
+    is_color = kind == 'png' and head[25:26] in (b'\x02', b'\x04', b'\x06')
+    return Look(kind, end not in tail, is_deep, is_color, b'Exif' in head or kind == 'tiff')
 
 
 def is_local(path: object) -> bool:
@@ -65,7 +68,7 @@ def image_size(path: str | os.PathLike | None, turned: bool = True) -> tuple[int
     try:
         with Image.open(path or '') as image:
             width, height = image.size
-            rotated = turned and image.getexif().get(EXIF_ORIENTATION) in ROTATED
+            rotated = turned and _orientation(image) in ROTATED
     except Exception:  # no file, no local file, or a format of its own
         return None
     return (width, height) if rotated else (height, width)
@@ -75,6 +78,13 @@ def exif_orientation(path: str | os.PathLike | None) -> int:
     """Orientation by the EXIF data of an image file, 1 to 8; 1, upright, where it cannot be told."""
     try:
         with Image.open(path or '') as image:
-            return int(image.getexif().get(EXIF_ORIENTATION, 1))
+            return _orientation(image)
     except Exception:
         return 1
+
+
+def _orientation(image: Image.Image) -> int:
+    """Orientation of an opened file that is not decoded, as Pillow would decode a PNG to look for it at the end."""
+    if image.format == 'PNG' and 'exif' not in image.info:
+        return 1
+    return int(image.getexif().get(EXIF_ORIENTATION, 1))

@@ -109,11 +109,13 @@ def header_doubt(files: dict[str, str]) -> tuple | None:
         return doubt
     for key, path in files.items():
         look = look_at(path)
-        if not look.kind or look.is_cut or (look.is_deep and key == 'seg_map_path'):
+        if not look.kind or look.is_cut:
             return key, 'bytes', look.kind
+        if key == 'seg_map_path' and (look.is_deep or look.is_color):
+            return key, 'channels'
         if key == 'img_path' and look.has_exif and len(files) > 1 and exif_orientation(path) != 1:
             return key, 'orientation'
-    sizes = [image_size(path) for path in files.values()]
+    sizes = [image_size(path, turned=key == 'img_path') for key, path in files.items()]
     if None in sizes:
         return 'header', sizes.index(None)
     return ('sizes',) if len(set(sizes)) > 1 else None
