@@ -10,8 +10,10 @@ folder that is removed at the end; the model has dropout, the images random flip
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +32,7 @@ from PIL import Image
 from mmdas.commands.main import run_command
 from mmdas.datasets import DigitScenesDataset, HoldoutDataset
 from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint, read_checkpoint
+from mmdas.engine.data_files import guard
 
 ROOT = Path(__file__).resolve().parents[2]
 ITERATIONS = 12
@@ -284,6 +287,26 @@ class Trials:
         code, text = self.run(self.data_config(data, 0, True), work_dir, command='search')
         yield code == 0 and '15 samples are copies of others' in text
 
+    def guard_cost(self) -> Iterator[bool]:
+        """A look at the files of a batch costs less than 1 % of a step, and only the first time that they are read."""
+        config = self.folder / 'iter-0.py'
+        self.uninterrupted(config)
+        steps = re.findall(r' time: ([\d.]+)', read(self.folder / f'whole-{config.stem}.log'))
+        pipeline = [{'type': 'mmseg.LoadImageFromFile'}, {'type': 'mmseg.LoadAnnotations'}]
+        data = str(self.folder / 'data')
+        whole = DigitScenesDataset('ImageSets/Segmentation/train.txt', data_root=data, pipeline=pipeline)
+        guard(whole)
+        infos = [whole.get_data_info(index) for index in range(len(whole))]
+        rounds = []
+        for _ in range(20):
+            begin = time.perf_counter()
+            for info in infos:
+                whole.pipeline.look(info, has_labels=True)
+            rounds.append((time.perf_counter() - begin) / len(infos))
+        batch, step = 4 * statistics.median(rounds), statistics.median(map(float, steps))
+        print(f'a look at a batch of 4: {1000 * batch:.3f} ms; a step: {1000 * step:.1f} ms ({batch / step:.2%})')
+        yield batch < 0.01 * step
+
     @staticmethod
     def contents(data: Path, part: str, seed: int) -> set[bytes]:
         """Images of a part of a holdout."""
@@ -473,7 +496,7 @@ DAMAGES: list[Callable[[Path], Path]] = [
 ]
 FAULTS = (
     *('kill', 'kill_while_writing', 'damaged', 'changed', 'signals', 'not_finite', 'code'),
-    *('data', 'val_data', 'masks', 'copies'),
+    *('data', 'val_data', 'masks', 'copies', 'guard_cost'),
 )
 
 

@@ -84,7 +84,9 @@ def size_text(path: str, labels: tuple[int, ...], image: tuple[int, ...], image_
         'and labels do not lie on each other; '
     )
     if orientation > 1:
-        text += f'the image {image_path} is turned by its EXIF orientation {orientation} when it is read; {UPRIGHT}; or '
+        text += (
+            f'the image {image_path} is turned by its EXIF orientation {orientation} when it is read; {UPRIGHT}; or '
+        )
     return text + 'write label images of the size of the images'
 
 

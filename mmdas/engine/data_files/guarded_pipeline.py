@@ -65,7 +65,7 @@ class GuardedPipeline(Compose):
         if pending:
             raise DataError(pending)
         if number is not None and number < len(self._looked) and not self._looked[number]:
-            self._look(files, compared)
+            self.look(files, compared)
             self._looked[number] = 1
         return result
 
@@ -106,9 +106,17 @@ class GuardedPipeline(Compose):
             raise DataError(fault)
         return fault
 
-    def _look(self, files: dict, has_labels: bool) -> None:
-        """Look at the files of a sample that was loaded without an error."""
-        for key, path in files.items():
+    def look(self, files: dict, has_labels: bool) -> None:
+        """Look at the files of a sample that was loaded without an error.
+
+        Args:
+            files: a dict with the paths of ``FILES``.
+            has_labels: whether the label image was loaded.
+
+        Raises:
+            DataError: for a file that is cut off, or a label image whose values do not fit 8 bits.
+        """
+        for key, path in ((key, files.get(key)) for key in FILES):
             if not (self.is_local and is_local(path)) or (key == 'seg_map_path' and not has_labels):
                 continue
             try:
