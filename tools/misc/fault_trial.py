@@ -353,6 +353,20 @@ class Trials:
             config.write_text(CLASSES_CONFIG.format(host=host, workers=workers, data=str(data)) + hooks)
             code, text = self.run(config, work_dir)
             yield is_named(fault, str(data / split / '3.png'), code, text, early)
+        if (ROOT / 'data/cifar10-reduced').exists():
+            yield from self.cifar('data_batch_3' if split == 'train' else 'test_batch')
+
+    def cifar(self, file: str) -> Iterator[bool]:
+        """Whether trainings on the reduced CIFAR-10 refuse a file of it that is broken, before the first step."""
+        for fault in IMAGE_FAULTS:
+            work_dir = self.folder / f'{file}-{fault.name}'.replace(' ', '_')
+            data = work_dir.with_name(f'{work_dir.name}-cifar')
+            shutil.copytree(ROOT / 'data/cifar10-reduced', data, copy_function=shutil.copyfile)
+            fault.damage(data / 'cifar-10-batches-py' / file)
+            options = [f'{loader}_dataloader.dataset.data_root={data}' for loader in ('train', 'val')]
+            host = ROOT / 'configs' / 'cifar10_reduced' / 'resnet18-quarter_cifar10-reduced.py'
+            code, text = self.run(host, work_dir, '--cfg-options', *options)
+            yield code != 0 and str(data) in last_line(text) and 'Traceback' not in text and '(train)' not in text
 
 
 def is_named(fault: DataFault, file: str, code: int, text: str, early: bool) -> bool:

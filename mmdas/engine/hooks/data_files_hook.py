@@ -22,7 +22,8 @@ class DataFilesHook(Hook):
     Before a training or search, the files of its data and of the validation are surveyed, before a test those of the
     test: all must exist and not be empty, and the headers of some must be those of whole images, with labels of their
     images' sizes. Files are decoded when they are read; then every data set names the one at fault. The log says how
-    many files were looked at.
+    many files were looked at. In a config, the hook needs a loop that starts the workers of its data loader after
+    ``before_train``, as those of mmdas and MMEngine's ``EpochBasedTrainLoop`` do; else their errors stay as they are.
 
     Args:
         num_headers: samples of a data set whose headers are looked at. Default: 1000.
