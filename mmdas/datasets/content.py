@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+# Numbers of an annotation that say nothing of the image; those of labels begin with gt_.
+OF_SAMPLES = ('sample_idx', 'img_id', 'id', 'instances')
 BLOCK = 4096  # bytes that tell most files of one size apart
 # The files of the last call -> copy -> the file that it is a copy of. Both parts of a holdout ask for the same files.
 _last: dict[bytes, dict[str, str]] = {}
@@ -18,8 +20,9 @@ def find_copies(datasets: Sequence[BaseDataset]) -> list[list[tuple[int, int]]]:
     """Samples whose images are the same byte by byte.
 
     Image files on this machine are compared by size, then by a block in their middle, then by a digest of all. Images
-    that the annotations hold as arrays are compared by a digest. Other samples count as copies if they name the same
-    file, and else as different.
+    that the annotations hold as arrays are compared by a digest. Files that are not on this machine count as copies if
+    they have the same name. Samples are different if a number in their annotations is, beside labels: parts of one
+    file, such as tiles and frames, are no copies.
 
     Args:
         datasets: loaded data sets.
@@ -28,27 +31,36 @@ def find_copies(datasets: Sequence[BaseDataset]) -> list[list[tuple[int, int]]]:
         Groups of two or more (number of the data set, index), each in this order. The same in every process.
     """
     keys = [
-        (number, index, image_key(dataset.get_data_info(index)))
+        (number, index, *image_key(dataset.get_data_info(index)))
         for number, dataset in enumerate(datasets)
         for index in range(len(dataset))
     ]
-    paths = list(dict.fromkeys(key for *_, key in keys if isinstance(key, str) and '://' not in key))
+    paths = list(dict.fromkeys(key for *_, key, _ in keys if isinstance(key, str) and '://' not in key))
     copies = find_file_copies(paths)
     groups: dict[Any, list[tuple[int, int]]] = defaultdict(list)
-    for number, index, key in keys:
+    for number, index, key, part in keys:
         if key is not None:
-            groups[copies.get(key, key) if isinstance(key, str) else key].append((number, index))
+            groups[copies.get(key, key) if isinstance(key, str) else key, part].append((number, index))
     return [group for group in groups.values() if len(group) > 1]
 
 
-def image_key(info: dict) -> str | bytes | None:
-    """The file of a sample, or the digest of its array; None for a sample that has neither."""
+def image_key(info: dict) -> tuple[str | bytes | None, str]:
+    """What a sample's image is known by.
+
+    Returns:
+        The digest of its array, or its file, or None for a sample that has neither; and the part of the file that it
+        is, by the numbers of the annotation.
+    """
     path, image = info.get('img_path'), info.get('img')
-    if path:
-        return str(path)
-    if not isinstance(image, np.ndarray):
-        return None
-    return blake2b(f'{image.shape} {image.dtype}'.encode() + np.ascontiguousarray(image).tobytes()).digest()
+    numbers = sorted(
+        (name, value)
+        for name, value in info.items()
+        if isinstance(value, (int, float, tuple, list)) and name not in OF_SAMPLES and not name.startswith('gt_')
+    )
+    key: str | bytes | None = str(path) if path else None
+    if isinstance(image, np.ndarray):
+        key = blake2b(f'{image.shape} {image.dtype}'.encode() + np.ascontiguousarray(image).tobytes()).digest()
+    return key, repr(numbers)
 
 
 def find_file_copies(paths: Sequence[str]) -> dict[str, str]:

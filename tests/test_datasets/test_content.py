@@ -71,6 +71,13 @@ def test_samples_without_an_image_are_no_copies():
     assert find_copies([Listed([dict(number=1), dict(number=1)])]) == []
 
 
+def test_parts_of_a_file_are_no_copies_whatever_their_labels(tmp_path):
+    path = files(tmp_path, [noise(0)]).get_data_info(0)['img_path']
+    places = [(0, 0), (0, 64), (0, 0)]
+    samples = [dict(img_path=path, corner=place, gt_label=number) for number, place in enumerate(places)]
+    assert find_copies([Listed(samples)]) == [[(0, 0), (0, 2)]]
+
+
 def test_files_that_are_not_here_are_known_by_name(tmp_path):
     samples = [dict(img_path=path) for path in ('s3://a.jpg', 's3://b.jpg', str(tmp_path / 'c.jpg'), 's3://a.jpg')]
     assert find_copies([Listed(samples)]) == [[(0, 0), (0, 3)]]
