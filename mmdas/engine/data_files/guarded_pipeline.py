@@ -45,19 +45,13 @@ class GuardedPipeline(Compose):
         files = {key: data.get(key) for key in FILES}
         number = data.get('sample_idx')
         result: Any = data
-        pending, compared = None, False
+        pending, compared = None, False  # a fault that the next transform may mend; whether labels were loaded
         for step in self.transforms:
-            try:
-                result = step(result)
-            except Exception as error:
-                fault = self._loading_fault(error, step, files)
-                if fault is None:
-                    raise
-                raise DataError(fault) from error
+            result = self._apply(step, result, files)
             if result is None:  # as in MMEngine: the data set takes another sample
                 return None
             if pending and not _same_sizes(result):
-                raise DataError(pending)
+                break
             pending = None
             if not compared and _is_loaded(result):
                 compared = True
@@ -68,6 +62,20 @@ class GuardedPipeline(Compose):
             self.look(files, compared)
             self._looked[number] = 1
         return result
+
+    def _apply(self, step: Any, data: Any, files: dict) -> Any:
+        """The result of a transform.
+
+        Raises:
+            DataError: naming the file that it could not load.
+        """
+        try:
+            return step(data)
+        except Exception as error:
+            fault = self._loading_fault(error, step, files)
+            if fault is None:
+                raise
+            raise DataError(fault) from error
 
     def _loading_fault(self, error: Exception, step: Any, files: dict) -> str | None:
         """Which file a transform could not load, and why; None for an error of another kind."""
