@@ -42,7 +42,7 @@ from .reliable_run import make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
-LABEL_CHECK = 'mmdas.LabelCheckHook'
+DATA_CHECKS = ('mmdas.DataFilesHook', 'mmdas.LabelCheckHook')
 # Options that stay those of the run, whatever the conversion makes of the host's.
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
@@ -326,9 +326,10 @@ def adapt_to_device(cfg: Config) -> None:
         }
 
 
-def add_label_check(cfg: Config) -> None:
-    """Let every run stop with a clear message at a label that no class stands for."""
-    _add_hook(cfg, LABEL_CHECK)
+def add_data_checks(cfg: Config) -> None:
+    """Let every run stop with a clear message at a broken file and at a label that no class stands for."""
+    for hook in DATA_CHECKS:
+        _add_hook(cfg, hook)
 
 
 def add_checkpoint_hooks(cfg: Config) -> None:
@@ -415,7 +416,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     check_run(cfg)
     prepare_clips(cfg, preprocessor_of(cfg))
-    add_label_check(cfg)
+    add_data_checks(cfg)
     add_checkpoint_hooks(cfg)
     make_reliable(cfg)
     add_augment_hook(cfg)

@@ -117,10 +117,12 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.data_error import DataError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError, PolicyError), refusing_code():
+    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError
+    with told_in_one_line(*kinds), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()

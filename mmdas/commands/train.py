@@ -32,13 +32,14 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
     try:
-        kinds = DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError, PolicyError
+        kinds = DataError, DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError, PolicyError
         with told_in_one_line(*kinds), refusing_code():
             build_runner(cfg).train()
     except RunStopped as stopped:

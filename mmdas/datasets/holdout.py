@@ -1,13 +1,17 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmengine.logging import print_log
 
 from mmdas.registry import DATASETS, loaded
+
+from .content import describe_copies, find_copies
 
 PARTS = ('weights', 'policy')
 # What holds other data sets and has no samples of its own: the split goes to what they hold.
@@ -49,36 +53,89 @@ def holdout_indices(size: int, ratio: float, seed: int) -> dict[str, list[int]]:
     return {'weights': order[num_policy:], 'policy': order[:num_policy]}
 
 
-def take_part(dataset: Any, part: str, ratio: float, seed: int) -> Any:
-    """The part of a data set, or the wrapper around the part of what it wraps.
+def deal_samples(
+    datasets: Sequence[BaseDataset], ratio: float, seed: int, copies: Sequence[list[tuple[int, int]]] = ()
+) -> list[dict[str, list[int]]]:
+    """Deal out the samples of several data sets, so that copies of an image fall into one part.
+
+    Without copies, every data set is dealt out by :func:`holdout_indices`. Copies follow the first of them.
+
+    Args:
+        datasets: loaded data sets.
+        ratio, seed: as of :func:`holdout_indices`.
+        copies: groups of samples with one image, as of :func:`find_copies`.
+
+    Returns:
+        for every data set what :func:`holdout_indices` returns.
 
     Raises:
-        TypeError: If it is neither a ``BaseDataset`` nor one of the known wrappers.
-        ValueError: If a part would be empty.
+        ValueError: If a part of all of them would be empty.
+    """
+    dealt = [holdout_indices(len(dataset), ratio, seed) for dataset in datasets]
+    homes = [{index: part for part in PARTS for index in parts[part]} for parts in dealt]
+    for (first, index), *others in copies:
+        for number, copy_ in others:
+            homes[number][copy_] = homes[first][index]
+    orders = [parts['policy'] + parts['weights'] for parts in dealt]
+    result = [
+        {part: [index for index in order if home[index] == part] for part in PARTS}
+        for order, home in zip(orders, homes, strict=True)
+    ]
+    for part in PARTS:
+        if not any(parts[part] for parts in result):
+            raise ValueError(
+                f'the {part} part of the holdout would be empty, since the samples are copies of too few images; give '
+                'more images, or another seed'
+            )
+    return result
+
+
+def find_leaves(dataset: Any) -> Iterator[BaseDataset]:
+    """The data sets with samples of their own in a data set, loaded.
+
+    Raises:
+        TypeError: If there is one that is neither a ``BaseDataset`` nor one of the known wrappers.
     """
     if isinstance(dataset, loaded(*KFOLD)):
         dataset.full_init()  # from then on it holds the samples of its fold alone
-        return take_part(dataset.dataset, part, ratio, seed)
-    if isinstance(dataset, all_wrappers()):
-        wrapper = copy.copy(dataset)  # their constructors refuse a wrapper within a wrapper
-        if isinstance(dataset, ConcatDataset):
-            wrapper.datasets = [take_part(inner, part, ratio, seed) for inner in dataset.datasets]
-        else:
-            wrapper.dataset = take_part(dataset.dataset, part, ratio, seed)
-        wrapper._fully_initialized = False
-        wrapper.full_init()  # counts the samples anew
-        if isinstance(dataset, loaded(*MIX)):
-            wrapper.num_samples = len(wrapper.dataset)  # which its constructor counts
-        return wrapper
-    if not isinstance(dataset, BaseDataset):
+        yield from find_leaves(dataset.dataset)
+    elif isinstance(dataset, all_wrappers()):
+        for inner in dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]:
+            yield from find_leaves(inner)
+    elif isinstance(dataset, BaseDataset):
+        dataset.full_init()
+        yield dataset
+    else:
         raise TypeError(
             f'dataset must be a BaseDataset or its config, or one of the wrappers '
             f'{wrapper_names()}, got {type(dataset).__name__}; put other wrappers around HoldoutDataset instead'
         )
-    dataset.full_init()
-    # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
-    # own samples, which must not come from the other part.
-    return dataset.get_subset(holdout_indices(len(dataset), ratio, seed)[part])
+
+
+def take_part(dataset: Any, indices: Mapping[int, list[int]]) -> Any:
+    """The part of a data set, or the wrapper around the part of what it wraps.
+
+    Args:
+        dataset: of a kind that :func:`find_leaves` knows.
+        indices: ``id`` of each data set at the bottom -> its samples in the part.
+    """
+    if isinstance(dataset, loaded(*KFOLD)):
+        return take_part(dataset.dataset, indices)
+    if not isinstance(dataset, all_wrappers()):
+        # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
+        # own samples, which must not come from the other part.
+        return dataset.get_subset(indices[id(dataset)])
+    wrapper = copy.copy(dataset)  # their constructors refuse a wrapper within a wrapper
+    if isinstance(dataset, ConcatDataset):
+        inner = [one for one in dataset.datasets if any(indices[id(leaf)] for leaf in find_leaves(one))]
+        wrapper.datasets = [take_part(one, indices) for one in inner]
+    else:
+        wrapper.dataset = take_part(dataset.dataset, indices)
+    wrapper._fully_initialized = False
+    wrapper.full_init()  # counts the samples anew
+    if isinstance(dataset, loaded(*MIX)):
+        wrapper.num_samples = len(wrapper.dataset)  # which its constructor counts
+    return wrapper
 
 
 def wrapper_names() -> str:
@@ -147,7 +204,8 @@ class HoldoutDataset:
     """One of two disjoint parts of a data set: one to train the weights on, the other to search the policy on.
 
     Two of them with the same data set, ``ratio`` and ``seed`` and different parts make up the loaders of a search.
-    The split is by sample, at random: neighbouring frames of a video may fall into different parts. Of wrappers
+    The split is by sample, at random, except that samples with the same image (:func:`find_copies`) stay together:
+    neighbouring frames of a video may fall into different parts. Of wrappers
     (``ConcatDataset``, ``RepeatDataset``, ``ClassBalancedDataset``, ``MultiImageMixDataset``, ``KFoldDataset``) the
     sets inside are split: copies of an image never fall into both parts, and a mosaic is made of images of one part.
 
@@ -175,7 +233,12 @@ class HoldoutDataset:
         self.part = part
         self.ratio = ratio
         self.seed = seed
-        self.dataset = take_part(whole, part, ratio, seed)
+        leaves = list(find_leaves(whole))
+        copies = find_copies(leaves)
+        if copies and part == 'weights':  # once for both parts
+            print_log(describe_copies(leaves, copies), 'current', logging.WARNING)
+        dealt = deal_samples(leaves, ratio, seed, copies)
+        self.dataset = take_part(whole, {id(leaf): one[part] for leaf, one in zip(leaves, dealt, strict=True)})
 
     @property
     def metainfo(self) -> dict:

@@ -3,6 +3,7 @@
 from .hooks import (
     AtomicCheckpointHook,
     AugmentHook,
+    DataFilesHook,
     FiniteLossHook,
     KeepPolicyHook,
     LabelCheckHook,
@@ -30,6 +31,7 @@ __all__ = [
     'AugmentHook',
     'BaseSelection',
     'BlankSelection',
+    'DataFilesHook',
     'Decision',
     'EpochBasedSearchLoop',
     'FiniteLossHook',

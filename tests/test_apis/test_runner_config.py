@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
-from mmdas.apis.runner import add_label_check, set_dataloader_defaults
+from mmdas.apis.runner import add_data_checks, set_dataloader_defaults
 from mmdas.engine.checkpoints import CheckpointError
 from mmdas.search.das import Policy
 
@@ -114,14 +114,14 @@ def test_config_inherited_from_the_installed_mmdas_equals_the_config(tmp_path, c
     assert {key: cfg[key] for key in expected} == expected
 
 
-# add_label_check
+# add_data_checks
 
 
-def test_every_run_checks_its_labels_once():
+def test_every_run_checks_its_files_and_labels_once():
     cfg = Config(dict(custom_hooks=[dict(type='EMAHook')]))
-    add_label_check(cfg)
-    add_label_check(cfg)
-    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook', 'mmdas.LabelCheckHook']
+    add_data_checks(cfg)
+    add_data_checks(cfg)
+    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook', 'mmdas.DataFilesHook', 'mmdas.LabelCheckHook']
 
 
 # set_resume

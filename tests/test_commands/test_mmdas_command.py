@@ -17,6 +17,7 @@ from mmdas.commands import main, run_command, train
 from mmdas.commands.main import COMMANDS, overview
 from mmdas.commands.parser import Parser
 from mmdas.commands.run_options import load_run_config
+from mmdas.engine.data_error import DataError
 from mmdas.models.heads.temporal_pooling import POOLINGS
 from mmdas.search.das import Policy
 
@@ -259,3 +260,14 @@ def test_options_that_do_not_fit_are_told_in_one_line(option: str, message: str,
         code = stopped.code
     printed = capsys.readouterr().err.strip().splitlines()
     assert code == 2 and re.search(message, printed[-1])
+
+
+@pytest.mark.parametrize('verb', ['train', 'search'])
+def test_data_at_fault_ends_a_run_in_one_line(verb, tmp_path, capsys, monkeypatch):
+    class Broken:
+        def train(self) -> None:
+            raise DataError('Traceback ...\nmmdas.engine.data_error.DataError: the image a.jpg is empty; restore it\n')
+
+    monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: Broken())
+    line = line_of(capsys, verb, HOST, '--work-dir', str(tmp_path))
+    assert line == f'mmdas {verb}: the image a.jpg is empty; restore it'

@@ -16,7 +16,14 @@ from torch import nn
 
 from mmdas.datasets import HoldoutDataset
 from mmdas.engine import LabelCheckHook
-from mmdas.engine.hooks.label_checks import check_labels, check_num_classes, find_label_faults, size_fault
+from mmdas.engine.data_error import DataError
+from mmdas.engine.hooks.label_checks import (
+    check_labels,
+    check_num_classes,
+    find_label_faults,
+    read_samples,
+    size_fault,
+)
 
 SIZE = (12, 16)
 CLASSES = ('ground', 'square', 'disc')
@@ -33,7 +40,7 @@ def write_data(folder: Path, labels: Sequence[np.ndarray], classes: Sequence[str
     for part in ('img', 'ann'):
         (folder / part).mkdir()
     for number, label in enumerate(labels):
-        cv2.imwrite(str(folder / f'img/{number}.png'), np.zeros((*SIZE, 3), np.uint8))
+        cv2.imwrite(str(folder / f'img/{number}.png'), np.full((*SIZE, 3), number, np.uint8))
         cv2.imwrite(str(folder / f'ann/{number}.png'), label)
     with DefaultScope.overwrite_default_scope('mmseg'):
         config = dict(
@@ -182,3 +189,54 @@ def test_one_channel_of_a_decode_head_stands_for_two_classes(monkeypatch):
     dataset.metainfo = dict(classes=CLASSES)
     with pytest.raises(ValueError, match='num_classes of the decode_head is 2'):
         LabelCheckHook().before_test(runner)
+
+
+def before_training(monkeypatch, classes: int, **datasets) -> list[str]:
+    """What a hook warns of before a training with these data sets."""
+    warnings: list[str] = []
+    monkeypatch.setattr('mmdas.engine.hooks.label_check_hook.print_log', lambda text, *others: warnings.append(text))
+    model = nn.Module()
+    model.decode_head = Head(classes)
+    loaders = {f'{mode}_dataloader': SimpleNamespace(dataset=dataset) for mode, dataset in datasets.items()}
+    LabelCheckHook().before_train(SimpleNamespace(model=model, **loaders))
+    return warnings
+
+
+@pytest.mark.parametrize('mode', ['train', 'val'])
+def test_labels_outside_the_classes_are_an_error_before_the_training(tmp_path: Path, monkeypatch, mode: str):
+    dataset = write_data(tmp_path, [mask(0, 1, 2), mask(0, 7)])
+    with pytest.raises(DataError, match=rf'labels \[7\] of {tmp_path}/ann/1\.png lie outside the 3 classes'):
+        before_training(monkeypatch, 3, **{mode: dataset})
+
+
+def test_masks_of_0_and_255_throughout_a_training_set_are_an_error(tmp_path: Path, monkeypatch):
+    dataset = write_data(tmp_path, [mask(0, 255)] * 20, CLASSES[:2])
+    with pytest.raises(DataError, match=r'the 20 label images looked at, .* hold no class but \[0\]'):
+        before_training(monkeypatch, 2, train=dataset)
+
+
+def test_masks_of_0_and_255_in_the_files_looked_at_first_are_a_warning_where_others_hold_classes(
+    tmp_path: Path, monkeypatch
+):
+    labels = [mask(0, 255) for _ in range(20)]
+    labels[12] = mask(0, 1)  # fifth by name, which 16 of 20 leave out
+    dataset = write_data(tmp_path, labels, CLASSES[:2])
+    assert 'one class' in faults(dataset, classes=CLASSES[:2])
+    assert any('hold no class but [0]' in text for text in before_training(monkeypatch, 2, train=dataset))
+
+
+def test_masks_of_0_and_255_in_a_validation_set_are_a_warning(tmp_path: Path, monkeypatch):
+    dataset = write_data(tmp_path, [mask(0, 255)] * 3, CLASSES[:2])
+    assert 'hold no class but [0]' in before_training(monkeypatch, 2, val=dataset)[0]
+
+
+def test_looking_at_samples_leaves_the_random_state_alone(tmp_path: Path):
+    dataset = write_data(tmp_path, [mask(0, 1)] * 3)
+    dataset.pipeline.transforms.insert(2, lambda results: {**results, 'drawn': (torch.rand(1), np.random.rand())})
+    torch.manual_seed(0)
+    np.random.seed(0)
+    expected = torch.rand(1), np.random.rand()
+    torch.manual_seed(0)
+    np.random.seed(0)
+    assert len(list(read_samples(dataset, 2))) == 2
+    assert (torch.rand(1), np.random.rand()) == expected

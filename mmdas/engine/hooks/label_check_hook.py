@@ -8,10 +8,19 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from mmdas.engine.data_error import DataError
 from mmdas.engine.utils import main_head, unwrap
 from mmdas.registry import HOOKS
 
-from .label_checks import check_labels, check_num_classes, find_label_faults, is_ignored, sample_file, size_fault
+from .label_checks import (
+    check_labels,
+    check_num_classes,
+    find_label_faults,
+    is_ignored,
+    read_samples,
+    sample_file,
+    size_fault,
+)
 from .label_tally import LabelTally
 
 
@@ -19,30 +28,34 @@ from .label_tally import LabelTally
 class LabelCheckHook(Hook):
     """Stop or warn, with the file's name, where labels and model do not fit.
 
-    Before a training, validation or test, the head's number of classes is compared with the data set's, and some label
-    files are looked at: masks that hold one class and ignored pixels alone, or are of another size than their image,
-    are a warning. Before every iteration, a label outside the classes and a label image that stores colours are an
-    error. The labels are still on the CPU then, so that looking at them costs no synchronisation, and a GPU would
-    answer with a device-side assertion that names nothing. After the first epoch,
-    or at once for a small data set, a warning names the classes that no label holds.
+    Before a training (with its validation) or test, the head's number of classes is compared with the data set's, and
+    some samples are looked at: masks that hold one class and ignored pixels alone, or are of another size than their
+    image, are a warning; if more files of a training hold nothing else, an error. In them, and in all samples before
+    every iteration, a label outside the classes and a label image that stores colours are an error. The labels are
+    still on the CPU then, so that looking at them costs no synchronisation, and a GPU would answer with a device-side
+    assertion that names nothing. After the first epoch, or at once for a small data set, a warning names the classes
+    that no label holds.
 
     Args:
         num_files: label files that are looked at beforehand, spread over the data set. Default: 16.
         num_images: images after which the missing classes are named, if the data set has as many. Default: 2000.
+        num_sure: label files that are looked at where the first hold one class alone. Default: 256.
 
     Raises:
-        ValueError: naming the label, the classes and the image; or the numbers of classes that disagree.
+        DataError: naming the label, the classes and the image; or the numbers of classes that disagree.
     """
 
-    def __init__(self, num_files: int = 16, num_images: int = 2000) -> None:
+    def __init__(self, num_files: int = 16, num_images: int = 2000, num_sure: int = 256) -> None:
         self.num_files = num_files
         self.num_images = num_images
+        self.num_sure = num_sure
         self._tallies: dict[str, LabelTally] = {}
         self._warned: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Check the training set."""
+        """Check the training set and the validation set, which is needed hours later."""
         self._check_dataset(runner, 'train')
+        self._check_dataset(runner, 'val')
 
     def before_val(self, runner: Runner) -> None:
         """Check the validation set, the first time."""
@@ -92,8 +105,16 @@ class LabelCheckHook(Hook):
         classes = classes or range(num_classes)
         self._tallies[mode] = LabelTally(classes, share)
         if is_main_process():
-            for kind, fault in find_label_faults(dataset, self.num_files, getattr(head, 'ignore_index', 255), classes):
+            ignored = getattr(head, 'ignore_index', 255)
+            faults = dict(find_label_faults(dataset, self.num_files, ignored, classes))
+            if mode == 'train' and 'one class' in faults:
+                sure = dict(find_label_faults(dataset, self.num_sure, ignored, classes)).get('one class')
+                if sure is not None:
+                    raise DataError(sure)
+            for kind, fault in faults.items():
                 self._warn(f'{mode} {kind}', fault)
+            for sample in read_samples(dataset, self.num_files):
+                check_labels(sample, num_classes, ignored)
 
     def _warn(self, kind: str, fault: str | None) -> None:
         """Log a fault of a kind once."""

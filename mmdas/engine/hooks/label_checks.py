@@ -1,25 +1,24 @@
 """What can be wrong with labels: their values, their channels, their sizes, and how many classes there are."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from mmengine.structures import BaseDataElement
 
+from mmdas.engine.data_error import DataError
+from mmdas.engine.data_files import color_fault, image_size, inner_datasets, leaves_upright, size_text
+from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.hosts import Host, all_hosts
 from mmdas.registry import loaded
-
-ROTATED = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
-EXIF_ORIENTATION = 274
 
 
 def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None:
     """Check the labels of one data sample of a toolbox against classes 0 .. num_classes - 1.
 
     Raises:
-        ValueError: naming the file, for a label outside the classes or a label image of several channels.
+        DataError: naming the file, for a label outside the classes or a label image of several channels.
     """
     file = sample_file(sample)
     host = host_of_labels(sample)
@@ -29,17 +28,14 @@ def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None
     if host.label_maps:
         num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
         if labels.shape[0] != 1:
-            raise ValueError(
-                f'the label image {file} is of shape {tuple(labels.shape)}: it stores colours, not classes; write '
-                'images of one channel, whose pixels are the numbers of the classes, or palette images'
-            )
+            raise DataError(color_fault(file, tuple(labels.shape)))
     outside = (labels < 0) | (labels >= num_classes)
     if ignored is not None:
         outside = outside & (labels != ignored)
     if outside.any():
         wrong = torch.unique(labels[outside]).tolist()
         hint = '; masks of 0 and 255 must become 0 and 1' if wrong == [255] else ''
-        raise ValueError(
+        raise DataError(
             f'labels {wrong} of {file} lie outside the {num_classes} classes 0..{num_classes - 1}; correct num_classes '
             f"of the head or the data set's labels{hint}"
         )
@@ -79,15 +75,7 @@ def size_fault(sample: Any, image: torch.Tensor | None) -> str | None:
         return None
     size = tuple(labels.shape[-2:])
     known = tuple(image.shape[-2:]), tuple(sample.get('ori_shape') or ())[:2]
-    return None if size in known else different_sizes(sample_file(sample), size, known[0])
-
-
-def different_sizes(file: str, labels: tuple[int, ...], image: tuple[int, ...]) -> str:
-    """The message for sizes (height, width) that differ."""
-    return (
-        f'the label image {file} is of size {labels[0]} x {labels[1]}, its image of {image[0]} x {image[1]}: pixels '
-        'and labels do not lie on each other; write label images of the size of the images'
-    )
+    return None if size in known else size_text(sample_file(sample), size, known[0])
 
 
 def check_num_classes(outputs: int, classes: Sequence[str], key: str, mode: str) -> str | None:
@@ -103,11 +91,11 @@ def check_num_classes(outputs: int, classes: Sequence[str], key: str, mode: str)
         A warning if there are more outputs than classes.
 
     Raises:
-        ValueError: if there are fewer.
+        DataError: if there are fewer.
     """
     numbers = f'{key} is {outputs}, but the data set of {mode}_dataloader has {len(classes)} classes'
     if outputs < len(classes):
-        raise ValueError(f'{numbers}; set num_classes={len(classes)}, or correct classes in metainfo of the data set')
+        raise DataError(f'{numbers}; set num_classes={len(classes)}, or correct classes in metainfo of the data set')
     if outputs == len(classes):
         return None
     return (
@@ -130,11 +118,11 @@ def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequ
     """
     found: set[int] = set()
     looked, file = 0, ''
-    for info, labels in load_labels(dataset, count):
+    for info, labels, image in load_labels(dataset, count):
         looked += 1
-        file, image = info.get('seg_map_path', ''), image_size(info.get('img_path'))
+        file = info.get('seg_map_path', '')
         if image is not None and image != labels.shape[:2]:
-            yield 'size', different_sizes(file, labels.shape[:2], image)
+            yield 'size', size_text(file, labels.shape[:2], image)
         if labels.ndim == 2:
             found.update(np.flatnonzero(np.bincount(labels.ravel())).tolist())
     if ignore_index in found and len(found) < 3:
@@ -157,8 +145,8 @@ def missing_classes(missing: Sequence, where: str) -> str:
     )
 
 
-def load_labels(dataset: Any, count: int) -> Iterator[tuple[dict, np.ndarray]]:
-    """Annotation and labels of at most ``count`` samples, spread over a data set and all that it wraps."""
+def load_labels(dataset: Any, count: int) -> Iterator[tuple[dict, np.ndarray, tuple[int, int] | None]]:
+    """Annotation, labels and size of the image of at most ``count`` samples, spread over a data set and its parts."""
     loaders = tuple(loader for host in all_hosts() for loader in loaded(*host.label_loader))
     inner = list(inner_datasets(dataset))
     for part in inner:
@@ -166,31 +154,32 @@ def load_labels(dataset: Any, count: int) -> Iterator[tuple[dict, np.ndarray]]:
         load = next((step for step in steps if isinstance(step, loaders)), None)
         if load is None or not hasattr(part, 'get_data_info') or not len(part):
             continue
+        turned = not any(leaves_upright(step) for step in steps)
         for index in np.unique(np.linspace(0, len(part) - 1, max(count // len(inner), 1)).astype(int)):
             try:
                 info = part.get_data_info(int(index))
                 labels = load(dict(info))['gt_seg_map']
             except Exception:  # a file that cannot be read is named when its turn comes
                 continue
-            yield info, labels
+            yield info, labels, image_size(info.get('img_path'), turned)
 
 
-def inner_datasets(dataset: Any) -> Iterator[Any]:
-    """The data sets at the bottom of all wrappers."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    if inner == [None]:
-        yield dataset
-    else:
-        for part in inner:
-            yield from inner_datasets(part)
+def read_samples(dataset: Any, count: int) -> Iterator[BaseDataElement]:
+    """At most ``count`` data samples, spread over a data set, as its own pipeline makes them.
 
+    The random state stays as it is.
 
-def image_size(file: str | Path | None) -> tuple[int, int] | None:
-    """Height and width of an image file by its header, turned as OpenCV turns it; None where it cannot be told."""
-    try:
-        with Image.open(file or '') as image:
-            width, height = image.size
-            rotated = image.getexif().get(EXIF_ORIENTATION) in ROTATED
-    except Exception:  # no file, no local file, or a format of its own
-        return None
-    return (width, height) if rotated else (height, width)
+    Raises:
+        DataError: of a file that a sample is read from.
+    """
+    for index in np.unique(np.linspace(0, max(len(dataset) - 1, 0), min(count, len(dataset))).astype(int)):
+        with kept_random_state():
+            try:
+                sample = dataset[int(index)]
+            except DataError:
+                raise
+            except Exception:  # what else cannot be read is told when its turn comes
+                continue
+        found = sample.get('data_samples') if isinstance(sample, dict) else None
+        if isinstance(found, BaseDataElement):
+            yield found
