@@ -13,6 +13,11 @@ from mmdas.engine.checkpoints import read_checkpoint
 
 TOOLBOXES = ('mmseg', 'mmpretrain')
 PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
+LONGEST = 500  # characters of a reason in a message
+
+
+class ConfigError(ValueError):
+    """A file that cannot be read as a config; the message names the file and the reason."""
 
 
 def find_config(config: str | Path) -> tuple[Path, str | None]:
@@ -25,10 +30,12 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
         FileNotFoundError: if there is no such file and no installed config of the name, or several; the message names
             the nearest.
     """
-    if Path(config).is_file():
+    if _is_file(config):
         return Path(config), None
     package, _, name = str(config).rpartition('::')
     name = name.removesuffix('.py')
+    if len(name) > LONGEST:
+        raise FileNotFoundError(f'there is no file and no installed config {name[:LONGEST]}...')
     found = {
         f'{scope}::{place}.py': path
         for scope, place, path in installed_configs(f'{glob.escape(Path(name).name)}.py')
@@ -43,6 +50,14 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
         f'{"" if found else did_you_mean(nearest_config(config))}'
         f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
     )
+
+
+def _is_file(path: str | Path) -> bool:
+    """Whether there is a file; not if the path is none, being too long or with a character of the value 0."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def installed_configs(pattern: str) -> list[tuple[str, str, Path]]:
@@ -89,9 +104,22 @@ def require_checkpoint(checkpoint: str) -> None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a config as its file has it."""
-    cfg = Config.fromfile(path)
-    drop_own_scope(cfg)
+    """Read a config as its file has it.
+
+    Raises:
+        FileNotFoundError: if a file that it inherits from is not there.
+        ConfigError: if it cannot be read, or the code in it fails.
+    """
+    try:
+        cfg = Config.fromfile(path)
+        drop_own_scope(cfg)
+    except FileNotFoundError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f'{path} cannot be read: it inherits from itself, or holds itself') from error
+    except (Exception, SystemExit) as error:  # a config is code, which may fail in any way
+        reason = ' '.join(str(error).split())[:LONGEST]
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}{": " * bool(reason)}{reason}') from error
     return cfg
 
 

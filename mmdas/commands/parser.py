@@ -30,7 +30,7 @@ def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     Args:
         *kinds: of errors. Default: those of files and values.
     """
-    caught = kinds or (FileNotFoundError, FileExistsError, ValueError)
+    caught = kinds or (OSError, ValueError)
     try:
         yield
     except caught as error:
