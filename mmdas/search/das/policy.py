@@ -151,9 +151,9 @@ class Policy:
             share[edge.target] = share.get(edge.target, 0.0) + share.get(edge.source, 1.0)
         largest = max(growth.values())
         if largest > log10(MAX_GROWTH):
-            reached = f'1e{largest:.0f}' if largest < inf else 'inf'
+            told = f'1e{largest:.0f}' if largest < inf else 'inf'
             raise PolicyError(
-                f'edges: their strengths, one after the other, reach {reached} in the outermost of {self.num_frames} '
+                f'edges: their strengths, one after the other, reach {told} in the outermost of {self.num_frames} '
                 f'frames, expected at most {MAX_GROWTH:g}; lower them'
             )
         if self.node_reduction == 'sum' and max(share.values()) > MAX_SUM:
