@@ -30,7 +30,7 @@ from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
 from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
-from .reliable_run import make_reliable
+from .reliable_run import check_timeout, make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
@@ -383,12 +383,13 @@ def check_run(cfg: Config) -> None:
     """Check a config before anything is built.
 
     Raises:
-        ValueError: If the parts of the model disagree on the number of frames, or a second data preprocessor says
-            something else of the clip.
+        ValueError: If the parts of the model disagree on the number of frames, a second data preprocessor says
+            something else of the clip, or processes are to wait for each other for no time.
         FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     check_preprocessors(cfg)
     check_num_frames(cfg)
+    check_timeout(cfg)
 
 
 def build_runner(cfg: Config) -> Runner:

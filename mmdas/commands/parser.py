@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+FAILED = 1  # exit code of a run that another process has ended
 STOPPED = 130  # exit code after Ctrl-C
 
 

@@ -46,7 +46,9 @@ def _optimizers(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference
         before = was.get('optimizers', {}).get(name, kind)
         if before != kind:
             place = 'optim_wrapper' + f'.{name}' * bool(name)
-            yield Difference(f'{place}.optimizer was {before} and is {kind}, which cannot take its state', 'refused')
+            yield Difference(
+                f'{place}.optimizer was {before} and is {kind}: the state of one is not that of the other', 'refused'
+            )
             return
     before = was.get('options', {})
     changed = [

@@ -144,7 +144,7 @@ def test_the_same_settings_are_no_word(by_epochs, tmp_path):
 def test_another_optimiser_is_refused_with_both_names(by_epochs, tmp_path):
     cfg = training(tmp_path, True, 0)
     cfg.optim_wrapper.optimizer = dict(type='Adam', lr=0.01)
-    with pytest.raises(DifferenceError, match='optim_wrapper.optimizer was SGD and is Adam, .* without --resume'):
+    with pytest.raises(DifferenceError, match='optim_wrapper.optimizer was SGD and is Adam: .* without --resume'):
         run(cfg, resume=by_epochs)
 
 
