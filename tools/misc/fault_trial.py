@@ -287,7 +287,7 @@ class Trials:
             os.chdir(folder)
             code = wait(start(arguments, log, 'convert'))
             os.chdir(self.folder)
-            line = read(log).splitlines()[-1]
+            line = (read(log).splitlines() or [''])[-1]
             yield code == 2 and part in line and 'Traceback' not in read(log) and files(folder) == before
 
     def policies(self) -> Iterator[bool]:
