@@ -66,9 +66,10 @@ def _optimizers(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference
 def _data(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
     batch, processes = was.get('batch_size', is_['batch_size']), was.get('processes', is_['processes'])
     if (batch, processes) != (is_['batch_size'], is_['processes']):
+        place = 'after as many batches as before' if 'search' in is_ else 'where the data stood'
         yield Difference(
             f'an iteration took {batch} samples in each of {processes} processes, and takes {is_["batch_size"]} in '
-            f'each of {is_["processes"]}: the run goes on where the data stood, but is no longer that of the checkpoint'
+            f'each of {is_["processes"]}: it goes on {place}, but is no longer the run of the checkpoint'
         )
     samples = was.get('samples', is_['samples'])
     if samples != is_['samples']:

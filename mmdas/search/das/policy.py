@@ -24,7 +24,7 @@ _LARGEST = torch.finfo(torch.float32).max
 # More than any use of a cell; what a policy costs to read and to apply is bounded by them.
 MAX_FRAMES, MAX_NODES, MAX_SIDE, MAX_SEED = 1024, 256, 2**20, 2**62
 # What coordinates and values are multiplied by at most: single precision ends at 1e38, and warps multiply coordinates.
-MAX_GROWTH, MAX_SUM = 1e12, 1e6
+MAX_GROWTH, MAX_SUM = 1e15, 1e6
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,6 @@ class Policy:
         for position, edge in enumerate(self.edges):
             self._validate_edge(edge, f'edges[{position}]')
         self._validate_graph()
-        self._validate_growth()
 
     def _validate_fields(self) -> None:
         bounds = (('num_frames', 1, MAX_FRAMES), ('num_nodes', 1, MAX_NODES), ('seed', 0, MAX_SEED))
@@ -137,11 +136,14 @@ class Policy:
             if node not in targets:
                 raise PolicyError(f'edges has a missing edge: no edge ends in node {node}')
 
-    def _validate_growth(self) -> None:
+    def check_clip(self) -> None:
         """Check that the clip is finite: neither warps after warps, nor sums of sums, leave the numbers that there are.
 
         Followed is the logarithm of what coordinates are multiplied by at most, in the frame that is farthest from the
-        reference frame, and how often the image is added up.
+        reference frame, and how often the image is added up. A search writes its policy whatever this says.
+
+        Raises:
+            PolicyError: naming how far it goes.
         """
         growth: dict[int, float] = {}
         share: dict[int, float] = {}
@@ -242,7 +244,9 @@ class Policy:
             edges.append(PolicyEdge(**edge))
         data['operations'] = tuple(data['operations'])
         try:
-            return cls(edges=tuple(edges), **data)
+            policy = cls(edges=tuple(edges), **data)
+            policy.check_clip()
+            return policy
         except PolicyError as error:
             raise PolicyError(f'{where}: {error}') from None
 

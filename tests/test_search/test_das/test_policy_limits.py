@@ -8,7 +8,7 @@ import torch
 from tool_scripts import load_script
 
 from mmdas.search import PolicyError, load_policy
-from mmdas.search.das import OPERATIONS, Policy, PolicyClip, PolicyEdge
+from mmdas.search.das import OPERATIONS, DASCell, Policy, PolicyClip, PolicyEdge
 from mmdas.search.das.topology import needed_nodes
 from mmdas.search.policy_file import MAX_DEPTH
 
@@ -48,6 +48,20 @@ def test_the_strongest_policy_that_is_accepted_gives_a_finite_clip(name: str, pa
                     continue
                 assert clip(images).isfinite().all(), strength
                 assert clip(images.clone().requires_grad_()).isfinite().all(), strength
+
+
+def test_a_search_can_write_what_no_clip_is_made_of(tmp_path: Path) -> None:
+    policy = Policy(512, 1, (PolicyEdge(0, 2, 'scale', 0.3),))
+    policy.save(tmp_path / 'policy.json')
+    for make in (lambda: PolicyClip(policy), lambda: Policy.load(tmp_path / 'policy.json')):
+        with pytest.raises(PolicyError, match='reach 1e29 in the outermost of 512 frames'):
+            make()
+
+
+@pytest.mark.parametrize('options', [dict(num_frames=1025), dict(num_frames=4, num_nodes=257)])
+def test_a_cell_that_no_policy_could_hold_is_refused_before_the_search(options: dict) -> None:
+    with pytest.raises(ValueError, match='at most 1024 frames and 256 nodes'):
+        DASCell(**options)
 
 
 def test_a_value_that_cannot_be_printed_is_told_by_its_type() -> None:
