@@ -39,7 +39,7 @@ from mmdas.apis import (  # noqa: E402
     iterate_dicts,
     read_config,
 )
-from mmdas.apis.config_files import TOOLBOXES  # noqa: E402
+from mmdas.hosts import host_scopes  # noqa: E402
 from mmdas.registry import MODELS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,7 +193,7 @@ def main() -> None:
     record = read_record(RECORD)
     if not args.page:
         known: dict[str, dict] = {}
-        for name in (name for toolbox in TOOLBOXES for name in installed_configs(toolbox)):
+        for name in (name for toolbox in host_scopes() for name in installed_configs(toolbox)):
             if args.only not in name or (args.failed and record.get(name, {}).get('stage') == 'ok'):
                 continue
             start = time.perf_counter()
@@ -221,7 +221,7 @@ def silence() -> Iterator[None]:
 def page(record: dict[str, dict]) -> str:
     """The page of the outcome."""
     rows = []
-    for toolbox in TOOLBOXES:
+    for toolbox in host_scopes():
         reached = [
             STAGES.index(outcome['stage']) for name, outcome in record.items() if name.startswith(f'{toolbox}::')
         ]

@@ -5,6 +5,7 @@ without a prefix inside such a component belongs to the config's ``default_scope
 toolbox is imported when it is asked for by its name, so that the other toolboxes need not be there.
 """
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 # Module of a toolbox -> what to install for it.
@@ -63,10 +66,19 @@ def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:
         ) from error
 
 
+def loaded(module: str, name: str) -> Any:
+    """A class of a toolbox for ``isinstance``; empty where the module is not imported and nothing can be one."""
+    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
+
+
+AUGMENTS = LazyRegistry('augment', scope='mmdas', parent=MMENGINE_TRANSFORMS, locations=['mmdas.augment'])
 MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
 DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])
 DATA_SAMPLERS = Registry('data sampler', scope='mmdas', parent=MMENGINE_DATA_SAMPLERS, locations=['mmdas.engine'])
 HOOKS = Registry('hook', scope='mmdas', parent=MMENGINE_HOOKS, locations=['mmdas.engine'])
+INFERENCERS = LazyRegistry(
+    'inferencer', scope='mmdas', parent=MMENGINE_INFERENCERS, locations=['mmdas.apis.inferencers']
+)
 LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
@@ -94,9 +106,11 @@ def type_name(node: Any) -> str:
 
 
 __all__ = [
+    'AUGMENTS',
     'DATASETS',
     'DATA_SAMPLERS',
     'HOOKS',
+    'INFERENCERS',
     'LOOPS',
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',

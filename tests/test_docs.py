@@ -3,12 +3,15 @@
 import inspect
 import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
+from own_operations import forgotten_afterwards
 
 import mmdas.apis
 from mmdas.apis import adapt_to_device, check_num_frames, load_config
@@ -17,7 +20,7 @@ from mmdas.search.das import Policy
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
-CONFIG_NAME = re.compile(r'# (\w+\.py)\n')
+FILE_NAME = re.compile(r'# (\w+\.py)\n')
 PATH = re.compile(r'\b(?:tools|configs|tests|mmdas|benchmarks|docs)/[\w/.-]*\w\.(?:py|sh|md|yml)\b')
 LINK = re.compile(r'\]\(([^)#]+)\)')
 
@@ -26,23 +29,26 @@ def blocks(language: str) -> list[str]:
     return [text for page in PAGES for found, text in BLOCK.findall(page.read_text()) if found == language]
 
 
-CONFIGS = {CONFIG_NAME.match(text)[1]: text for text in blocks('python') if CONFIG_NAME.match(text)}
-SNIPPETS = [text for text in blocks('python') if not CONFIG_NAME.match(text) and 'Inferencer' not in text]
+FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
+CONFIGS = [name for name, text in FILES.items() if '_base_' in text]  # the others are modules that configs import
+SNIPPETS = [text for text in blocks('python') if not FILE_NAME.match(text) and 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working directory with the configs of the pages and the policy that they name."""
-    for name, text in CONFIGS.items():
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Working directory with the configs and modules of the pages and the policy that they name."""
+    for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     Policy.random(4).save(tmp_path / 'policy.json')
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with forgotten_afterwards():
+        sys.path.insert(0, str(tmp_path))
+        yield tmp_path
 
 
-def test_pages_have_configs_of_both_toolboxes_and_of_a_search():
-    assert {'my_das_seg.py', 'my_das_cls.py', 'my_search.py'} <= CONFIGS.keys()
+def test_pages_have_configs_of_both_toolboxes_and_of_searches():
+    assert {'my_das_seg.py', 'my_das_cls.py', 'my_search.py', 'my_own_search.py'} <= set(CONFIGS)
     assert SNIPPETS
 
 

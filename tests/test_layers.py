@@ -1,4 +1,4 @@
-"""Imports inside mmdas run one way: ops, search, models, engine, apis, commands; this reads them from the source."""
+"""Imports run one way: ops, search, augment, hosts, models, engine, apis, commands; this reads them from the source."""
 
 import ast
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / 'mmdas'
 
 # Layer -> the layers that it may import besides itself. A layer is a folder or a module right below mmdas/.
 COMMON = {'registry', 'utils', 'version'}
+BELOW = {'ops', 'search', 'augment', 'hosts'}  # the models
 ALLOWED = {
     'registry': set(),
     'utils': set(),
@@ -18,14 +19,16 @@ ALLOWED = {
     'ops': {'utils'},
     'search': {'ops', 'utils'},
     'cell': {'search'},  # its former name
-    'models': {'ops', 'search'} | COMMON,
+    'augment': {'ops', 'search'} | COMMON,
+    'hosts': {'ops', 'search', 'augment'} | COMMON,
+    'models': BELOW | COMMON,
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
     'visualization': {'ops', 'search'} | COMMON,
     'analysis': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'engine': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'apis': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
-    'commands': {'ops', 'search', 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
+    'engine': {*BELOW, 'models', 'visualization'} | COMMON,
+    'apis': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
+    'commands': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
     '__main__': {'commands'},
 }
 # The core runs without any toolbox.

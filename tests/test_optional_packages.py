@@ -77,6 +77,22 @@ import torch
 assert clip_to_images(torch.zeros(1, 6, 4, 4), 2).shape == (1, 2, 4, 4, 3)
 """
 
+# From an installed config to those of DAS, which needs no toolbox; then their parts are built, and labels looked at.
+CONVERT = """
+from mmdas.apis import METHODS, check_conversion, convert, find_config, load_config
+from mmdas.engine.hooks.label_checks import find_label_faults
+cfg = load_config(find_config('{config}')[0])
+made = [convert(cfg, method) for method in METHODS]
+assert not {{'mmseg', 'mmpretrain'}} & sys.modules.keys()
+for one in made:
+    check_conversion(one)
+assert dict(find_label_faults([], 4, 255, ())) == dict()
+"""
+CONFIGS = {
+    'mmseg': CONVERT.format(config='mmseg::unet/unet-s5-d16_fcn_4xb4-40k_drive-64x64.py'),
+    'mmpretrain': CONVERT.format(config='mmpretrain::resnet/resnet18_8xb16_cifar10.py'),
+}
+
 
 def run(code: str, *blocked: str) -> subprocess.CompletedProcess:
     code = BLOCK.format(blocked=blocked) + code
@@ -98,6 +114,13 @@ def run(code: str, *blocked: str) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_room_works_without_the_packages_that_it_does_not_need(code: str, blocked: list[str]):
     result = run(code, *blocked)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+@pytest.mark.slow
+def test_config_of_a_toolbox_is_converted_without_the_other_one(toolbox: str):
+    result = run(CONFIGS[toolbox], *(CONFIGS.keys() - {toolbox}))
     assert result.returncode == 0, result.stderr
 
 

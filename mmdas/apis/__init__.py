@@ -1,7 +1,15 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .config_files import did_you_mean, find_config, iterate_dicts, read_config, require_checkpoint
+from .config_files import (
+    did_you_mean,
+    find_config,
+    host_of,
+    import_custom_modules,
+    iterate_dicts,
+    read_config,
+    require_checkpoint,
+)
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
@@ -41,6 +49,8 @@ __all__ = [
     'end_processes',
     'explain_lost_process',
     'find_config',
+    'host_of',
+    'import_custom_modules',
     'iterate_dicts',
     'load_config',
     'preprocessor_of',

@@ -18,7 +18,7 @@ from mmdas.registry import MODELS, type_name
 from .config_files import find_config, read_config, toolbox_of
 from .das_config import convert
 from .das_options import ConversionError, DASOptions
-from .das_settings import preprocessor_of
+from .das_settings import parts_with_frames, preprocessor_of
 from .das_text import das_configs
 from .pure_python import is_pure_python, text_twin, types_as_text
 
@@ -181,13 +181,12 @@ def build_parts(model: dict) -> None:
     Raises:
         ConversionError: naming the part that cannot be built.
     """
-    for place in ('data_preprocessor', 'backbone', 'decode_head', 'auxiliary_head', 'head'):
-        part = model.get(place)
-        for item in part if isinstance(part, list) else [part] if part else []:
-            try:
-                MODELS.build(item)
-            except Exception as error:  # whatever a third party's constructor raises
-                raise ConversionError(f'{place}: {one_line(error)}') from error
+    for place, part in {'data_preprocessor': model.get('data_preprocessor'), **parts_with_frames(model)}.items():
+        try:
+            if part:
+                MODELS.build(part)
+        except Exception as error:  # whatever a third party's constructor raises
+            raise ConversionError(f'{place}: {one_line(error)}') from error
 
 
 def one_line(error: Exception) -> str:

@@ -8,14 +8,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmdas.hosts import Host, all_hosts
 from mmdas.registry import type_name
 from mmdas.search.das import OPERATIONS, Policy
 
-# Segmentors whose inputs stay images until the backbone takes them, for those of MMSegmentation.
-SEGMENTORS = {
-    'EncoderDecoder': 'mmdas.DASEncoderDecoder',
-    'CascadeEncoderDecoder': 'mmdas.DASCascadeEncoderDecoder',
-}
+from .config_files import host_of
+
 SIZES = ('crop_size', 'scale')  # keys of transforms that set the size of an image
 
 
@@ -26,16 +24,19 @@ def prepare_clips(cfg: Config, preprocessor: dict) -> None:
         cfg: of a run; changed.
         preprocessor: the data preprocessor that counts.
     """
-    kind = type_name(preprocessor)
-    if kind == 'DASSegDataPreProcessor':
-        use_clip_segmentor(cfg.model.get('module', cfg.model))  # `module`: wrapped for test-time augmentation
-    elif kind == 'DASClsDataPreprocessor':
-        set_channel_order(cfg, preprocessor)
-    else:
+    host = next((host for host in (host_of(cfg), *all_hosts()) if owns_clip_step(host, preprocessor)), None)
+    if host is None:
         return
+    use_clip_model(cfg.model.get('module', cfg.model), host)  # `module`: wrapped for test-time augmentation
+    set_channel_order(cfg, preprocessor, host)
     if makes_clips(preprocessor):
         leave_out_padding(cfg, preprocessor)
         warn_of_larger_clips(cfg, preprocessor)
+
+
+def owns_clip_step(host: Host, preprocessor: dict) -> bool:
+    """Whether a data preprocessor is of the type that makes clips for a host."""
+    return type_name(preprocessor) == type_name({'type': host.clip_preprocessor}) != ''
 
 
 def makes_clips(preprocessor: dict) -> bool:
@@ -43,17 +44,19 @@ def makes_clips(preprocessor: dict) -> bool:
     return preprocessor.get('cell') is not None or preprocessor.get('policy') is not None
 
 
-def use_clip_segmentor(model: dict) -> None:
-    """Replace a plain segmentor by the one that makes clips where its backbone takes them.
+def use_clip_model(model: dict, host: Host) -> None:
+    """Replace a plain model by the one that makes clips where its backbone takes them, if the host has one.
 
-    A plain one takes ready clips of whole images, of which slide inference cuts windows: no clips that a training saw.
+    A plain segmentor takes ready clips of whole images, of which slide inference cuts windows: no clips that a training
+    saw.
     """
-    model['type'] = SEGMENTORS.get(type_name(model), model.get('type'))
+    model['type'] = host.models.get(type_name(model)) or model.get('type')
 
 
-def set_channel_order(cfg: Config, preprocessor: dict) -> None:
-    """Say in which order colours come that the preprocessor does not convert."""
-    if makes_clips(preprocessor) and not any(preprocessor.get(key) for key in ('to_rgb', 'channel_order')):
+def set_channel_order(cfg: Config, preprocessor: dict, host: Host) -> None:
+    """Say in which order colours come that the preprocessor does not convert, if the host has several."""
+    told = any(preprocessor.get(key) for key in ('to_rgb', 'channel_order'))
+    if host.holds_pixels and makes_clips(preprocessor) and not told:
         steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
         preprocessor['channel_order'] = 'bgr' if reads_files(steps) else 'rgb'
 

@@ -2,17 +2,19 @@
 
 import difflib
 import glob
+import os
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
+from mmengine.utils import get_installed_path, import_modules_from_strings
 
 from mmdas.engine.checkpoints import read_checkpoint
+from mmdas.hosts import Host, find_host, host_scopes
 
-TOOLBOXES = ('mmseg', 'mmpretrain')
-PACKAGES = (*TOOLBOXES, 'mmdas')  # whose installed configs are found by their names
 LONGEST = 500  # characters of a reason in a message
 
 
@@ -48,7 +50,7 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
     raise FileNotFoundError(
         f'there is no file {config} and {several if found else "no installed config of that name"}; '
         f'{"" if found else did_you_mean(nearest_config(config))}'
-        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {PACKAGES}'
+        f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {packages()}'
     )
 
 
@@ -60,9 +62,14 @@ def _is_file(path: str | Path) -> bool:
         return False
 
 
+def packages() -> tuple[str, ...]:
+    """Packages whose installed configs are found by their names."""
+    return tuple(name for name in (*host_scopes(), 'mmdas') if find_spec(name) is not None)
+
+
 def installed_configs(pattern: str) -> list[tuple[str, str, Path]]:
     """Package, place without ending, and path of all installed configs whose file name fits a pattern."""
-    folders = {scope: Path(get_installed_path(scope), '.mim', 'configs') for scope in PACKAGES}
+    folders = {scope: Path(get_installed_path(scope), '.mim', 'configs') for scope in packages()}
     return [
         (scope, path.relative_to(folder).with_suffix('').as_posix(), path)
         for scope, folder in folders.items()
@@ -104,14 +111,15 @@ def require_checkpoint(checkpoint: str) -> None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a config as its file has it.
+    """Read a config as its file has it, and import what its ``custom_imports`` names.
 
     Raises:
         FileNotFoundError: if a file that it inherits from is not there.
         ConfigError: if it cannot be read, or the code in it fails.
+        ValueError: if a module of ``custom_imports`` cannot be imported.
     """
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config.fromfile(path, import_custom_modules=False)
         drop_own_scope(cfg)
     except FileNotFoundError:
         raise
@@ -120,7 +128,32 @@ def read_config(path: str | Path) -> Config:
     except (Exception, SystemExit) as error:  # a config is code, which may fail in any way
         reason = ' '.join(str(error).split())[:LONGEST]
         raise ConfigError(f'{path} cannot be read: {type(error).__name__}{": " * bool(reason)}{reason}') from error
+    import_custom_modules(cfg)
     return cfg
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` of a config names, such as the module that registers a user's operations.
+
+    MMEngine does so for text configs alone, and not for options of a command. Modules are found in the working
+    directory, too, as by ``python -m mmdas``.
+
+    Raises:
+        ValueError: if it cannot be imported.
+    """
+    imports = cfg.get('custom_imports')
+    if not imports:
+        return
+    if not {'', os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # for good: processes that load data may look there again
+    try:
+        import_modules_from_strings(**imports)
+    except (ImportError, TypeError) as error:  # the second where it is no dict of modules
+        cause = f' ({error.__context__})' if error.__context__ else ''
+        raise ValueError(
+            f'custom_imports of the config: {error}{cause}; run the command in the folder of the module, or name that '
+            'folder in PYTHONPATH'
+        ) from error
 
 
 def drop_own_scope(cfg: Config) -> None:
@@ -139,6 +172,11 @@ def toolbox_of(cfg: Config) -> str | None:
     kind = (cfg.get('model') or {}).get('type')
     module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
     return cfg.get('default_scope') or (module.partition('.')[0] if '.' in module else None)
+
+
+def host_of(cfg: Config) -> Host:
+    """The host of a config's toolbox."""
+    return find_host(toolbox_of(cfg))
 
 
 def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:

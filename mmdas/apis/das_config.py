@@ -12,11 +12,11 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmdas.hosts import Host, host_scopes
 from mmdas.models.heads.temporal_pooling import ALIGNED
 from mmdas.registry import type_name
 
-from .clip_config import SEGMENTORS
-from .config_files import find_config, read_config, toolbox_of
+from .config_files import find_config, host_of, read_config
 from .config_types import check_types
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import preprocessor_of
@@ -24,11 +24,6 @@ from .pure_python import types_as_text
 from .search_length import SEARCH_BASE, search_length
 
 METHODS = ('repeat', 'search', 'das')
-PREPROCESSORS = {
-    'SegDataPreProcessor': 'mmdas.DASSegDataPreProcessor',
-    'ClsDataPreprocessor': 'mmdas.DASClsDataPreprocessor',
-}
-HEADS = {'mmseg': ('decode_head', 'auxiliary_head'), 'mmpretrain': ('head',)}
 
 
 @dataclass(frozen=True)
@@ -156,14 +151,12 @@ def starts_from_own_run(cfg: Config) -> bool:
 
 def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The host's model on T equal frames: what the other two inherit from."""
-    model, toolbox = cfg.get('model') or {}, toolbox_of(cfg) or 'none'
-    check_model(toolbox, model)
-    if options.pooling in ALIGNED and toolbox != 'mmseg':
+    model, host = cfg.get('model') or {}, host_of(cfg)
+    check_model(host, model)
+    if options.pooling in ALIGNED and not host.label_maps:
         raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
-    frames, fusion, segmentor = Variable('num_frames'), FUSIONS[options.fusion], SEGMENTORS.get(type_name(model))
-    preprocessor = {
-        'data_preprocessor': {'type': preprocessor_kind(toolbox, preprocessor_of(cfg)), 'num_frames': frames}
-    }
+    frames, fusion, clip_model = Variable('num_frames'), FUSIONS[options.fusion], host.models[type_name(model)]
+    preprocessor = {'data_preprocessor': {'type': preprocessor_kind(host, preprocessor_of(cfg)), 'num_frames': frames}}
     top = preprocessor_at_top(cfg)
     backbone = {
         '_delete_': True,
@@ -174,16 +167,16 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         'backbone': Base('model.backbone'),
     }
     heads = {
-        place: pooled_head(place, model[place], toolbox, options.pooling)
-        for place in HEADS[toolbox]
+        place: pooled_head(place, model[place], host, options.pooling)
+        for place in host.heads
         if model.get(place) is not None
     }
     return {
         'num_frames': options.frames,
-        **({} if cfg.get('default_scope') else {'default_scope': toolbox}),
+        **({} if cfg.get('default_scope') else {'default_scope': host.scope}),
         **(preprocessor if top else {}),
         'model': {
-            **({'type': segmentor} if segmentor else {}),
+            **({'type': clip_model} if clip_model else {}),
             **({} if top else preprocessor),
             'backbone': backbone,
             **heads,
@@ -191,22 +184,21 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     }
 
 
-def check_model(toolbox: str, model: dict) -> None:
+def check_model(host: Host, model: dict) -> None:
     """Refuse models whose parts do not go from an image to one prediction.
 
     Raises:
         ConversionError: naming the model.
     """
-    known = {'mmseg': ('EncoderDecoder', 'CascadeEncoderDecoder'), 'mmpretrain': ('ImageClassifier',)}
-    if toolbox not in known:
-        raise ConversionError(f'default_scope is {toolbox!r}; DAS extends configs of {" and ".join(known)}')
+    if host.scope not in host_scopes():
+        raise ConversionError(f'default_scope is {host.scope!r}; DAS extends configs of {" and ".join(host_scopes())}')
     kind = type_name(model)
-    if kind not in known[toolbox]:
+    if kind not in host.models:
         raise ConversionError(
-            f'model.type is {kind or None}, no {" or ".join(known[toolbox])}: it has no prediction that could be '
+            f'model.type is {kind or None}, no {" or ".join(host.models)}: it has no prediction that could be '
             'pooled over the frames'
         )
-    for place in ('backbone', 'decode_head' if toolbox == 'mmseg' else 'head'):
+    for place in ('backbone', host.heads[0]):
         if not model.get(place):
             raise ConversionError(f'the model has no {place}')
 
@@ -217,23 +209,22 @@ def preprocessor_at_top(cfg: Config) -> bool:
     return inner is None and cfg.get('data_preprocessor') is not None
 
 
-def preprocessor_kind(toolbox: str, preprocessor: dict) -> str:
+def preprocessor_kind(host: Host, preprocessor: dict) -> str:
     """The preprocessor of DAS that takes the place of the host's.
 
     Raises:
         ConversionError: if the host's is of another type than its toolbox has.
     """
-    default = 'SegDataPreProcessor' if toolbox == 'mmseg' else 'ClsDataPreprocessor'
-    kind = type_name(preprocessor) or default
-    if kind != default:
-        raise ConversionError(f'data_preprocessor.type is {kind}; DAS has one in place of {default}')
-    return PREPROCESSORS[kind]
+    kind = type_name(preprocessor) or host.preprocessor
+    if kind != host.preprocessor:
+        raise ConversionError(f'data_preprocessor.type is {kind}; DAS has one in place of {host.preprocessor}')
+    return host.clip_preprocessor
 
 
-def pooled_head(place: str, head: dict | list, toolbox: str, pooling: str) -> dict | list:
+def pooled_head(place: str, head: dict | list, host: Host, pooling: str) -> dict | list:
     """The wrapped head, or the list of them; MMEngine's ``_base_`` variables cannot point into a list."""
     items = {
-        'type': f'mmdas.{"TemporalPoolingHead" if toolbox == "mmseg" else "TemporalPoolingClsHead"}',
+        'type': host.pooled_head,
         'num_frames': Variable('num_frames'),
         'head': Base(f'model.{place}'),
         **({} if pooling == 'mean' else {'pooling': pooling}),

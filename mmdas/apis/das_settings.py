@@ -7,11 +7,10 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from mmdas.hosts import all_hosts, head_places
 from mmdas.registry import type_name
-from mmdas.search.das import Policy
+from mmdas.search.das import Policy, build_space
 
-# Parts that take the number of frames from what comes, where they are not given it.
-FRAME_PARTS = ('FrameFusionBackbone', 'TemporalPoolingHead', 'TemporalPoolingClsHead')
 # Options of the data preprocessor that decide the clip.
 CLIP_OPTIONS = ('policy', 'cell', 'num_frames')
 
@@ -55,6 +54,23 @@ def check_preprocessors(cfg: Config) -> None:
         print_log(message, logger='current', level=logging.WARNING)
 
 
+def check_operations(cfg: Config) -> None:
+    """Check that the operations of a cell, or of a policy that stands in the config, are known.
+
+    Raises:
+        ValueError: naming the place and the operation.
+    """
+    options, place = preprocessor_of(cfg), preprocessor_place(cfg)
+    cell, policy = options.get('cell'), options.get('policy')
+    if isinstance(policy, dict):
+        Policy.from_dict(policy, f'{place}.policy')
+    if cell and type_name(cell) == 'DASCell':
+        try:
+            build_space(cell.get('space', 'paper'), cell.get('ranges'))
+        except ValueError as error:
+            raise ValueError(f'{place}.cell: {error}') from error
+
+
 def set_policy(cfg: Config, policy: str | Path | None) -> None:
     """Let a config use another policy file.
 
@@ -86,12 +102,18 @@ def set_policy(cfg: Config, policy: str | Path | None) -> None:
 def accept_differences(cfg: Config) -> None:
     """Let the model load weights that were trained with other frames, policy, fusion or pooling, or with none."""
     for part in (preprocessor_of(cfg), *parts_with_frames(cfg.model).values()):
-        if 'num_frames' in part or type_name(part) in FRAME_PARTS:
+        if 'num_frames' in part or takes_frames(part):
             part['accept_difference'] = True
     cfg.custom_hooks = [
         *(cfg.get('custom_hooks') or []),
         {'type': 'mmdas.ResumeCheckHook', 'accept_difference': True},
     ]
+
+
+def takes_frames(part: dict) -> bool:
+    """Whether a backbone or head takes the number of frames from what comes, where it is not given."""
+    heads = (type_name({'type': host.pooled_head}) for host in all_hosts())
+    return type_name(part) in ('FrameFusionBackbone', *heads)
 
 
 def parts_with_frames(model: dict) -> dict[str, dict]:
@@ -100,7 +122,7 @@ def parts_with_frames(model: dict) -> dict[str, dict]:
 
 
 def _parts(model: dict) -> Iterator[tuple[str, dict]]:
-    for place in ('backbone', 'decode_head', 'auxiliary_head', 'head'):
+    for place in ('backbone', *head_places()):
         part = model.get(place)
         if isinstance(part, (list, tuple)):
             yield from ((f'{place}.{index}', item) for index, item in enumerate(part))

@@ -10,13 +10,12 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
 from mmdas.engine.hooks.resume_check_hook import refuse_frames
-from mmdas.registry import type_name
+from mmdas.registry import INFERENCERS, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
-from .config_files import require_checkpoint, toolbox_of
+from .config_files import host_of, require_checkpoint, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
-from .named_inferencers import NamedClsInferencer, NamedSegInferencer
 from .pure_python import types_as_text
 from .runner import adapt_to_device, check_num_frames, find_num_frames, load_config
 
@@ -71,16 +70,14 @@ class Inferencer:
         prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)
         unwrap_test_set(cfg)
-        self.scope = toolbox_of(cfg)
+        self.scope, toolbox = toolbox_of(cfg), host_of(cfg)
         self.colour = reads_colour(cfg)
         device = device or get_device()
         with DefaultScope.overwrite_default_scope(self.scope):
-            if self.scope == 'mmpretrain':
-                self.host = NamedClsInferencer(cfg, pretrained=str(checkpoint), device=device)
-                if not reads_files(cfg.test_dataloader.dataset.pipeline):
-                    self.host.pipeline.transforms.insert(0, swap_channels)
-            else:
-                self.host = NamedSegInferencer(cfg, weights=str(checkpoint), device=device)
+            kind: Any = INFERENCERS.get(toolbox.inferencer)
+            self.host = kind(cfg, weights=str(checkpoint), device=device)
+            if toolbox.holds_pixels and not reads_files(cfg.test_dataloader.dataset.pipeline):
+                self.host.pipeline.transforms.insert(0, swap_channels)
 
     def __call__(self, images: Images, **options: Any) -> Any:
         """Predict.

@@ -21,32 +21,34 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint, read_checkpoint
+from mmdas.hosts import all_hosts
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
-from .clip_config import prepare_clips
-from .config_files import find_config, iterate_dicts, read_config, require_checkpoint, toolbox_of
+from .clip_config import owns_clip_step, prepare_clips
+from .config_files import find_config, host_of, import_custom_modules, iterate_dicts, read_config, require_checkpoint
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
-from .das_settings import FRAME_PARTS, check_preprocessors, parts_with_frames, preprocessor_of, preprocessor_place
+from .das_settings import (
+    check_operations,
+    check_preprocessors,
+    parts_with_frames,
+    preprocessor_of,
+    preprocessor_place,
+    takes_frames,
+)
 from .reliable_run import check_timeout, make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
 LABEL_CHECK = 'mmdas.LabelCheckHook'
-# Toolbox -> data preprocessor and head of models with frames.
-OWN_PARTS = {
-    'mmseg': ('DASSegDataPreProcessor', 'TemporalPoolingHead'),
-    'mmpretrain': ('DASClsDataPreprocessor', 'TemporalPoolingClsHead'),
-}
-FRAME_PREPROCESSORS = tuple(preprocessor for preprocessor, _ in OWN_PARTS.values())
 # Options that stay those of the run, whatever the conversion makes of the host's.
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
 OF_THE_WRAPPERS = (
     *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference'),  # backbone and heads
-    *('cell', 'policy', 'max_value', 'channel_order'),  # data preprocessor
+    *('cell', 'policy', 'max_value', 'channel_order', 'augments'),  # data preprocessor
     *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
 )
 # Keys of how long a loop is.
@@ -83,7 +85,8 @@ def load_config(
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: for an option, or a second data preprocessor, that nothing would read.
+        ValueError: for an option, or a second data preprocessor, that nothing would read, or a module of
+            ``custom_imports`` that cannot be imported.
         ConversionError: if the config cannot be converted.
     """
     cfg = read_config(find_config(path)[0])
@@ -91,6 +94,7 @@ def load_config(
     if das is not None:
         cfg, given = convert_with(given, cfg, das, options or DASOptions())
     merge_options(cfg, given)
+    import_custom_modules(cfg)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
@@ -239,22 +243,23 @@ def check_parts(cfg: Config, found: dict[str, int]) -> None:
     if max(found.values(), default=1) == 1:
         return
     model = cfg.model.get('module', cfg.model)
-    own, toolbox = preprocessor_of(cfg), toolbox_of(cfg)
-    expected, head = OWN_PARTS.get(toolbox or '', (type_name(own), 'TemporalPoolingHead'))
-    if type_name(own) in FRAME_PREPROCESSORS and type_name(own) != expected:
-        raise ValueError(
-            f'{preprocessor_place(cfg)} is {type_name(own)}, but the config is one of {toolbox}; use mmdas.{expected}'
-        )
-    if type_name(own) in FRAME_PREPROCESSORS and 'num_frames' not in own:
-        raise ValueError(
-            f'{preprocessor_place(cfg)}.num_frames is missing, while '
-            + ', '.join(f'{place} is {frames}' for place, frames in found.items() if frames > 1)
-        )
-    for place, part in parts_with_frames(model).items():
-        if type_name(part) not in FRAME_PARTS and 'num_frames' not in part:
-            wrapper = 'FrameFusionBackbone' if place == 'backbone' else head
+    own, host = preprocessor_of(cfg), host_of(cfg)
+    if any(owns_clip_step(other, own) for other in all_hosts()):
+        if host.clip_preprocessor and not owns_clip_step(host, own):
             raise ValueError(
-                f'{place} is a plain {type_name(part)}, which takes frames for images; wrap it in mmdas.{wrapper}, or '
+                f'{preprocessor_place(cfg)} is {type_name(own)}, but the config is one of {host.scope}; use '
+                f'{host.clip_preprocessor}'
+            )
+        if 'num_frames' not in own:
+            raise ValueError(
+                f'{preprocessor_place(cfg)}.num_frames is missing, while '
+                + ', '.join(f'{place} is {frames}' for place, frames in found.items() if frames > 1)
+            )
+    for place, part in parts_with_frames(model).items():
+        if not takes_frames(part) and 'num_frames' not in part:
+            wrapper = 'mmdas.FrameFusionBackbone' if place == 'backbone' else host.pooled_head
+            raise ValueError(
+                f'{place} is a plain {type_name(part)}, which takes frames for images; wrap it in {wrapper}, or '
                 'let --das convert a plain config'
             )
 
@@ -273,7 +278,7 @@ def find_num_frames(cfg: Config) -> dict[str, int]:
         found[f'num_frames of data_preprocessor.policy ({policy})'] = Policy.load(policy).num_frames
     if found:  # what says nothing knows of one frame: a plain head would take frames for images
         for place, part in {'data_preprocessor': {}, **parts_with_frames(model)}.items():
-            if type_name(part) not in FRAME_PARTS:  # which take it from what comes
+            if not takes_frames(part):  # which take it from what comes
                 found.setdefault(f'{place}.num_frames', 1)
     if found and 'num_frames' in cfg:
         found['num_frames at the top of the config'] = cfg.num_frames
@@ -332,6 +337,12 @@ def add_checkpoint_hooks(cfg: Config) -> None:
         _add_hook(cfg, hook)
 
 
+def add_augment_hook(cfg: Config) -> None:
+    """Let augments know the model, where the config has some."""
+    if preprocessor_of(cfg).get('augments'):
+        _add_hook(cfg, 'mmdas.AugmentHook')
+
+
 def _add_hook(cfg: Config, kind: str) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
@@ -339,14 +350,12 @@ def _add_hook(cfg: Config, kind: str) -> None:
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
-    """Give data loaders of an MMPretrain config what MMPretrain's own tools add to them and its configs leave out."""
-    if cfg.get('default_scope') != 'mmpretrain':
-        return
+    """Give data loaders what the toolbox's own tools add to them and its configs leave out."""
+    host = host_of(cfg)
     for path, node in iterate_dicts(dict(cfg.items())):
         if path.endswith('dataloader') and 'dataset' in node:
-            node.setdefault('collate_fn', {'type': 'default_collate'})
-            node.setdefault('persistent_workers', node.get('num_workers', 0) > 0)
-            node.setdefault('pin_memory', get_device() == 'cuda')
+            for key, value in host.loader_defaults(node, get_device()).items():
+                node.setdefault(key, value)
 
 
 def init_cpu_processes(cfg: Config) -> None:
@@ -384,10 +393,11 @@ def check_run(cfg: Config) -> None:
 
     Raises:
         ValueError: If the parts of the model disagree on the number of frames, a second data preprocessor says
-            something else of the clip, or processes are to wait for each other for no time.
+            something else of the clip, an operation is not known, or processes are to wait for each other for no time.
         FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     check_preprocessors(cfg)
+    check_operations(cfg)
     check_num_frames(cfg)
     check_timeout(cfg)
 
@@ -409,6 +419,7 @@ def build_runner(cfg: Config) -> Runner:
     add_label_check(cfg)
     add_checkpoint_hooks(cfg)
     make_reliable(cfg)
+    add_augment_hook(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)

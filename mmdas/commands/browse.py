@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from mmengine.model import BaseDataPreprocessor
 
-# scope -> the host's data preprocessor, and its equal with the step from image to clip
-PREPROCESSORS = {
-    'mmseg': ('SegDataPreProcessor', 'mmdas.DASSegDataPreProcessor'),
-    'mmpretrain': ('ClsDataPreprocessor', 'mmdas.DASClsDataPreprocessor'),
-}
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
@@ -43,21 +37,21 @@ def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
     from mmengine.registry import MODELS
 
     from mmdas.apis import preprocessor_of
-    from mmdas.apis.clip_config import set_channel_order
+    from mmdas.apis.clip_config import owns_clip_step, set_channel_order
+    from mmdas.hosts import find_host, host_scopes
     from mmdas.registry import type_name
     from mmdas.search.das import Policy
 
     scope = cfg.get('default_scope')
-    if scope not in PREPROCESSORS:
-        raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(PREPROCESSORS)}')
-    plain, das = PREPROCESSORS[scope]
-    options = dict(preprocessor_of(cfg))
-    if type_name(options) in ('', plain):
-        options['type'] = das
+    if scope not in host_scopes():
+        raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(host_scopes())}')
+    host, options = find_host(scope), dict(preprocessor_of(cfg))
+    if type_name(options) in ('', host.preprocessor):
+        options['type'] = host.clip_preprocessor
     if policy is not None:
         options.update(cell=None, policy=policy, num_frames=Policy.load(policy).num_frames)
-    if type_name(options) == 'DASClsDataPreprocessor':
-        set_channel_order(cfg, options)
+    if owns_clip_step(host, options):
+        set_channel_order(cfg, options, host)
     return MODELS.build(options)
 
 

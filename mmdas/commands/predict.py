@@ -53,8 +53,7 @@ def run(args: Namespace) -> None:
 
 def predict(infer: Inferencer, images: list, out_dir: str, batch_size: int) -> list[str]:
     """Predict and save; of a classification the class and the score of each image."""
-    if infer.scope != 'mmpretrain':
-        infer(images, out_dir=out_dir, batch_size=batch_size)
-        return []
-    results = infer(images, show_dir=out_dir, batch_size=batch_size)
-    return [f'{result.get("pred_class", result["pred_label"])} ({result["pred_score"]:.2f})' for result in results]
+    from mmdas.hosts import find_host
+
+    host = find_host(infer.scope)
+    return host.lines(infer(images, batch_size=batch_size, **{host.pictures: out_dir}))

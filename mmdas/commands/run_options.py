@@ -105,8 +105,8 @@ def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions
     """The options of a conversion, T being that of the policy where nothing else is said.
 
     Raises:
-        ValueError: for an unknown option.
-        FileNotFoundError: if there is no such policy.
+        ValueError: for an unknown option, or a policy that cannot be used.
+        FileNotFoundError: if there is no such config.
     """
     from mmdas.apis import DASOptions
     from mmdas.search.das import Policy
@@ -115,8 +115,24 @@ def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions
     if 'sites' in given:
         given['sites'] = tuple(given['sites'])
     if policy is not None and 'frames' not in given and Path(policy).is_file():
+        register_own_operations(args)
         given['frames'] = Policy.load(policy).num_frames
     return DASOptions(**given, policy=policy)
+
+
+def register_own_operations(args: Namespace) -> None:
+    """Import what the config and the options name in ``custom_imports``: a policy may hold operations of its own.
+
+    Raises:
+        ValueError: if it cannot be imported.
+        FileNotFoundError: if there is no such config.
+    """
+    from mmdas.apis import find_config, import_custom_modules, read_config
+
+    cfg = read_config(find_config(args.config)[0])
+    options = getattr(args, 'cfg_options', None) or {}
+    cfg.merge_from_dict({key: value for key, value in options.items() if key.partition('.')[0] == 'custom_imports'})
+    import_custom_modules(cfg)
 
 
 def load_run_config(args: Namespace) -> Config:

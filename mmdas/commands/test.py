@@ -1,13 +1,18 @@
 """Test a checkpoint and print its metrics."""
 
+from __future__ import annotations
+
 from argparse import ArgumentParser, Namespace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
 from .parser import told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
+
+if TYPE_CHECKING:
+    from mmdas.hosts import Host
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,13 +34,13 @@ def enable_tta(cfg: Config) -> None:
     Raises:
         ValueError: If a segmentation config lacks one of them.
     """
-    from mmdas.apis import iterate_dicts
+    from mmdas.apis import host_of, iterate_dicts
 
-    classification = cfg.get('default_scope') == 'mmpretrain'
-    if classification:
-        cfg.setdefault('tta_model', ConfigDict(type='mmpretrain.AverageClsScoreTTA'))
+    host = host_of(cfg)
+    if host.tta_model:
+        cfg.setdefault('tta_model', ConfigDict(type=host.tta_model))
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
-    if missing and not classification:
+    if missing and not host.tta_model:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
@@ -44,14 +49,14 @@ def enable_tta(cfg: Config) -> None:
     # in the place of the model's own. Without a wrapper the model's own is the one that counts.
     if cfg.model.get('data_preprocessor') is not None:
         cfg.data_preprocessor = cfg.model.data_preprocessor
-    cfg.model = ConfigDict(**right_tta_model(cfg.tta_model), module=cfg.model)
+    cfg.model = ConfigDict(**right_tta_model(cfg.tta_model, host), module=cfg.model)
 
 
-def right_tta_model(tta_model: dict) -> dict:
-    """The config's TTA model, with ours for MMSegmentation's, which is wrong for heads with one output channel."""
+def right_tta_model(tta_model: dict, host: Host) -> dict:
+    """The config's TTA model, with ours for one of the toolbox that is wrong."""
     kind = tta_model['type']
     name = kind if isinstance(kind, str) else kind.__name__
-    return {**tta_model, 'type': 'mmdas.SegTTAModel'} if name in ('SegTTAModel', 'mmseg.SegTTAModel') else tta_model
+    return {**tta_model, 'type': host.tta_models.get(name.removeprefix(f'{host.scope}.'), kind)}
 
 
 def flip_pipeline(pipeline: list[dict]) -> list[dict]:
@@ -67,16 +72,13 @@ def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: flo
     Raises:
         ValueError: If the config has no such hook.
     """
+    from mmdas.apis import host_of
+
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise ValueError('--show and --show-dir need default_hooks.visualization in the config, which has none')
     hook.update(show=show, wait_time=wait_time, interval=1)
-    if cfg.get('default_scope') == 'mmpretrain':
-        hook.update(enable=True, out_dir=folder)
-    else:
-        hook.update(draw=True)
-        if folder is not None:
-            cfg.visualizer.save_dir = folder
+    host_of(cfg).draw(cfg, folder)
 
 
 def save_predictions(cfg: Config, out: str) -> None:
@@ -85,10 +87,12 @@ def save_predictions(cfg: Config, out: str) -> None:
     Raises:
         ValueError: If ``out`` is no pickle file and the config is not one of segmentation.
     """
+    from mmdas.apis import host_of
+
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     if out.endswith(('.pkl', '.pickle')):
         cfg.test_evaluator = [*evaluators, {'type': 'DumpResults', 'out_file_path': out}]
-    elif cfg.get('default_scope') == 'mmseg':
+    elif host_of(cfg).label_maps:
         for evaluator in evaluators:
             evaluator.update(output_dir=out, keep_results=True)
     else:
@@ -114,8 +118,9 @@ def run(args: Namespace) -> None:
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.models.settings import DifferenceError
+    from mmdas.search import PolicyError
 
-    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError), refusing_code():
+    with told_in_one_line(DifferenceError, CheckpointError, FileNotFoundError, PolicyError), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)
     end_processes()
@@ -127,14 +132,15 @@ def read(args: Namespace) -> Config:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import check_run, require_checkpoint
+    from mmdas.apis import check_run, host_of, require_checkpoint
 
     refuse_search(args)
     require_checkpoint(args.checkpoint)
     cfg = load_run_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False
-    if args.tta and (args.show or args.show_dir) and cfg.get('default_scope') == 'mmpretrain':
-        raise ValueError('--show and --show-dir do not go with --tta: the hook of MMPretrain draws single images only')
+    reason = host_of(cfg).single_pictures
+    if args.tta and (args.show or args.show_dir) and reason:
+        raise ValueError(f'--show and --show-dir do not go with --tta: {reason}')
     check_run(cfg)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)

@@ -35,9 +35,11 @@ def run(args: Namespace) -> None:
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
     from mmdas.models.settings import DifferenceError
+    from mmdas.search import PolicyError
 
     try:
-        with told_in_one_line(DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError), refusing_code():
+        kinds = DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError, PolicyError
+        with told_in_one_line(*kinds), refusing_code():
             build_runner(cfg).train()
     except RunStopped as stopped:
         end_processes()

@@ -1,25 +1,19 @@
 """The two parts of a training set that a bilevel search needs (DARTS, Liu et al., ICLR 2019, Sec. 3)."""
 
 import copy
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
 
-from mmdas.registry import DATASETS
+from mmdas.registry import DATASETS, loaded
 
 PARTS = ('weights', 'policy')
 # What holds other data sets and has no samples of its own: the split goes to what they hold.
 WRAPPERS = (ConcatDataset, RepeatDataset, ClassBalancedDataset)
 # The same of a toolbox: module and name.
 MIX, KFOLD = ('mmseg.datasets', 'MultiImageMixDataset'), ('mmpretrain.datasets', 'KFoldDataset')
-
-
-def loaded(module: str, name: str) -> Any:
-    """A class of a toolbox for ``isinstance``; empty where the toolbox is not imported and nothing can be one."""
-    return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 
 
 def all_wrappers() -> Any:

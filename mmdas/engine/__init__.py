@@ -2,6 +2,7 @@
 
 from .hooks import (
     AtomicCheckpointHook,
+    AugmentHook,
     FiniteLossHook,
     KeepPolicyHook,
     LabelCheckHook,
@@ -26,6 +27,7 @@ __all__ = [
     'AlternatingStep',
     'ArgmaxSelection',
     'AtomicCheckpointHook',
+    'AugmentHook',
     'BaseSelection',
     'BlankSelection',
     'Decision',

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmdas.hosts import Host, all_hosts, find_host
 from mmdas.search import Searchable
 
 
@@ -15,11 +16,11 @@ def unwrap(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
-def main_head(model: nn.Module) -> tuple[str, Any]:
-    """Place and module of the head that predicts, the last of a cascade; ``None`` for a model without one."""
-    place = 'decode_head' if hasattr(model, 'decode_head') else 'head'
-    head = getattr(model, place, None)
-    return place, head[-1] if isinstance(head, nn.ModuleList) else head
+def main_head(model: nn.Module) -> tuple[Host, Any]:
+    """Host of a model, and the head that predicts, the last of a cascade; ``None`` for a model without one."""
+    host = next((host for host in all_hosts() if hasattr(model, host.heads[0])), find_host(None))
+    head = getattr(model, host.heads[0], None)
+    return host, head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 def find_searchable(model: nn.Module) -> Searchable:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from mmdas.registry import MODELS
 
-from .settings import Host
+from .settings import Parent
 
 
-class HostExtension(Host):
+class HostExtension(Parent):
     """Mixin of a class whose instances are modules of a host with a part added.
 
     ``__new__`` of a subclass builds the host, makes the part and calls :meth:`extend`. That gives the host a subclass

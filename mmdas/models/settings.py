@@ -15,14 +15,14 @@ LONGEST = 100  # characters of a value in a message
 BLOCK = 4096  # bytes; a record fills whole ones, so that most whose settings become known later keep their size
 
 
-Host: Any = object  # what a mixin stands before: a class that is known at run time, whose members are not typed
+Parent: Any = object  # what a mixin stands before: a class that is known at run time, whose members are not typed
 
 
 class DifferenceError(ValueError):
     """A checkpoint that was trained with other settings than the config has; the message names both."""
 
 
-class Recorded(Host):
+class Recorded(Parent):
     """Mixin of a module that writes its settings into its checkpoint and compares them on loading.
 
     The record is torch's extra state: JSON as a tensor of bytes, which every tool of the toolboxes saves and loads,

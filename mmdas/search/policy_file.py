@@ -71,6 +71,12 @@ def load_policy(path: str | Path) -> SearchedPolicy:
     return _kinds[kind].from_dict(data, str(path))
 
 
+def reader_of(kind: Any) -> str:
+    """The part of a message that says which class reads the files of a kind."""
+    known = isinstance(kind, str) and kind in _kinds
+    return f'{_kinds[kind].__name__} reads' if known else f'no class is registered for; known are {sorted(_kinds)}'
+
+
 def read_json(path: str | Path) -> Any:
     """Content of a policy file.
 

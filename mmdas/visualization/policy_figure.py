@@ -156,5 +156,5 @@ def _draw_output(axes: 'Axes', output: int) -> None:
 def _colour(operation: str) -> tuple[float, ...]:
     from matplotlib import colormaps
 
-    position = list(OPERATIONS).index(operation)
+    position = list(OPERATIONS).index(operation) % 20
     return colormaps['tab20']((2 * position) % 20 + position // 10)  # the ten strong colours, then the pale ones

@@ -17,7 +17,9 @@ from mmpretrain.models import ClsDataPreprocessor
 from torch import Tensor, nn
 from toy_search import cls_model, differences, epoch_search, final_state, read_log, run
 
+from mmdas.engine.hooks.keep_policy_hook import holds
 from mmdas.search import Searchable, load_policy, register_policy
+from mmdas.search.das import Policy
 
 
 @register_policy('brightness')
@@ -152,6 +154,32 @@ def test_two_methods_in_a_model_are_refused(tmp_path):
     config.model.data_preprocessor.type = 'mmengine.TwicePreprocessor'
     with pytest.raises(ValueError, match='has 2 to search: Brightness, Brightness; leave one'):
         run(config)
+
+
+def test_selection_of_a_cell_is_refused_before_the_first_step(tmp_path):
+    config = search(tmp_path, 'AlternatingStep')
+    config.train_cfg.selection = dict(type='mmdas.ArgmaxSelection')
+    with pytest.raises(
+        ValueError, match='selection is ArgmaxSelection, .* of a DASCell, .* searches a Brightness; set'
+    ):
+        run(config)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+@pytest.mark.parametrize('inline', [True, False])
+def test_its_policy_is_no_policy_of_a_clip_and_the_message_says_who_reads_it(tmp_path, inline):
+    policy = BrightnessPolicy(0.5, 0.1)
+    policy.save(tmp_path / 'policy.json')
+    options = cls_model()['data_preprocessor']
+    options = {**options, 'cell': None, 'policy': asdict(policy) if inline else str(tmp_path / 'policy.json')}
+    message = "policy(.json)?: kind is 'brightness', which BrightnessPolicy reads; here 'das' is expected"
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(options)
+
+
+def test_policy_that_it_left_in_a_work_directory_is_set_aside_by_a_training_with_frames(tmp_path):
+    BrightnessPolicy(0.5, 0.1).save(tmp_path / 'policy.json')
+    assert not holds(tmp_path / 'policy.json', Policy.random(3))
 
 
 @MODELS.register_module()

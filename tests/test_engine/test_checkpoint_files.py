@@ -3,7 +3,7 @@
 import os
 import pickle
 import random
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 
 import numpy as np
@@ -107,11 +107,15 @@ def test_a_changed_weight_is_found(tmp_path):
 
 def test_plain_data_is_read_without_an_allow_list_and_comes_back(tmp_path):
     history = HistoryBuffer([1.0, 2.5], [1, 2], max_length=7)
-    torch.save(as_plain_data({'a': {'h': history}, 'b': (np.int64(3), Path('x')), 'c': np.eye(2)}), tmp_path / 'a.pth')
+    torch.save(
+        as_plain_data({'a': {'h': history}, 'b': (np.int64(3), Path('x')), 'c': np.eye(2), 'd': Counter([4, 4])}),
+        tmp_path / 'a.pth',
+    )
     content = as_written(torch.load(tmp_path / 'a.pth', weights_only=True))
     assert np.array_equal(content['a']['h'].data, history.data)
     assert content['a']['h'].max_length == 7
     assert (content['b'], content['c']) == ((3, 'x'), [[1.0, 0.0], [0.0, 1.0]])
+    assert content['d'] == Counter({4: 2})
 
 
 # writing

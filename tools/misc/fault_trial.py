@@ -218,6 +218,27 @@ class Trials:
             status = wait(start(arguments, log, command))
             yield status not in (0, None) and not ran.exists() and 'Traceback' not in read(log)
 
+    def soak(self) -> Iterator[bool]:
+        """2,000 steps of a training and of a search: memory and open files stay flat (Linux)."""
+        steps = [
+            'train_cfg.max_iters=2000',
+            'default_hooks.checkpoint.interval=500',
+            'default_hooks.logger.interval=50',
+        ]
+        for command, more in (('train', []), ('search', ['train_cfg.warmup_iters=100'])):
+            work_dir = self.folder / f'soak-{command}'
+            process = self.train(self.folder / 'iter-2.py', work_dir, '--cfg-options', *steps, *more, command=command)
+            used = []
+            while is_running(process):
+                used.append(resources(process))
+                time.sleep(0.2)
+            code = wait(process)
+            quarter = len(used) // 4
+            early, late = used[quarter : 2 * quarter], used[3 * quarter : -5]
+            memory, files = (max(one[n] for one in late) / max(one[n] for one in early) for n in (0, 1))
+            print(f'{command}: memory x {memory:.3f}, open files x {files:.2f}', file=sys.stderr)
+            yield code == 0 and memory < 1.02 and files <= 1
+
     def other_settings(self) -> Iterator[bool]:
         """A training or search is resumed with other settings: refused in one line, or accepted with a word."""
         for by_epoch, options in ((False, 'iter-0'), (True, 'epoch-0')):
@@ -407,6 +428,15 @@ def stop(process: int, which: signal.Signals) -> int:
     return wait(process)
 
 
+def resources(process: int) -> tuple[int, int]:
+    """Resident memory in pages, and open files, of a process."""
+    try:
+        pages = int(Path(f'/proc/{process}/statm').read_text().split()[1])
+        return pages, len(os.listdir(f'/proc/{process}/fd'))
+    except (FileNotFoundError, ProcessLookupError, IndexError):  # it has ended meanwhile
+        return 1, 1
+
+
 def final(work_dir: Path) -> dict:
     """Weights and optimiser's state that a run ended with."""
     content = newest_checkpoint(work_dir)[1]
@@ -466,7 +496,7 @@ DAMAGES: list[Callable[[Path], Path]] = [
     lose('', rename=True),
 ]
 FAULTS = (
-    *('kill', 'kill_while_writing', 'damaged', 'changed', 'signals', 'not_finite', 'code'),
+    *('kill', 'kill_while_writing', 'damaged', 'changed', 'signals', 'not_finite', 'code', 'soak'),
     *('other_settings', 'lost', 'malformed', 'policies'),
 )
 

@@ -1,5 +1,7 @@
 """Checkpoints as plain data: MMEngine puts objects of its log into them."""
 
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def as_plain_data(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, dict):
-        return type(value)((key, as_plain_data(entry)) for key, entry in value.items())
+        return _with_entries(value, as_plain_data)
     if isinstance(value, list) or type(value) is tuple:
         return type(value)(as_plain_data(entry) for entry in value)
     return value
@@ -38,5 +40,13 @@ def as_written(value: Any) -> Any:
     if isinstance(value, dict) and value.get('type') == HISTORY:
         return HistoryBuffer(value['log'].tolist(), value['count'].tolist(), value['max_length'])
     if isinstance(value, dict):
-        return type(value)((key, as_written(entry)) for key, entry in value.items())
+        return _with_entries(value, as_written)
     return value
+
+
+def _with_entries(value: dict, change: Callable[[Any], Any]) -> dict:
+    """A dict of the same kind, such as a Counter, with other entries."""
+    result = copy(value)
+    for key, entry in value.items():
+        result[key] = change(entry)
+    return result

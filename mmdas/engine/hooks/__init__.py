@@ -1,6 +1,7 @@
 """Hooks of searches and trainings."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .augment_hook import AugmentHook
 from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
@@ -14,6 +15,7 @@ from .stop_signal_hook import RunStopped, StopSignalHook
 __all__ = [
     'AtomicCheckpointHook',
     'FiniteLossHook',
+    'AugmentHook',
     'KeepPolicyHook',
     'LabelCheckHook',
     'PlainStartHook',

@@ -77,15 +77,17 @@ class LabelCheckHook(Hook):
 
     def _check_dataset(self, runner: Runner, mode: str) -> None:
         dataset = getattr(getattr(runner, f'{mode}_dataloader', None), 'dataset', None)
-        place, head = main_head(unwrap(runner.model))
+        host, head = main_head(unwrap(runner.model))
         num_classes = getattr(head, 'num_classes', None)
         if mode in self._tallies or dataset is None or not num_classes:
             return
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-        if place == 'decode_head':
+        if host.label_maps:
             num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
         if classes:
-            self._warn(f'{mode} number', check_num_classes(num_classes, classes, f'num_classes of the {place}', mode))
+            self._warn(
+                f'{mode} number', check_num_classes(num_classes, classes, f'num_classes of the {host.heads[0]}', mode)
+            )
         share = max(min(len(dataset), self.num_images) // get_world_size(), 1)
         classes = classes or range(num_classes)
         self._tallies[mode] = LabelTally(classes, share)

@@ -8,29 +8,31 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mmdas.hosts import Host, all_hosts
+from mmdas.registry import loaded
+
 ROTATED = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
 EXIF_ORIENTATION = 274
 
 
 def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None:
-    """Check the labels of one data sample of MMSegmentation or MMPretrain against classes 0 .. num_classes - 1.
+    """Check the labels of one data sample of a toolbox against classes 0 .. num_classes - 1.
 
     Raises:
         ValueError: naming the file, for a label outside the classes or a label image of several channels.
     """
     file = sample_file(sample)
-    if 'gt_sem_seg' in sample:
-        labels, ignored = sample.gt_sem_seg.data, ignore_index
+    host = host_of_labels(sample)
+    if host is None:
+        return
+    labels, ignored = host.labels(sample), ignore_index if host.label_maps else None
+    if host.label_maps:
         num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
         if labels.shape[0] != 1:
             raise ValueError(
                 f'the label image {file} is of shape {tuple(labels.shape)}: it stores colours, not classes; write '
                 'images of one channel, whose pixels are the numbers of the classes, or palette images'
             )
-    elif 'gt_label' in sample:
-        labels, ignored = sample.gt_label, None
-    else:
-        return
     outside = (labels < 0) | (labels >= num_classes)
     if ignored is not None:
         outside = outside & (labels != ignored)
@@ -43,6 +45,17 @@ def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None
         )
 
 
+def host_of_labels(sample: Any) -> Host | None:
+    """The host whose labels a data sample has, if any."""
+    return next((host for host in all_hosts() if host.label in sample), None)
+
+
+def label_map(sample: Any) -> torch.Tensor | None:
+    """The label map of a data sample, if it has one."""
+    host = host_of_labels(sample)
+    return host.labels(sample) if host is not None and host.label_maps else None
+
+
 def sample_file(sample: Any) -> str:
     """Name of a data sample's file: the label image's, else the image's."""
     return sample.get('seg_map_path') or sample.get('img_path') or 'an image'
@@ -50,19 +63,21 @@ def sample_file(sample: Any) -> str:
 
 def is_ignored(sample: Any, ignore_index: int) -> bool:
     """Whether no pixel of a data sample counts."""
-    return 'gt_sem_seg' in sample and bool((sample.gt_sem_seg.data == ignore_index).all())
+    labels = label_map(sample)
+    return labels is not None and bool((labels == ignore_index).all())
 
 
 def size_fault(sample: Any, image: torch.Tensor | None) -> str | None:
     """What is wrong with the size of a data sample's label map, if anything.
 
     Args:
-        sample: of MMSegmentation.
+        sample: of a toolbox.
         image: (C, H, W) as the pipeline leaves it. A test may keep labels in the size of the file.
     """
-    if 'gt_sem_seg' not in sample or image is None:
+    labels = label_map(sample)
+    if labels is None or image is None:
         return None
-    size = tuple(sample.gt_sem_seg.data.shape[-2:])
+    size = tuple(labels.shape[-2:])
     known = tuple(image.shape[-2:]), tuple(sample.get('ori_shape') or ())[:2]
     return None if size in known else different_sizes(sample_file(sample), size, known[0])
 
@@ -105,7 +120,7 @@ def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequ
     """Look at some label files of a data set, as its own pipeline loads them.
 
     Args:
-        dataset: of any type; one without ``LoadAnnotations`` of MMSegmentation has no label files.
+        dataset: of any type; one whose pipeline reads no label maps has no label files.
         count: files to look at. Where the data set has no more, the classes that none of them holds are a fault.
         ignore_index: label of the pixels that do not count.
         classes: names or numbers of the classes.
@@ -144,12 +159,11 @@ def missing_classes(missing: Sequence, where: str) -> str:
 
 def load_labels(dataset: Any, count: int) -> Iterator[tuple[dict, np.ndarray]]:
     """Annotation and labels of at most ``count`` samples, spread over a data set and all that it wraps."""
-    from mmseg.datasets.transforms import LoadAnnotations  # heavy, and not needed for classification
-
+    loaders = tuple(loader for host in all_hosts() for loader in loaded(*host.label_loader))
     inner = list(inner_datasets(dataset))
     for part in inner:
         steps = getattr(getattr(part, 'pipeline', None), 'transforms', ())
-        load = next((step for step in steps if isinstance(step, LoadAnnotations)), None)
+        load = next((step for step in steps if isinstance(step, loaders)), None)
         if load is None or not hasattr(part, 'get_data_info') or not len(part):
             continue
         for index in np.unique(np.linspace(0, len(part) - 1, max(count // len(inner), 1)).astype(int)):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 
-from .label_checks import missing_classes, sample_file
+from .label_checks import host_of_labels, label_map, missing_classes, sample_file
 
 
 class LabelTally:
@@ -30,9 +30,10 @@ class LabelTally:
             The warning, after the last image, if a class never came. In a distributed run all processes come here at
             the same image, and the classes of all count.
         """
-        labels = sample.gt_sem_seg.data if 'gt_sem_seg' in sample else sample.get('gt_label')
-        if labels is None or self._seen >= self.images:
+        host = host_of_labels(sample)
+        if host is None or self._seen >= self.images:
             return None
+        labels = host.labels(sample)
         self._seen += 1
         if not self._present.all():
             count = len(self.classes)
@@ -45,5 +46,5 @@ class LabelTally:
         missing = [name for name, present in zip(self.classes, self._present.tolist(), strict=True) if not present]
         if not missing:
             return None
-        what = 'pixel' if 'gt_sem_seg' in sample else 'label'
+        what = 'label' if label_map(sample) is None else 'pixel'
         return missing_classes(missing, f'{what} in the first {self.images} images, the last {sample_file(sample)}')

@@ -8,6 +8,7 @@ without loading again what it has seen.
 import random
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -101,24 +102,33 @@ class PlacedDataset:
     def __getitem__(self, index: int) -> Any:
         if not isinstance(index, PlacedIndex):
             return self.dataset[index]
-        seeds = np.random.SeedSequence([self.seed, self.rank, index.place]).generate_state(3).tolist()
+        text = f'{self.seed} {self.rank} {index.place}'
+        seed = int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), 'little')
         with nullcontext() if get_worker_info() is not None else _kept_random_state():
-            random.seed(seeds[0])
-            np.random.seed(seeds[1])
-            torch.random.default_generator.manual_seed(seeds[2])
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.random.default_generator.manual_seed(seed)
             return self.dataset[int(index)]
+
+
+# Numpy's global generator while a sample is loaded in the main process: to exchange it costs less than to save it.
+_numpy_generator = np.random.MT19937()
 
 
 @contextmanager
 def _kept_random_state() -> Iterator[None]:
-    """Give the main process its random state back, which its network draws from."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    """Give the main process its random state back, which its network and the mixing of batches draw from.
+
+    Not that of Python's own generator, which costs more to keep than all else here.
+    """
+    exchange: Any = np.random  # whose type stubs lack the exchange of the generator
+    numpy, pytorch = exchange.get_bit_generator(), torch.get_rng_state()
+    exchange.set_bit_generator(_numpy_generator)
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        exchange.set_bit_generator(numpy)
+        torch.set_rng_state(pytorch)
 
 
 def place_samples(dataloader: dict, seed: int) -> dict:

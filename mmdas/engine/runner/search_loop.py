@@ -48,7 +48,7 @@ class SearchLoop(BaseLoop):
 
     Raises:
         ValueError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
-            a model with nothing to search, or data without a policy part.
+            a model with nothing to search or nothing that the selection decides, or data without a policy part.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class SearchLoop(BaseLoop):
         self.selection: Any = TASK_UTILS.build(dict(selection)) if selection is not None else None
         num_batches = 0
         if self.selection is not None:
+            self.selection.check_searchable(self.searchable)
             self.selection.check_model(unwrap(runner.model))
             num_batches = self.selection.num_batches
         self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)

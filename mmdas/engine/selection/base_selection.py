@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from mmdas.search import Searchable
 from mmdas.search.das import DASCell
 
 
@@ -51,6 +52,18 @@ class BaseSelection:
         self.num_batches = num_batches
         self.tune = tune
         self.edges_per_node = edges_per_node
+
+    def check_searchable(self, searchable: Searchable) -> None:
+        """Refuse what is no cell of DAS, since its policy needs no decisions about edges.
+
+        Raises:
+            ValueError: naming both.
+        """
+        if not isinstance(searchable, DASCell):
+            raise ValueError(
+                f'train_cfg.selection is {type(self).__name__}, which decides the edges of a DASCell, but the model '
+                f'searches a {type(searchable).__name__}; set train_cfg.selection=None'
+            )
 
     def check_model(self, model: nn.Module) -> None:
         """Refuse sums of warps where the predictions of the frames are to be aligned.

@@ -37,12 +37,12 @@ class Trials:
         self.model = unwrap(model)
         self.optim_wrapper = optim_wrapper
         self.criterion = criterion
-        place, head = main_head(self.model)
+        host, head = main_head(self.model)
         accuracy = criterion == 'accuracy' and num_batches
-        if accuracy and place == 'decode_head' and getattr(head, 'out_channels', None) == 1:
+        if accuracy and host.label_maps and getattr(head, 'out_channels', None) == 1:
             raise ValueError(
-                "train_cfg.criterion is 'accuracy', but decode_head.out_channels is 1: the accuracy logged for a head "
-                "of one channel is the share of the background; set train_cfg.criterion='loss'"
+                f"train_cfg.criterion is 'accuracy', but {host.heads[0]}.out_channels is 1: the accuracy logged for a "
+                "head of one channel is the share of the background; set train_cfg.criterion='loss'"
             )
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmdas.augment import Augment, AugmentChain
 from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
@@ -17,6 +18,7 @@ from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
 from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
+from .operation_samples import Samples, as_now, samples_of
 from .pixel_values import check_grey, check_values, colour_operations, converted_order, find_max_value, names
 
 # Batches whose pixels are compared with the range that colour operations assume.
@@ -43,6 +45,8 @@ class ImageToClip(Recorded):
         channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for colour operations. Default: as the parent
             converts, or the toolbox reads.
         accept_difference: whether weights may be loaded that were trained with another clip. Default: False.
+        augments: steps, or their configs, of :class:`mmdas.augment.AugmentChain`, taken in training mode alone: in
+            trainings and both steps of a search, not in the trials of its selection. Default: none.
 
     Raises:
         ValueError: for both ``cell`` and ``policy``, a number of frames that differs from ``num_frames``, or colour
@@ -63,9 +67,11 @@ class ImageToClip(Recorded):
         max_value: float | None = None,
         channel_order: str | None = None,
         accept_difference: bool = False,
+        augments: Sequence[Mapping | Augment] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.augments = AugmentChain(augments)
         if num_frames < 1:
             raise ValueError(f'data_preprocessor.num_frames must be at least 1, got {num_frames}')
         if cell is not None and policy is not None:
@@ -106,9 +112,14 @@ class ImageToClip(Recorded):
         self._check_pixels(data['inputs'])
         mixed = training and getattr(self, 'batch_augments', None) is not None
         data = super().forward(data, training)
-        if self.gives_images:
-            return data
-        return {**data, 'inputs': self.to_clip(data['inputs'], None if mixed else sizes)}
+        images, samples = data['inputs'], data.get('data_samples')
+        if training and self.training:
+            images, samples = self.augments(images, samples)
+        return {**data, 'inputs': self.to_inputs(images, None if mixed else sizes), 'data_samples': samples}
+
+    def to_inputs(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
+        """What the model takes for images: these, where it makes clips itself; else the clip, see :meth:`to_clip`."""
+        return images if self.gives_images else self.to_clip(images, sizes)
 
     def to_clip(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
         """Normalised images (B, C, H, W) -> clip (B, T*C, H, W).
@@ -156,7 +167,10 @@ class ImageToClip(Recorded):
         return back
 
     def settings(self) -> dict[str, Any]:
-        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count."""
+        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count.
+
+        Of a user's operations also what they do, since a policy holds their names alone.
+        """
         settings: dict[str, Any] = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
         if self.cell is not None:
             settings['cell'] = {
@@ -166,12 +180,18 @@ class ImageToClip(Recorded):
                 'ramp': self.cell.transform.ramp,
                 'padding': self.cell.transform.padding,
             }
+        samples = self._samples()
+        if samples:
+            settings['own_operations'] = samples
         clip = self.image_to_clip
         if clip is not None:
             settings.update(reference_size=as_text(clip.reference_size), training_size=as_text(self.training_size))
             if colour_operations(clip):
                 settings.update(max_value=self.max_value, channel_order=self.channel_order)
         return settings
+
+    def _samples(self) -> Samples:
+        return samples_of(self.policy) if isinstance(self.policy, PolicyClip) else {}
 
     def _policy_settings(self) -> dict[str, Any] | str:
         if self.cell is not None:
@@ -187,7 +207,9 @@ class ImageToClip(Recorded):
         """Take up what the config leaves open: the policy of an absent file, and the size that shifts count in."""
         policy, frames = settings.get('policy'), settings.get('num_frames')
         if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
-            self.policy = self._build_policy(policy).to(self.device).train(self.training)
+            self.policy = (
+                self._build_policy(policy, 'the policy of the checkpoint').to(self.device).train(self.training)
+            )
         reference, trained = (as_size(settings.get(key)) for key in ('reference_size', 'training_size'))
         same = self._content(settings) == self._content(decode(self.get_extra_state(), self.place))
         if self._open_reference and reference is not None and same:
@@ -213,6 +235,8 @@ class ImageToClip(Recorded):
         settings = {key: value for key, value in settings.items() if key != 'training_size'}
         reference = as_size(settings.pop('reference_size', None))
         policy = settings.get('policy')
+        if 'own_operations' in settings:
+            settings['own_operations'] = as_now(settings['own_operations'], self._samples())
         if not isinstance(policy, dict):
             return settings if reference is None else {**settings, 'reference_size': list(reference)}
         try:
@@ -229,12 +253,12 @@ class ImageToClip(Recorded):
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
         return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
 
-    def _build_policy(self, policy: Any) -> PolicyClip | AbsentPolicy:
+    def _build_policy(self, policy: Any, place: str = 'data_preprocessor.policy') -> PolicyClip | AbsentPolicy:
         inline = isinstance(policy, Mapping)
         if not inline and not Path(policy).is_file():
             return AbsentPolicy(policy)
-        loaded = Policy.from_dict(policy, 'data_preprocessor.policy') if inline else Policy.load(policy)
-        self._check_frames(loaded.num_frames, f'num_frames of {"data_preprocessor.policy" if inline else policy}')
+        loaded = Policy.from_dict(policy, place) if inline else Policy.load(policy)
+        self._check_frames(loaded.num_frames, f'num_frames of {place if inline else policy}')
         return self._with_pixels(PolicyClip(loaded))
 
     def _with_pixels(self, module: Any) -> Any:

@@ -18,7 +18,7 @@ class DASSegDataPreProcessor(ImageToClip, SegDataPreProcessor):
     The segmentors of DAS take that step where their backbone takes the image; for other models the preprocessor does.
 
     Args:
-        num_frames, cell, policy, max_value, channel_order, accept_difference: see :class:`ImageToClip`.
+        num_frames, cell, policy, max_value, channel_order, accept_difference, augments: see :class:`ImageToClip`.
         others: as of the parent, ``size``, ``size_divisor``, ``batch_augments`` and ``test_cfg`` included.
 
     Raises:

@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import Tensor
 
+from mmdas.augment.content import content_sizes
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.frame_count import FrameCount
-from mmdas.models.settings import Host
+from mmdas.models.settings import Parent
 from mmdas.registry import MODELS
 from mmdas.search.das.operation import Size
 
 
-class ClipSegmentor(Host):
+class ClipSegmentor(Parent):
     """Mixin of a segmentor whose inputs stay images until its backbone takes them.
 
     The data preprocessor owns the cell or policy; this asks it for the clip of whatever the backbone is about to see:
@@ -87,16 +88,6 @@ def check_channels(images: Tensor, channels: int) -> None:
             f'images of {images.shape[1]} channels came to a network of {channels}; correct color_type of '
             'LoadImageFromFile, or in_channels of the backbone'
         )
-
-
-def content_sizes(samples: Sequence | None, canvas: Size) -> list[Size] | None:
-    """(H, W) of the images without what the data preprocessor padded; None where nothing is padded."""
-    sizes: list[Size] = []
-    for sample in samples or ():
-        # SegDataPreProcessor notes (left, right, top, bottom) under one name in training, another in tests
-        padding = sample.metainfo.get('img_padding_size', sample.metainfo.get('padding_size', (0, 0, 0, 0)))
-        sizes.append((canvas[0] - int(padding[3]), canvas[1] - int(padding[1])))
-    return sizes if any(size != tuple(canvas) for size in sizes) else None
 
 
 def add_content_mask(images: Tensor, sizes: Sequence[Size] | None) -> Tensor:

@@ -3,10 +3,12 @@
 from .cell import DASCell
 from .frame_transform import FrameTransform
 from .operation import Operation
+from .operation_table import OPERATIONS, get_operation
+from .own_operation import register_operation
 from .pixels import Pixels
 from .policy import Policy, PolicyEdge, PolicyError
 from .policy_clip import PolicyClip
-from .search_space import OPERATIONS, SPACES, build_space, get_operation
+from .search_space import SPACES, build_space
 
 __all__ = [
     'DASCell',
@@ -21,4 +23,5 @@ __all__ = [
     'SPACES',
     'build_space',
     'get_operation',
+    'register_operation',
 ]

@@ -1,12 +1,28 @@
 """Undo the warps of frames on maps that lie on them, such as logits."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from mmdas.ops.affine import inverse, warp_affine, within_canvas
 from mmdas.ops.clip import reference_frame
 
-from .operation import Size
+from .operation import Operation, Size
+
+
+def refuse_deformations(operations: Iterable[Operation]) -> None:
+    """Check that operations can be undone.
+
+    Raises:
+        ValueError: naming those that cannot.
+    """
+    names = sorted({operation.name for operation in operations if operation.deforms})
+    if names:
+        raise ValueError(
+            f"pooling='aligned' undoes affine warps, but {', '.join(names)} of the space or policy moves pixels in "
+            "another way; leave it out, or use pooling='mean'"
+        )
 
 
 def unwarp(maps: Tensor, theta: Tensor, size: Size, canvas: Size) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmdas.ops.clip import clip_around, other_frames
 from mmdas.search.base import Searchable
 
-from .alignment import unwarp
+from .alignment import refuse_deformations, unwarp
 from .fast.cell_operators import CellOperators
 from .fast.linear_clip import is_linear
 from .frame_transform import FrameTransform, check_floating_point
@@ -35,7 +35,8 @@ class DASCell(Mixture, Strengths, Searchable):
 
     Args:
         num_frames: T >= 1. With one frame the clip is the image.
-        space: ``'paper'``, ``'large'`` or names of operations.
+        space: ``'paper'``, ``'large'`` or names of operations, also of your own, see
+            :func:`mmdas.search.das.register_operation`.
         num_nodes: intermediate nodes; 4 give 14 edges.
         ramp: ``'signed'`` or ``'mirrored'``.
         strength: ``'fixed'`` (drawn once with ``seed``) or ``'learned'`` (parameters that start at the same draws and
@@ -169,7 +170,12 @@ class DASCell(Mixture, Strengths, Searchable):
         return any(operation.grows_with_image for operation in self.operations)
 
     def check_alignable(self) -> None:
-        """Every cell can be aligned: each path from the image to the clip is undone with its weight."""
+        """Check that each path from the image to the clip can be undone, with its weight.
+
+        Raises:
+            ValueError: if an operation is a deformation.
+        """
+        refuse_deformations(self.operations)
 
     def unwarp(self, maps: Tensor, size: Size, canvas: Size) -> Tensor:
         """Carry maps that lie on the frames back to where the image is, see :meth:`PolicyClip.unwarp`.

@@ -8,6 +8,8 @@ from torch import Tensor
 
 Size = tuple[int, ...]  # (H, W) in pixels; torch.Size is one
 
+KINDS = ('colour', 'warp', 'deformation')
+GROWTHS = ('linear', 'power')
 RAMPS = ('signed', 'mirrored')
 # Units that count in a side of the image, and that side of a size (H, W).
 SIDES: Mapping[str, Callable[[Size], int]] = {
@@ -28,10 +30,12 @@ class Operation:
         low, high: range of the strength mu per step, in ``unit``.
         unit: what the strength counts. A unit of ``SIDES`` is a share of a side of the reference size.
         matrix: ``matrix(magnitude (N,), (H, W)) -> (N, 2, 3)`` of the affine warp that the function is, see
-            :func:`mmdas.ops.affine.warp_affine`; None for a function that reads colours and needs images in [0, 1].
+            :func:`mmdas.ops.affine.warp_affine`; None for a function that needs colours in [0, 1].
         growth: ``'linear'``: magnitude mu * d; ``'power'``: magnitude (1 + mu)^d - 1.
         random: the function draws random numbers.
         reads_grey: the function needs to know what grey is, and so three channels in the order RGB, or one.
+        deforms: the function moves pixels as no matrix can say, so that nothing can undo it.
+        effect: what a positive strength does to the frames behind the reference frame, for tables.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Operation:
     growth: str = 'linear'
     random: bool = False
     reads_grey: bool = False
+    deforms: bool = False
+    effect: str = ''
 
     @property
     def is_identity(self) -> bool:
@@ -55,9 +61,22 @@ class Operation:
         return self.matrix is not None
 
     @property
+    def kind(self) -> str:
+        """``'identity'``, or a word of ``KINDS``."""
+        if self.is_identity:
+            return 'identity'
+        return 'warp' if self.geometric else 'deformation' if self.deforms else 'colour'
+
+    @property
+    def source(self) -> str:
+        """Module and name of the function that a user has written: of the matrix for a warp."""
+        function = self.matrix or self.function
+        return f'{function.__module__}.{getattr(function, "__qualname__", type(function).__name__)}'
+
+    @property
     def grows_with_image(self) -> bool:
         """Whether pixels far from the centre move further, so that larger images see larger displacements."""
-        return self.geometric and self.unit not in SIDES
+        return (self.geometric or self.deforms) and self.unit not in SIDES
 
     def side_ratio(self, reference: Size | None, size: Size) -> float:
         """What turns shares of a side of the reference size into shares of the same side of an image.

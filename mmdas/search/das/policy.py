@@ -11,10 +11,19 @@ from typing import Any
 import torch
 
 from mmdas.ops.affine import PADDINGS
-from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, check_depth, read_json, register_policy, shown
+from mmdas.search.policy_file import (
+    DEFAULT_KIND,
+    PolicyError,
+    check_depth,
+    read_json,
+    reader_of,
+    register_policy,
+    shown,
+)
 
 from .operation import RAMPS, SIDES, Size, check_size, draw_strength
-from .search_space import OPERATIONS, build_space
+from .operation_table import OPERATIONS, known_operations
+from .search_space import build_space
 from .topology import NUM_INPUTS, REDUCTIONS, needed_nodes
 
 SCHEMA_VERSION = 2
@@ -99,7 +108,7 @@ class Policy:
                 raise PolicyError(f'{name} is {shown(getattr(self, name))}, expected one of {words}')
         unknown = [name for name in self.operations if name not in tuple(OPERATIONS)]
         if unknown:
-            raise PolicyError(f'operations holds {shown(unknown)}, known are {sorted(OPERATIONS)}')
+            raise PolicyError(f'operations holds {shown(unknown)}; {known_operations()}')
         try:
             object.__setattr__(self, 'reference_size', check_size(self.reference_size))  # JSON has lists
         except ValueError as error:
@@ -119,7 +128,7 @@ class Policy:
         if edge.target < NUM_INPUTS:
             raise PolicyError(f'{where}.target is {edge.target}, an input node; targets are {NUM_INPUTS}..{last}')
         if edge.operation not in tuple(OPERATIONS):
-            raise PolicyError(f'{where}.operation is {shown(edge.operation)}, known are {sorted(OPERATIONS)}')
+            raise PolicyError(f'{where}.operation is {shown(edge.operation)}; {known_operations()}')
         number = isinstance(edge.strength, (int, float)) and not isinstance(edge.strength, bool)
         if not number or not abs(edge.strength) <= _LARGEST:  # NaN compares false
             raise PolicyError(f'{where}.strength is {shown(edge.strength)}, expected a finite number')
@@ -223,7 +232,8 @@ class Policy:
         kind = data.pop('kind', DEFAULT_KIND)
         if kind != DEFAULT_KIND:
             raise PolicyError(
-                f'{where}: kind is {shown(kind)}, expected {DEFAULT_KIND!r}; mmdas.search.load_policy reads all kinds'
+                f'{where}: kind is {shown(kind)}, which {reader_of(kind)}; here {DEFAULT_KIND!r} is expected, a policy '
+                'of frames, as the search of a DASCell writes it; mmdas.search.load_policy reads all kinds'
             )
         version = data.pop('schema_version', None)
         if version not in READABLE_VERSIONS or isinstance(version, bool):

@@ -9,14 +9,15 @@ from mmdas.ops.affine import compose, warp_affine
 from mmdas.ops.clip import clip_around, image_to_table, other_frames, table_to_time_major
 from mmdas.ops.warp_operator import WarpOperator
 
-from .alignment import unwarp
+from .alignment import refuse_deformations, unwarp
 from .fast.linear_clip import fits, is_linear, is_recorded
 from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
 from .operation import Size, check_size
+from .operation_table import get_operation
 from .pixels import Pixels
 from .policy import Policy
-from .search_space import draw_index, get_operation
+from .search_space import draw_index
 from .topology import NUM_INPUTS, canonical_source, evaluate, steps
 
 # With more paths than that, one edge after the other is less work.
@@ -140,8 +141,9 @@ class PolicyClip(nn.Module):
         """Check that every frame shows the image in one place.
 
         Raises:
-            ValueError: if frames are sums of several warps.
+            ValueError: if frames are sums of several warps, or an operation is a deformation.
         """
+        refuse_deformations(self.operations)
         if len(self.paths) > 1:
             raise ValueError(
                 "pooling='aligned' undoes the warp of each frame, but frames of this policy are sums of "

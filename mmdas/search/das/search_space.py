@@ -1,53 +1,19 @@
-"""The search spaces: the table of operations and the named selections of its rows."""
+"""The search spaces: named selections of the table of operations, and their ranges."""
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from mmdas.ops import affine, photometric
+from .operation import Operation
+from .operation_table import BUILT_IN, OPERATIONS, get_operation
 
-from .operation import Operation, identity
+__all__ = ['OPERATIONS', 'SPACES', 'build_space', 'draw_index', 'get_operation', 'split_ranges']
 
-# Ranges per step of distance from the reference frame. The first five rows are the paper's space with the authors'
-# ranges; the outer frames of eight reach four steps, so `ranges` of the cell narrows them where content matters.
-_TABLE = (
-    Operation('identity', identity, 0.0, 0.0, unit='none'),
-    Operation('translate_x', affine.translate_x, -0.12, 0.12, unit='width', matrix=affine.translate_x_matrix),
-    Operation('translate_y', affine.translate_y, -0.12, 0.12, unit='height', matrix=affine.translate_y_matrix),
-    Operation('rotate', affine.rotate, -20.0, 20.0, unit='degree', matrix=affine.rotate_matrix),
-    Operation('scale', affine.scale, -0.3, 0.3, unit='relative size', matrix=affine.scale_matrix, growth='power'),
-    Operation('shear_x', affine.shear_x, -0.1, 0.1, unit='slope', matrix=affine.shear_x_matrix),
-    Operation('shear_y', affine.shear_y, -0.1, 0.1, unit='slope', matrix=affine.shear_y_matrix),
-    Operation('brightness', photometric.brightness, -0.2, 0.2, unit='relative factor'),
-    Operation('contrast', photometric.contrast, -0.2, 0.2, unit='relative factor', reads_grey=True),
-    Operation('saturation', photometric.saturation, -0.2, 0.2, unit='relative factor', reads_grey=True),
-    Operation('sharpness', photometric.sharpness, -0.2, 0.2, unit='relative factor'),
-    Operation('solarize', photometric.solarize, 0.0, 0.2, unit='lowering of the threshold'),
-    Operation('posterize', photometric.posterize, 0.0, 1.5, unit='bits removed'),
-    Operation('invert', photometric.invert, 0.0, 0.25, unit='blend'),
-    Operation('auto_contrast', photometric.auto_contrast, 0.0, 0.25, unit='blend'),
-    Operation('equalize', photometric.equalize, 0.0, 0.25, unit='blend'),
-    Operation('noise', photometric.noise, 0.0, 0.05, unit='standard deviation', random=True),
-    Operation('cutout', photometric.cutout, 0.0, 0.1, unit='shorter side', random=True),
-)
-
-OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _TABLE}
 SPACES: Mapping[str, tuple[str, ...]] = {
     'paper': ('identity', 'translate_x', 'translate_y', 'rotate', 'scale'),
-    'large': tuple(OPERATIONS),
+    'large': tuple(operation.name for operation in BUILT_IN),
 }
-
-
-def get_operation(name: str) -> Operation:
-    """Row of the table by its name.
-
-    Raises:
-        ValueError: for a name that the table does not have.
-    """
-    if name not in OPERATIONS:
-        raise ValueError(f'unknown operation {name!r}; known are {sorted(OPERATIONS)}')
-    return OPERATIONS[name]
 
 
 def build_space(
@@ -56,7 +22,7 @@ def build_space(
     """Operations of a space, with their ranges narrowed or widened.
 
     Args:
-        space: ``'paper'``, ``'large'`` or the names of operations.
+        space: ``'paper'``, ``'large'`` (all that mmdas itself has) or the names of operations, also registered ones.
         ranges: name -> (low, high) in the operation's unit, in place of the table's. Those of operations that the space
             leaves out are checked and not used: a config may inherit them.
 

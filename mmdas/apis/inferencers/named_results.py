@@ -1,4 +1,4 @@
-"""The inferencers of the toolboxes, with results named by their images and batches of images of one size."""
+"""What the inferencers share: results named by their images, and batches of images of one size."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -7,18 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import mmcv
 import numpy as np
-from mmpretrain import ImageClassificationInferencer
-from mmseg.apis import MMSegInferencer
 
-from mmdas.models.settings import Host
-
-from .result_names import ResultNames
+from mmdas.apis.result_names import ResultNames
+from mmdas.models.settings import Parent
 
 
-class _NamedResults(Host):
-    """What both share; a mixin before the toolbox's inferencer."""
+class NamedResults(Parent):
+    """Mixin before the toolbox's inferencer."""
 
     PICTURES = ''  # the option that names the folder of the pictures
 
@@ -51,24 +47,3 @@ class _NamedResults(Host):
                 for picture in Path(scratch).iterdir():
                     shutil.move(picture, Path(folder, f'{name}{picture.suffix}'))
         return None if drawn[0] is None else [picture for pictures in drawn for picture in pictures]
-
-
-class NamedSegInferencer(_NamedResults, MMSegInferencer):
-    """``MMSegInferencer`` whose pictures and label maps are named by their images."""
-
-    PICTURES = 'img_out_dir'
-
-    def postprocess(self, preds: list, visualization: Any, return_datasample: bool = False, pred_out_dir: str = ''):
-        """As the toolbox's; the label maps are written here, as images of one channel."""
-        if pred_out_dir:
-            for name, pred in zip(self.result_names(self.keys, pred_out_dir), preds, strict=True):
-                labels = pred.pred_sem_seg.data[0].cpu().numpy()
-                dtype = np.uint8 if labels.max(initial=0) < 256 else np.uint16
-                mmcv.imwrite(labels.astype(dtype), str(Path(pred_out_dir, f'{name}.png')))
-        return super().postprocess(preds, visualization, return_datasample)
-
-
-class NamedClsInferencer(_NamedResults, ImageClassificationInferencer):
-    """``ImageClassificationInferencer`` whose pictures are named by their images."""
-
-    PICTURES = 'show_dir'

@@ -1,0 +1,51 @@
+"""The augments of a training, one after the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmdas.registry import AUGMENTS
+
+Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+
+class AugmentChain:
+    """Steps on batches that a data preprocessor of DAS takes before clips are made.
+
+    Each step gets the whole batch as the toolbox leaves it, after its own ``batch_augments``: images (B, C, H, W) on
+    the device, normalised and padded, and their samples, with label maps in the size of the images, classes, or scores
+    of all classes. It moves the labels with the pixels and leaves the content of each image in its place. It gives new
+    tensors and samples, since a batch may be used again.
+
+    A step that needs the model, such as its gradients, has a method ``use_model(model)``.
+    ``model.data_preprocessor.to_inputs`` makes of images what the model takes. No module: a step may hold the model
+    that holds it.
+
+    Args:
+        steps: callables ``(images, samples) -> (images, samples)``, or their configs.
+
+    Raises:
+        ValueError: for a step that cannot be called.
+    """
+
+    def __init__(self, steps: Sequence[Mapping | Augment]) -> None:
+        self.steps = [AUGMENTS.build(dict(step)) if isinstance(step, Mapping) else step for step in steps]
+        for index, step in enumerate(self.steps):
+            if not callable(step):
+                raise ValueError(
+                    f'data_preprocessor.augments[{index}] must be a callable (images, samples) -> (images, samples), '
+                    f'or the config of one, got {step!r}'
+                )
+
+    def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
+        """Images and samples after all steps."""
+        for step in self.steps:
+            images, samples = step(images, samples)
+        return images, samples
+
+    def use_model(self, model: nn.Module) -> None:
+        """Tell the steps that ask for it which model learns from their batches, as its owner does before a training."""
+        for step in self.steps:
+            if hasattr(step, 'use_model'):
+                step.use_model(model)

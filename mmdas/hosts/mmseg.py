@@ -1,0 +1,21 @@
+"""MMSegmentation."""
+
+from .base import Host
+
+MMSEG = Host(
+    scope='mmseg',
+    models={
+        'EncoderDecoder': 'mmdas.DASEncoderDecoder',
+        'CascadeEncoderDecoder': 'mmdas.DASCascadeEncoderDecoder',
+    },
+    preprocessor='SegDataPreProcessor',
+    clip_preprocessor='mmdas.DASSegDataPreProcessor',
+    heads=('decode_head', 'auxiliary_head'),
+    pooled_head='mmdas.TemporalPoolingHead',
+    label='gt_sem_seg',
+    label_maps=True,
+    label_loader=('mmseg.datasets.transforms', 'LoadAnnotations'),
+    inferencer='mmdas.NamedSegInferencer',
+    pictures='out_dir',
+    tta_models={'SegTTAModel': 'mmdas.SegTTAModel'},  # wrong for heads with one output channel
+)

@@ -1,0 +1,48 @@
+"""What the operations of a user do to a small image, as numbers that travel with the weights.
+
+A checkpoint knows operations by their names. Those of mmdas stay what they are, but a user may have changed a function
+since the training.
+"""
+
+import torch
+
+from mmdas.search.das import SPACES, Operation, PolicyClip
+
+SIZE = (24, 32)
+STEP = 12  # pixels between those that are looked at
+CLOSE = 2e-3  # half a step of eight bits
+
+Samples = dict[str, list[float]]  # name -> colours
+
+
+def samples_of(clip: PolicyClip) -> Samples:
+    """Colours of a small image after each operation of a policy that mmdas itself does not have."""
+    rows = {edge: row for edge, row in zip(clip.edges, clip.operations, strict=True) if row.name not in SPACES['large']}
+    in_order = sorted(rows, key=lambda edge: (edge.target, edge.source))  # whatever the order in the file
+    return {edge.operation: sample(rows[edge], edge.strength) for edge in in_order}
+
+
+def sample(operation: Operation, strength: float) -> list[float]:
+    """Some colours of a small image after an operation, as of a frame one step behind the reference frame.
+
+    None of an operation that draws random numbers: they may differ between machines.
+    """
+    if operation.random:
+        return []
+    height, width = SIZE
+    y, x = torch.linspace(0, 1, height)[:, None].expand(SIZE), torch.linspace(0, 1, width).expand(SIZE)
+    texture = (torch.arange(height * width) * 0.618 % 1).view(SIZE)
+    magnitude = operation.magnitude(torch.tensor(strength), torch.ones(1))
+    with torch.no_grad():
+        result = operation.function(torch.stack([x, y, texture])[None], magnitude)
+    return [round(value, 4) for value in result[0, :, STEP // 2 :: STEP, STEP // 2 :: STEP].flatten().tolist()]
+
+
+def as_now(then: Samples, now: Samples) -> Samples:
+    """The samples of a training, those of today where an operation does what it did, but for rounding errors."""
+    return {name: now[name] if name in now and agree(values, now[name]) else values for name, values in then.items()}
+
+
+def agree(values: list[float], others: list[float]) -> bool:
+    """Whether two samples are of one function."""
+    return len(values) == len(others) and all(abs(a - b) <= CLOSE for a, b in zip(values, others, strict=True))
