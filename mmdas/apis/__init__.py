@@ -15,6 +15,7 @@ from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
 from .das_text import das_configs
 from .inference import Inferencer
+from .reliable_run import explain_lost_process
 from .runner import (
     adapt_to_device,
     build_runner,
@@ -46,6 +47,7 @@ __all__ = [
     'check_run',
     'enable_amp',
     'end_processes',
+    'explain_lost_process',
     'find_config',
     'host_of',
     'import_custom_modules',

@@ -1,18 +1,19 @@
 """Write the DAS configs of any config of MMSegmentation or MMPretrain."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope, Registry
 from torch.overrides import TorchFunctionMode
 
 from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
-from mmdas.registry import MODELS
+from mmdas.registry import MODELS, type_name
 
 from .config_files import find_config, read_config, toolbox_of
 from .das_config import convert
@@ -46,16 +47,19 @@ def add_das(
     path, installed = find_config(config)
     folder = Path(out_dir) if out_dir is not None else Path('configs', f'das_{path.stem}')
     options, cfg, base = options or DASOptions(), read_config(path), installed
-    check_conversion(convert(cfg, 'search', options))
+    made = convert(cfg, 'search', options)
+    if type_name(cfg.train_cfg):
+        check_registered(types_as_text(cfg).train_cfg, 'train_cfg', LOOPS)
+    check_conversion(made)
     texts = {}
     if base is None:
         base = Path(os.path.relpath(path, folder)).as_posix()
     if is_pure_python(path):
         texts[f'text_{path.stem}.py'] = text_twin(path.resolve().as_posix() if installed else base)
         base = f'./text_{path.stem}.py'
-    made = das_configs(types_as_text(cfg), path.stem, base, options)
-    write_texts({**texts, **made}, folder, force)
-    return [folder / name for name in made]
+    configs = das_configs(types_as_text(cfg), path.stem, base, options)
+    write_texts({**texts, **configs}, folder, force)
+    return [folder / name for name in configs]
 
 
 def write_texts(texts: Mapping[str, str], folder: Path, force: bool) -> None:
@@ -63,17 +67,31 @@ def write_texts(texts: Mapping[str, str], folder: Path, force: bool) -> None:
 
     Raises:
         FileExistsError: if one of them is there with another content, and no ``force``.
+        OSError: if the folder or a file cannot be written; then none of them is new.
     """
+    paths = [folder / name for name in texts]
     edited = [
         str(path)
-        for name, text in texts.items()
-        if (path := folder / name).exists() and path.read_text(encoding='utf-8') != text
+        for path, text in zip(paths, texts.values(), strict=True)
+        if path.exists() and (path.is_dir() or path.read_text(encoding='utf-8', errors='replace') != text)
     ]
     if edited and not force:
         raise FileExistsError(f'{", ".join(edited)} would be written over, but says something else; --force does it')
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding='utf-8')
+    new = [path for path in [*paths, folder, *folder.parents] if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, texts.values(), strict=True):
+            path.write_text(text, encoding='utf-8')
+    except OSError:
+        remove(new)
+        raise
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and empty folders, as far as they are there and can be removed."""
+    for path in paths:
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def check_conversion(cfg: Config) -> None:
@@ -87,7 +105,7 @@ def check_conversion(cfg: Config) -> None:
             set of a type that cannot be split.
     """
     with DefaultScope.overwrite_default_scope(toolbox_of(cfg)):
-        check_builds(cfg.model)
+        check_builds({'data_preprocessor': preprocessor_of(cfg), **cfg.model})
         if preprocessor_of(cfg).get('cell'):
             check_search(cfg)
 
@@ -98,11 +116,33 @@ def check_search(cfg: Config) -> None:
     Raises:
         ConversionError: with the reason.
     """
+    check_registered(cfg.optim_wrapper.weights, 'optim_wrapper', OPTIM_WRAPPERS)
+    check_registered(cfg.optim_wrapper.weights.optimizer, 'optim_wrapper.optimizer', OPTIMIZERS)
     try:
         policy_part(cfg.train_dataloader)
         check_holdout(cfg.train_dataloader.dataset.dataset, 'train_dataloader.dataset')
     except Exception as error:  # whatever a third party's data set raises
         raise ConversionError(f'its search could not start: {one_line(error)}') from error
+
+
+def check_registered(part: Mapping, place: str, registry: Registry) -> None:
+    """Check that the type of a part is known.
+
+    Args:
+        part: its config; one without a type is of the default type, except where the registry has none.
+        place: where it stands, for the message.
+        registry: of the types.
+
+    Raises:
+        ConversionError: naming the place and the type.
+    """
+    kind = part.get('type')
+    if kind is None and registry is OPTIM_WRAPPERS:
+        return
+    with registry.switch_scope_and_registry(None) as own:
+        known = isinstance(kind, str) and own.get(kind) is not None
+    if not known:
+        raise ConversionError(f'{place}.type is {kind!r}, which is not registered')
 
 
 class WithoutWeights(TorchFunctionMode):
@@ -119,7 +159,7 @@ class WithoutWeights(TorchFunctionMode):
 
 
 def check_builds(model: dict) -> None:
-    """Build the backbone and heads of a DAS model without memory for their weights.
+    """Build the parts of a DAS model without memory for their weights.
 
     Raises:
         ConversionError: with the reason.
@@ -127,22 +167,26 @@ def check_builds(model: dict) -> None:
     try:
         with WithoutWeights():
             build_parts(model)
-    except Exception as error:  # whatever a third party's constructor raises
+    except ConversionError as error:
         if 'meta' not in str(error):
-            raise ConversionError(one_line(error)) from error
+            raise
     else:
         return
-    try:  # a constructor that reads the weights it has just made
-        build_parts(model)
-    except Exception as error:
-        raise ConversionError(one_line(error)) from error
+    build_parts(model)  # a constructor reads the weights that it has just made
 
 
 def build_parts(model: dict) -> None:
-    """Build the backbone and heads of a model."""
-    for part in parts_with_frames(model).values():
-        if part:
-            MODELS.build(part)
+    """Build the data preprocessor, backbone and heads of a model.
+
+    Raises:
+        ConversionError: naming the part that cannot be built.
+    """
+    for place, part in {'data_preprocessor': model.get('data_preprocessor'), **parts_with_frames(model)}.items():
+        try:
+            if part:
+                MODELS.build(part)
+        except Exception as error:  # whatever a third party's constructor raises
+            raise ConversionError(f'{place}: {one_line(error)}') from error
 
 
 def one_line(error: Exception) -> str:

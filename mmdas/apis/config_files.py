@@ -15,6 +15,12 @@ from mmengine.utils import get_installed_path, import_modules_from_strings
 from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.hosts import Host, find_host, host_scopes
 
+LONGEST = 500  # characters of a reason in a message
+
+
+class ConfigError(ValueError):
+    """A file that cannot be read as a config; the message names the file and the reason."""
+
 
 def find_config(config: str | Path) -> tuple[Path, str | None]:
     """Path of a config and, where it is an installed one, what stands for it in ``_base_``.
@@ -26,10 +32,12 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
         FileNotFoundError: if there is no such file and no installed config of the name, or several; the message names
             the nearest.
     """
-    if Path(config).is_file():
+    if _is_file(config):
         return Path(config), None
     package, _, name = str(config).rpartition('::')
     name = name.removesuffix('.py')
+    if len(name) > LONGEST:
+        raise FileNotFoundError(f'there is no file and no installed config {name[:LONGEST]}...')
     found = {
         f'{scope}::{place}.py': path
         for scope, place, path in installed_configs(f'{glob.escape(Path(name).name)}.py')
@@ -44,6 +52,14 @@ def find_config(config: str | Path) -> tuple[Path, str | None]:
         f'{"" if found else did_you_mean(nearest_config(config))}'
         f'give a path, or PACKAGE::FOLDER/NAME.py with a package of {packages()}'
     )
+
+
+def _is_file(path: str | Path) -> bool:
+    """Whether there is a file; not if the path is none, being too long or with a character of the value 0."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def packages() -> tuple[str, ...]:
@@ -98,10 +114,20 @@ def read_config(path: str | Path) -> Config:
     """Read a config as its file has it, and import what its ``custom_imports`` names.
 
     Raises:
+        FileNotFoundError: if a file that it inherits from is not there.
+        ConfigError: if it cannot be read, or the code in it fails.
         ValueError: if a module of ``custom_imports`` cannot be imported.
     """
-    cfg = Config.fromfile(path, import_custom_modules=False)
-    drop_own_scope(cfg)
+    try:
+        cfg = Config.fromfile(path, import_custom_modules=False)
+        drop_own_scope(cfg)
+    except FileNotFoundError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f'{path} cannot be read: it inherits from itself, or holds itself') from error
+    except (Exception, SystemExit) as error:  # a config is code, which may fail in any way
+        reason = ' '.join(str(error).split())[:LONGEST]
+        raise ConfigError(f'{path} cannot be read: {type(error).__name__}{": " * bool(reason)}{reason}') from error
     import_custom_modules(cfg)
     return cfg
 
@@ -122,7 +148,7 @@ def import_custom_modules(cfg: Config) -> None:
         sys.path.append(os.getcwd())  # for good: processes that load data may look there again
     try:
         import_modules_from_strings(**imports)
-    except ImportError as error:
+    except (ImportError, TypeError) as error:  # the second where it is no dict of modules
         cause = f' ({error.__context__})' if error.__context__ else ''
         raise ValueError(
             f'custom_imports of the config: {error}{cause}; run the command in the folder of the module, or name that '

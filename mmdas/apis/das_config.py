@@ -17,6 +17,7 @@ from mmdas.models.heads.temporal_pooling import ALIGNED
 from mmdas.registry import type_name
 
 from .config_files import find_config, host_of, read_config
+from .config_types import check_types
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import preprocessor_of
 from .pure_python import types_as_text
@@ -58,6 +59,7 @@ def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Conf
     if method not in METHODS:
         raise ValueError(f'method must be one of {METHODS}, got {method!r}')
     host, options = types_as_text(cfg), options or DASOptions()
+    check_types(host)
     name = Path(cfg.filename or 'config').stem
     made = merged(host, describe('repeat', host, name, options))
     if method != 'repeat':
@@ -243,6 +245,8 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if not cfg.get(key):
             raise ConversionError(f'the config has no {key}: it cannot be trained, hence not searched')
+    if not cfg.train_dataloader.get('dataset'):
+        raise ConversionError('train_dataloader has no dataset: there is nothing to hold out of it')
     if not cfg.optim_wrapper.get('optimizer'):
         raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
     if cfg.get('runner_type', 'Runner') != 'Runner':

@@ -1,8 +1,10 @@
 """What a user chooses of a conversion."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmdas.models.heads.temporal_pooling import POOLINGS
+from mmdas.search.das.policy import MAX_FRAMES
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
 FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
@@ -28,7 +30,8 @@ class DASOptions:
         search_length: iterations or epochs of the search, as the host counts. Default: a tenth of the host's.
 
     Raises:
-        ValueError: for fewer than two frames, an unknown fusion, pooling or selection, or sites without a fusion.
+        ValueError: for fewer than two frames or more than a policy can have, a folder as policy, an unknown fusion,
+            pooling or selection, or sites without a fusion.
     """
 
     frames: int = 4
@@ -42,6 +45,10 @@ class DASOptions:
     def __post_init__(self) -> None:
         if self.frames < 2:
             raise ValueError(f'frames must be at least 2, got {self.frames}: one frame is the plain model')
+        if self.frames > MAX_FRAMES:
+            raise ValueError(f'frames must be at most {MAX_FRAMES}, got {self.frames}')
+        if self.policy is not None and Path(self.policy).is_dir():
+            raise ValueError(f'policy is {self.policy!r}, a folder; name a file')
         if self.fusion not in FUSIONS:
             raise ValueError(f'fusion must be one of {sorted(FUSIONS)}, got {self.fusion!r}')
         if self.pooling not in POOLINGS:

@@ -19,6 +19,7 @@ LOOPS = {
 HOOKS = ('mmdas.FiniteLossHook', 'mmdas.StopSignalHook')
 # Seconds after which the processes of a distributed run give up waiting for one of them.
 TIMEOUT = 600
+LONGEST_TIMEOUT = 10**7
 
 
 def make_reliable(cfg: Config) -> None:
@@ -59,14 +60,55 @@ def set_loop(cfg: Config) -> None:
 
 
 def set_timeout(cfg: Config) -> None:
-    """Let processes wait for each other for a limited time, and say for how long."""
+    """Let processes wait for each other for a limited time, and say for how long.
+
+    Raises:
+        ValueError: for a timeout that is no number of seconds.
+    """
+    check_timeout(cfg)
     environment = dict(cfg.get('env_cfg') or {})
     settings: dict[str, Any] = {'backend': 'nccl', **(environment.get('dist_cfg') or {})}
-    settings.setdefault('timeout', TIMEOUT)
+    if settings.get('timeout') is None:
+        settings['timeout'] = TIMEOUT
     cfg.env_cfg = {**environment, 'dist_cfg': settings}
     print_log(
         f'processes wait for each other for {settings["timeout"]} s at most (env_cfg.dist_cfg.timeout)', 'current'
     )
+
+
+def check_timeout(cfg: Config) -> None:
+    """Check for how long the processes of a distributed run wait for each other, where the config says it.
+
+    Raises:
+        ValueError: for a timeout that is no number of seconds.
+    """
+    seconds = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_TIMEOUT:
+        raise ValueError(
+            f'env_cfg.dist_cfg.timeout is {seconds!r}, expected seconds, more than 0 and at most {LONGEST_TIMEOUT}'
+        )
+
+
+def explain_lost_process(error: Exception, cfg: Config) -> str | None:
+    """What to do where another process of a distributed run hangs or has ended; None for any other error.
+
+    Args:
+        error: that the run ended with.
+        cfg: of the run.
+    """
+    if not isinstance(error, RuntimeError):
+        return None
+    text = str(error).lower()
+    if 'timed out' in text or 'timeout' in text:
+        seconds = cfg.env_cfg.dist_cfg.timeout
+        reason = f'another process did not answer for {seconds} s (env_cfg.dist_cfg.timeout)'
+    elif 'connection closed by peer' in text or 'connection reset by peer' in text:
+        reason = 'another process has ended'
+    else:
+        return None
+    return f'{reason}: {" ".join(str(error).split())}; see its log, and go on by --resume'
 
 
 def local_checkpoints(cfg: Config) -> list[str]:

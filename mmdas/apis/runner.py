@@ -38,7 +38,7 @@ from .das_settings import (
     preprocessor_place,
     takes_frames,
 )
-from .reliable_run import make_reliable
+from .reliable_run import check_timeout, make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
@@ -394,12 +394,13 @@ def check_run(cfg: Config) -> None:
 
     Raises:
         ValueError: If the parts of the model disagree on the number of frames, a second data preprocessor says
-            something else of the clip, or an operation is not known.
+            something else of the clip, an operation is not known, or processes are to wait for each other for no time.
         FileNotFoundError: If the policy that the config names does not exist and no checkpoint is to be loaded.
     """
     check_preprocessors(cfg)
     check_operations(cfg)
     check_num_frames(cfg)
+    check_timeout(cfg)
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+FAILED = 1  # exit code of a run that another process has ended
 STOPPED = 130  # exit code after Ctrl-C
 
 
@@ -30,7 +31,7 @@ def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     Args:
         *kinds: of errors. Default: those of files and values.
     """
-    caught = kinds or (FileNotFoundError, FileExistsError, ValueError)
+    caught = kinds or (OSError, ValueError)
     try:
         yield
     except caught as error:

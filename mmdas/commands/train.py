@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from mmengine.config import Config
 
-from .parser import STOPPED, CommandError, told_in_one_line
+from .parser import FAILED, STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refusing_code
 
 
@@ -30,7 +30,7 @@ def run(args: Namespace) -> None:
     """
     with told_in_one_line():
         cfg = read(args)
-    from mmdas.apis import build_runner, end_processes
+    from mmdas.apis import build_runner, end_processes, explain_lost_process
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
@@ -47,6 +47,11 @@ def run(args: Namespace) -> None:
         raise CommandError(
             f'{stopped.text}; go on with: {resume_command(*args.command)}', stopped.exit_code
         ) from stopped
+    except RuntimeError as error:
+        lost = explain_lost_process(error, cfg) if args.launcher != 'none' else None
+        if lost is None:
+            raise
+        raise CommandError(lost, code=FAILED) from error
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     end_processes()

@@ -8,13 +8,28 @@ from typing import Any, TypeVar
 from .base import SearchedPolicy
 
 DEFAULT_KIND = 'das'  # of files without the field
+MAX_BYTES = 32 * 2**20  # of a file; a policy of a cell with four nodes has about 2000
+MAX_DEPTH = 50  # lists and objects within each other
+# Characters of an error's message, of which the end holds the remedy.
+LONGEST, END = 900, 300
 
 PolicyClass = TypeVar('PolicyClass', bound=type)
 _kinds: dict[str, Any] = {}  # the classes
 
 
 class PolicyError(ValueError):
-    """A policy that cannot be used; the message names the file and the field."""
+    """A policy that cannot be used; the message names the file and the field, and is cut in the middle if long."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= LONGEST else f'{message[: LONGEST - END]} ... {message[-END:]}')
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, whatever it is."""
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists within lists
+        return f'a {type(value).__name__} that is too large to print'
 
 
 def register_policy(kind: str) -> Callable[[PolicyClass], PolicyClass]:
@@ -50,8 +65,8 @@ def load_policy(path: str | Path) -> SearchedPolicy:
     kind = data.get('kind', DEFAULT_KIND) if isinstance(data, Mapping) else DEFAULT_KIND
     if not isinstance(kind, str) or kind not in _kinds:
         raise PolicyError(
-            f'{path}: kind is {kind!r}, known are {sorted(_kinds)}; import the module that registers it, or correct '
-            'the file'
+            f'{path}: kind is {shown(kind)}, known are {sorted(_kinds)}; import the module that registers it, or '
+            'correct the file'
         )
     return _kinds[kind].from_dict(data, str(path))
 
@@ -67,11 +82,50 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        PolicyError: if it is no JSON.
+        PolicyError: if it cannot be read, is too large or too deep, is no JSON, or has a key twice in an object.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise FileNotFoundError(f'no policy at {path}; run its search first or name another file')
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
+        with path.open('rb') as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PolicyError(f'{path}: cannot be read: {error}') from error
+    if len(content) > MAX_BYTES:
+        raise PolicyError(f'{path}: has more than {MAX_BYTES >> 20} MiB, no policy is that large; name another file')
+    try:
+        data = json.loads(content.decode(), object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise PolicyError(f'{path}: not a policy: {_DEEP}') from error
     except ValueError as error:
         raise PolicyError(f'{path}: not a JSON file: {error}') from error
+    check_depth(data, str(path))
+    return data
+
+
+_DEEP = f'lists and objects lie within each other more than {MAX_DEPTH} times'
+
+
+def check_depth(value: Any, where: str) -> None:
+    """Check how deep plain data is.
+
+    Raises:
+        PolicyError: if it is too deep to be written or compared.
+    """
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 2):
+        nodes = [node.values() if isinstance(node, Mapping) else node for node in level]
+        level = [child for node in nodes for child in node if isinstance(child, (Mapping, list, tuple))]
+        if not level:
+            return
+    raise PolicyError(f'{where}: {_DEEP}')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f'the key {double!r} stands twice in an object')
+    return found

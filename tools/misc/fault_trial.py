@@ -3,7 +3,7 @@
 Every run is a process of its own, killed, stopped or fed with broken files for real. The data set is DigitScenes, in a
 folder that is removed at the end; the model has dropout, the images random flips and colours. Linux and macOS, a CPU.
 
-    python tools/misc/fault_trial.py                 # all faults, some 10 minutes
+    python tools/misc/fault_trial.py                 # all faults, some 15 minutes
     python tools/misc/fault_trial.py kill --count 3  # one of them, three times
 """
 
@@ -27,12 +27,17 @@ import cv2
 import numpy as np
 import torch
 from data_faults import IMAGE_FAULTS, LABEL_FAULTS, DataFault
+from malformed_inputs import ARGUMENTS, CONFIGS, POLICIES, files, write_files
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from PIL import Image
 
 from mmdas.commands.main import run_command
 from mmdas.datasets import DigitScenesDataset, HoldoutDataset
 from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint, read_checkpoint
 from mmdas.engine.data_files import guard
+from mmdas.search import PolicyError, load_policy
+from mmdas.search.das import PolicyClip
 
 ROOT = Path(__file__).resolve().parents[2]
 ITERATIONS = 12
@@ -389,6 +394,91 @@ class Trials:
             code, text = self.run(host, work_dir, '--cfg-options', *options)
             yield code != 0 and str(data) in last_line(text) and 'Traceback' not in text and '(train)' not in text
 
+    def other_settings(self) -> Iterator[bool]:
+        """A training or search is resumed with other settings: refused in one line, or accepted with a word."""
+        for by_epoch, options in ((False, 'iter-0'), (True, 'epoch-0')):
+            work_dir = self.stopped(self.folder / f'{options}.py', f'settings-{by_epoch}')
+            for number, (option, code, told) in enumerate(TRAININGS[by_epoch]):
+                yield self.resumes(self.folder / f'{options}.py', work_dir, number, option, code, told)
+        search = self.folder / 'iter-0.py'
+        work_dir = self.stopped(search, 'settings-search', 'search', *SEARCH)
+        for number, (option, code, told) in enumerate(SEARCHES):
+            yield self.resumes(search, work_dir, number, [*SEARCH, *option], code, told, 'search')
+
+    def stopped(self, config: Path, name: str, command: str = 'train', *options: str) -> Path:
+        """Folder of a run that was stopped by a signal in the middle."""
+        work_dir = self.folder / name
+        process = self.train(config, work_dir, '--cfg-options', 'randomness.seed=0', *options, command=command)
+        while '6/' not in read(work_dir.with_suffix('.log')) and is_running(process):
+            time.sleep(0.02)
+        stop(process, signal.SIGTERM)
+        return work_dir
+
+    def resumes(
+        self, config: Path, begun: Path, number: int, options: list[str], code: int, told: str, command: str = 'train'
+    ) -> bool:
+        """Whether a copy of a run that is resumed with options ends with a code and tells of them."""
+        work_dir = shutil.copytree(begun, begun.with_name(f'{begun.name}-{number}'))
+        checkpoint = newest_checkpoint(work_dir)[0]
+        options = ['--resume', str(checkpoint), '--cfg-options', 'randomness.seed=0', *options]
+        found, text = self.run(config, work_dir, *options, command=command)
+        return found == code and told in text and 'Traceback' not in text
+
+    def lost(self) -> Iterator[bool]:
+        """One of two processes sleeps for ever in an iteration, or is killed: the other ends in time, with a word."""
+        for number, (by, told) in enumerate((('sleep', 'did not answer for 15 s'), ('kill', 'process has ended'))):
+            config, work_dir = self.folder / f'lost-{number}.py', self.folder / f'lost-{number}'
+            config.write_text(
+                f"_base_ = {str(self.folder / 'iter-0.py')!r}\ncustom_hooks = [dict(type='Lost', by={by!r})]\n"
+                'env_cfg = dict(dist_cfg=dict(timeout=15))\n'
+            )
+            os.environ.update(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(29650 + number))
+            processes = []
+            for rank in range(2):
+                os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+                arguments = [str(config), '--work-dir', str(work_dir), '--launcher', 'pytorch']
+                processes.append(start(arguments, self.folder / f'lost-{number}-{rank}.log', 'train'))
+            begin = time.monotonic()
+            while is_running(processes[0]) and time.monotonic() - begin < 120:
+                time.sleep(0.1)
+            seconds = time.time() - float(read(Path(f'{work_dir}.time')) or 'inf')
+            ended = not is_running(processes[0])
+            codes = [stop(process, signal.SIGKILL) for process in processes]
+            for name in ('WORLD_SIZE', 'RANK', 'LOCAL_RANK'):
+                del os.environ[name]
+            text = read(self.folder / f'lost-{number}-0.log')
+            yield ended and codes[0] not in (0, None) and seconds < 30 and told in text and 'Traceback' not in text
+
+    def malformed(self) -> Iterator[bool]:
+        """Malformed configs and arguments of mmdas convert: one line, and nothing is written."""
+        cases = [(content, ['mine.py', '--out-dir', 'out'], part) for content, part in CONFIGS.values()]
+        cases += [(None, arguments, part) for arguments, part in ARGUMENTS.values()]
+        for number, (content, arguments, part) in enumerate(cases):
+            folder = self.folder / f'malformed-{number}'
+            folder.mkdir()
+            write_files(folder)
+            if content is not None:
+                (folder / 'mine.py').write_bytes(content if isinstance(content, bytes) else content.encode())
+            before, log = files(folder), self.folder / f'malformed-{number}.log'
+            os.chdir(folder)
+            code = wait(start(arguments, log, 'convert'))
+            os.chdir(self.folder)
+            line = (read(log).splitlines() or [''])[-1]
+            yield code == 2 and part in line and 'Traceback' not in read(log) and files(folder) == before
+
+    def policies(self) -> Iterator[bool]:
+        """Policy files of any size and content: a finite clip, or an error of under 1,000 characters, in 10 seconds."""
+        path = self.folder / 'policy.json'
+        for content, message in POLICIES.values():
+            path.write_text(content())
+            begin = time.monotonic()
+            try:
+                policy = load_policy(path)
+                in_time = time.monotonic() - begin < 10
+                yield in_time and message is None and bool(PolicyClip(policy)(torch.rand(1, 3, 8, 8)).isfinite().all())
+            except PolicyError as error:
+                yield message is not None and len(str(error)) < 1000 and time.monotonic() - begin < 10
+
 
 def is_named(fault: DataFault, file: str, code: int, text: str, early: bool) -> bool:
     """Whether the output of a run names a fault and its file, in one line, and before the first step if it can."""
@@ -412,6 +502,52 @@ def write_classes(folder: Path) -> None:
         for number in range(10):
             cv2.imwrite(str(folder / split / f'{number}.png'), numbers.integers(0, 255, (32, 32, 3), np.uint8))
         (folder / f'{split}.txt').write_text('\n'.join(f'{split}/{number}.png {number % 2}' for number in range(10)))
+
+
+# Options of a resumed run, its exit code, and a part of what it tells.
+TRAININGS: dict[bool, list[tuple[list[str], int, str]]] = {
+    False: [
+        (['train_dataloader.batch_size=2'], 0, 'an iteration took 4 samples'),
+        (['train_cfg.max_iters=14'], 0, 'train_cfg.max_iters was 12 and is 14. The schedulers go on'),
+        (['train_cfg.max_iters=3'], 0, 'nothing is left to do'),
+        (['optim_wrapper.optimizer.lr=0.5'], 0, '(now 0.5)'),
+        (['train_dataloader.dataset.indices=10'], 0, 'the training set had 20 samples and has 10'),
+        (['optim_wrapper.optimizer._delete_=True', 'optim_wrapper.optimizer.type=Adam'], 2, 'was AdamW and is Adam:'),
+    ],
+    True: [
+        (['train_dataloader.batch_size=2'], 0, 'an iteration took 4 samples'),
+        (['train_dataloader.batch_size=20'], 0, 'an iteration took 4 samples'),
+        (['train_cfg.max_epochs=4'], 0, 'train_cfg.max_epochs was 3 and is 4. The schedulers go on'),
+        (['train_dataloader.dataset.indices=10'], 0, 'the training set had 20 samples and has 10'),
+    ],
+}
+SEARCH = ['train_cfg.max_iters=10', 'train_cfg.warmup_iters=2']
+SEARCHES: list[tuple[list[str], int, str]] = [
+    (['train_cfg.max_iters=12'], 0, 'length was 10 and is 12'),
+    (['train_cfg.max_iters=4'], 2, 'the search has begun by another schedule: length was 10 and is 4'),
+    (['train_cfg.warmup_iters=4'], 2, 'the search has begun by another schedule: warmup was 2 and is 4'),
+    (['model.data_preprocessor.cell.num_nodes=2'], 2, 'num_nodes of the cell: 4 in the checkpoint, 2 now'),
+    (['model.data_preprocessor.cell.space=large'], 2, 'operations of the cell'),
+    (['train_dataloader.batch_size=2'], 0, 'an iteration took 4 samples'),
+    (['train_dataloader.dataset.dataset.indices=10'], 2, 'the policy would be judged by what the weights saw'),
+    (['optim_wrapper.weights.optimizer.type=Adagrad'], 2, 'optim_wrapper.weights.optimizer was AdamW and is Adagrad'),
+]
+
+
+@HOOKS.register_module()
+class Lost(Hook):
+    """Lets the second process sleep for ever, or kills it, in an iteration."""
+
+    def __init__(self, by: str) -> None:
+        self.by = by
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Write when, and do it."""
+        if os.environ['RANK'] == '1' and runner.iter == 3:
+            Path(f'{runner.work_dir}.time').write_text(str(time.time()))
+            if self.by == 'kill':
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(10**6)
 
 
 class Harmless:
@@ -541,6 +677,7 @@ DAMAGES: list[Callable[[Path], Path]] = [
 FAULTS = (
     *('kill', 'kill_while_writing', 'damaged', 'changed', 'signals', 'not_finite', 'code'),
     *('data', 'val_data', 'masks', 'copies', 'guard_cost', 'soak'),
+    *('other_settings', 'lost', 'malformed', 'policies'),
 )
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
 from mmdas.registry import LOOPS
 
@@ -23,6 +24,7 @@ class _Resumable:
       what a worker has loaded before.
     * Checkpoints hold the random state, which dropout draws from.
     * A validation leaves the random state alone.
+    * Batches of another size, or in other processes, go on where the data stood.
     """
 
     runner: Runner
@@ -33,8 +35,25 @@ class _Resumable:
             dataloader = place_samples(dataloader, runner.seed)
         super().__init__(runner, dataloader, *args, **options)  # type: ignore[call-arg]  # of MMEngine's loop
         self._seed = runner.seed
-        self._random_state = RandomStateHook()
+        self._random_state, self._record = RandomStateHook(), RunRecordHook(self)
         runner.register_hook(self._random_state)
+        runner.register_hook(self._record)
+        self._start = 0  # iteration at which the data, or their epoch, began, for the batches that are taken now
+
+    def position(self, meta: dict) -> int:
+        """Batches of the data that are taken at a checkpoint; in a training with epochs those of the epoch.
+
+        Args:
+            meta: of the checkpoint.
+        """
+        return meta['iter'] - self._start
+
+    def _go_on(self, batches: int) -> int:
+        """Batches to leave out on resume: those of the checkpoint's record, or of a run without one."""
+        iteration = self._iter  # type: ignore[attr-defined]  # of MMEngine's loop
+        batches = batches if self._record.position is None else self._record.position
+        self._start = iteration - batches
+        return batches
 
     def _tell_of_seed(self) -> None:
         if self.runner.seed != self._seed:
@@ -68,7 +87,7 @@ class ResumableIterBasedTrainLoop(_Resumable, IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
             self._tell_of_seed()
-            batches.skip(self._iter)
+            batches.skip(self._go_on(self._iter))
             self._random_state.restore()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
@@ -90,6 +109,10 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
         as of MMEngine's loop.
     """
 
+    def position(self, meta: dict) -> int:
+        """Batches of the epoch that are taken at a checkpoint."""
+        return super().position(meta) if meta['epoch'] == self._epoch else 0
+
     def run(self) -> nn.Module:
         """Launch the training."""
         self.runner.call_hook('before_train')
@@ -107,7 +130,10 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
         """One epoch, or what is left of one."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        done = self._iter - self._epoch * len(self.dataloader)
+        done = 0
+        if resumed:
+            done = min(self._go_on(max(self._iter - self._epoch * len(self.dataloader), 0)), len(self.dataloader))
+        self._start = self._iter - done
         for index, batch in enumerate(self._batches(done, resumed), done):
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from mmdas.engine.finite import check_finite
 from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.selection import Trials
 from mmdas.engine.steps import SearchStep
@@ -90,11 +91,12 @@ class SearchLoop(BaseLoop):
             self.selection.check_model(unwrap(runner.model))
             num_batches = self.selection.num_batches
         self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)
+        self.warmup, self.length = warmup, length
         self.schedule = SearchSchedule(self._rounds(warmup, length), num_batches, self.step.passes)
         self._seed = runner.seed
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
-        runner.register_hook(self._random_state)
-        runner.register_hook(self._step_state)
+        for hook in (self._random_state, self._step_state, RunRecordHook(self)):
+            runner.register_hook(hook)
 
     @property
     def iter(self) -> int:

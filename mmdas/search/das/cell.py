@@ -17,7 +17,7 @@ from .frame_transform import FrameTransform, check_floating_point
 from .mixture import Mixture
 from .operation import Size, check_size
 from .pixels import Pixels
-from .policy import Policy, PolicyEdge
+from .policy import MAX_FRAMES, MAX_NODES, MAX_SEED, Policy, PolicyEdge
 from .search_space import build_space, draw_index, split_ranges
 from .strengths import Strengths
 from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, steps
@@ -88,8 +88,13 @@ class DASCell(Mixture, Strengths, Searchable):
         super().__init__()
         if node_reduction not in REDUCTIONS:
             raise ValueError(f'node_reduction must be one of {REDUCTIONS}, got {node_reduction!r}')
-        if seed < 0:
-            raise ValueError(f'seed must be at least 0, got {seed}')
+        if not 0 <= seed <= MAX_SEED:
+            raise ValueError(f'seed must be at least 0 and at most {MAX_SEED}, got {seed}')
+        if num_frames > MAX_FRAMES or num_nodes > MAX_NODES:  # not at the end of the search
+            raise ValueError(
+                f'a policy has at most {MAX_FRAMES} frames and {MAX_NODES} nodes, got num_frames={num_frames} and '
+                f'num_nodes={num_nodes}'
+            )
         self.operations = split_ranges(build_space(space, ranges), num_strengths)
         self.operation_names = list(_numbered([operation.name for operation in self.operations]))
         self.edges = all_edges(num_nodes)

@@ -1,25 +1,39 @@
 """A policy: the discretised cell as a small, versioned, human-readable file."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import inf, isfinite, log10
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mmdas.ops.affine import PADDINGS
-from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, read_json, reader_of, register_policy
+from mmdas.search.policy_file import (
+    DEFAULT_KIND,
+    PolicyError,
+    check_depth,
+    read_json,
+    reader_of,
+    register_policy,
+    shown,
+)
 
 from .operation import RAMPS, SIDES, Size, check_size, draw_strength
 from .operation_table import OPERATIONS, known_operations
 from .search_space import build_space
-from .topology import NUM_INPUTS, REDUCTIONS, incoming, needed_nodes
+from .topology import NUM_INPUTS, REDUCTIONS, needed_nodes
 
 SCHEMA_VERSION = 2
 # Files of version 1 have no reference size: their shifts are shares of the crops that a training makes its clips of.
 READABLE_VERSIONS = (1, 2)
 _LARGEST = torch.finfo(torch.float32).max
+# More than any use of a cell; what a policy costs to read and to apply is bounded by them.
+MAX_FRAMES, MAX_NODES, MAX_SIDE, MAX_SEED = 1024, 256, 2**20, 2**62
+# What coordinates and values are multiplied by at most: single precision ends at 1e38, and warps multiply coordinates.
+MAX_GROWTH, MAX_SUM = 1e15, 1e6
 
 
 @dataclass(frozen=True)
@@ -76,31 +90,37 @@ class Policy:
             PolicyError: for T < 1, an unknown word, a strength that is not finite, an edge that runs backwards (a
                 cycle) or twice, or a node without an incoming edge.
         """
-        for name, low in (('num_frames', 1), ('num_nodes', 1), ('seed', 0)):
-            value = getattr(self, name)
-            if type(value) is not int or value < low:  # True is no number of frames
-                raise PolicyError(f'{name} is {value!r}, expected an integer of at least {low}')
-        for name, words in (('ramp', RAMPS), ('padding', PADDINGS), ('node_reduction', REDUCTIONS)):
-            if getattr(self, name) not in words:
-                raise PolicyError(f'{name} is {getattr(self, name)!r}, expected one of {words}')
-        unknown = [name for name in self.operations if name not in tuple(OPERATIONS)]
-        if unknown:
-            raise PolicyError(f'operations holds {unknown}; {known_operations()}')
-        try:
-            object.__setattr__(self, 'reference_size', check_size(self.reference_size))  # JSON has lists
-        except ValueError as error:
-            raise PolicyError(str(error)) from None
+        self._validate_fields()
         if not isinstance(self.origin, Mapping):
             raise PolicyError(f'origin is a {type(self.origin).__name__}, expected a JSON object')
         for position, edge in enumerate(self.edges):
             self._validate_edge(edge, f'edges[{position}]')
         self._validate_graph()
 
+    def _validate_fields(self) -> None:
+        bounds = (('num_frames', 1, MAX_FRAMES), ('num_nodes', 1, MAX_NODES), ('seed', 0, MAX_SEED))
+        for name, low, high in bounds:
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:  # True is no number of frames
+                raise PolicyError(f'{name} is {shown(value)}, expected an integer of at least {low}, at most {high}')
+        for name, words in (('ramp', RAMPS), ('padding', PADDINGS), ('node_reduction', REDUCTIONS)):
+            if getattr(self, name) not in words:
+                raise PolicyError(f'{name} is {shown(getattr(self, name))}, expected one of {words}')
+        unknown = [name for name in self.operations if name not in tuple(OPERATIONS)]
+        if unknown:
+            raise PolicyError(f'operations holds {shown(unknown)}; {known_operations()}')
+        try:
+            object.__setattr__(self, 'reference_size', check_size(self.reference_size))  # JSON has lists
+        except ValueError as error:
+            raise PolicyError(str(error)) from None
+        if self.reference_size is not None and max(self.reference_size) > MAX_SIDE:
+            raise PolicyError(f'reference_size is {shown(self.reference_size)}, expected sides of at most {MAX_SIDE}')
+
     def _validate_edge(self, edge: PolicyEdge, where: str) -> None:
         last = NUM_INPUTS + self.num_nodes - 1
         for name in ('source', 'target'):
             if type(getattr(edge, name)) is not int or not 0 <= getattr(edge, name) <= last:
-                raise PolicyError(f'{where}.{name} is {getattr(edge, name)!r}, expected a node in 0..{last}')
+                raise PolicyError(f'{where}.{name} is {shown(getattr(edge, name))}, expected a node in 0..{last}')
         if edge.source >= edge.target:
             raise PolicyError(
                 f'{where} runs from node {edge.source} to {edge.target}: a cycle; edges lead to later nodes'
@@ -108,21 +128,60 @@ class Policy:
         if edge.target < NUM_INPUTS:
             raise PolicyError(f'{where}.target is {edge.target}, an input node; targets are {NUM_INPUTS}..{last}')
         if edge.operation not in tuple(OPERATIONS):
-            raise PolicyError(f'{where}.operation is {edge.operation!r}; {known_operations()}')
+            raise PolicyError(f'{where}.operation is {shown(edge.operation)}; {known_operations()}')
         number = isinstance(edge.strength, (int, float)) and not isinstance(edge.strength, bool)
         if not number or not abs(edge.strength) <= _LARGEST:  # NaN compares false
-            raise PolicyError(f'{where}.strength is {edge.strength!r}, expected a finite number')
+            raise PolicyError(f'{where}.strength is {shown(edge.strength)}, expected a finite number')
         if OPERATIONS[edge.operation].growth == 'power' and edge.strength <= -1:
             raise PolicyError(f'{where}.strength is {edge.strength}, but {edge.operation} needs more than -1')
 
     def _validate_graph(self) -> None:
         pairs = [(edge.source, edge.target) for edge in self.edges]
-        doubles = sorted({pair for pair in pairs if pairs.count(pair) > 1})
+        doubles = sorted(pair for pair, count in Counter(pairs).items() if count > 1)
         if doubles:
             raise PolicyError(f'edges holds {doubles} more than once')
+        targets = {target for _, target in pairs}
         for node in range(NUM_INPUTS, NUM_INPUTS + self.num_nodes):
-            if not incoming(pairs, node):
+            if node not in targets:
                 raise PolicyError(f'edges has a missing edge: no edge ends in node {node}')
+
+    def check_clip(self) -> None:
+        """Check that the clip is finite: neither warps after warps, nor sums of sums, leave the numbers that there are.
+
+        Followed is the logarithm of what coordinates are multiplied by at most, in the frame that is farthest from the
+        reference frame, and how often the image is added up. A search writes its policy whatever this says.
+
+        Raises:
+            PolicyError: naming how far it goes.
+        """
+        growth: dict[int, float] = {}
+        share: dict[int, float] = {}
+        for edge in sorted(self.edges, key=lambda edge: edge.target):
+            reached = growth.get(edge.source, 0.0) + self._growth(edge)
+            growth[edge.target] = max(growth.get(edge.target, 0.0), reached)
+            share[edge.target] = share.get(edge.target, 0.0) + share.get(edge.source, 1.0)
+        largest = max(growth.values())
+        if largest > log10(MAX_GROWTH):
+            told = f'1e{largest:.0f}' if largest < inf else 'inf'
+            raise PolicyError(
+                f'edges: their strengths, one after the other, reach {told} in the outermost of {self.num_frames} '
+                f'frames, expected at most {MAX_GROWTH:g}; lower them'
+            )
+        if self.node_reduction == 'sum' and max(share.values()) > MAX_SUM:
+            raise PolicyError(
+                f"edges: with node_reduction 'sum' they add up {max(share.values()):.0e} copies of the image, expected "
+                f"at most {MAX_SUM:g}; node_reduction 'mean' takes the mean"
+            )
+
+    def _growth(self, edge: PolicyEdge) -> float:
+        """Logarithm of what the operation of an edge multiplies coordinates by at most."""
+        operation, steps = OPERATIONS[edge.operation], self.num_frames // 2
+        if operation.growth == 'power':  # in single precision, a strength nearer to -1 is -1
+            return steps * abs(log10(1 + edge.strength)) if 1 + edge.strength > 1e-6 else inf
+        side = max(self.reference_size or (1,)) if operation.unit in SIDES else 1
+        magnitude = abs(edge.strength) * steps * side
+        bounded = not operation.geometric or operation.unit == 'degree'
+        return 0.0 if bounded and magnitude < MAX_GROWTH else log10(1 + magnitude)
 
     @property
     def needed_edges(self) -> tuple[PolicyEdge, ...]:
@@ -173,18 +232,19 @@ class Policy:
         kind = data.pop('kind', DEFAULT_KIND)
         if kind != DEFAULT_KIND:
             raise PolicyError(
-                f'{where}: kind is {kind!r}, which {reader_of(kind)}; here {DEFAULT_KIND!r} is expected, a policy of '
-                'frames, as the search of a DASCell writes it; mmdas.search.load_policy reads all kinds'
+                f'{where}: kind is {shown(kind)}, which {reader_of(kind)}; here {DEFAULT_KIND!r} is expected, a policy '
+                'of frames, as the search of a DASCell writes it; mmdas.search.load_policy reads all kinds'
             )
         version = data.pop('schema_version', None)
         if version not in READABLE_VERSIONS or isinstance(version, bool):
             raise PolicyError(
-                f'{where}: schema_version is {version!r}, this release of mmdas reads {READABLE_VERSIONS}; '
+                f'{where}: schema_version is {shown(version)}, this release of mmdas reads {READABLE_VERSIONS}; '
                 'search again or convert the file'
             )
         if version == 1 and 'reference_size' in data:
             raise PolicyError(f'{where}: reference_size belongs to schema_version 2, the file has {version}')
         _check_fields(data, _names(cls), {'num_frames', 'num_nodes', 'edges'}, where)
+        _check_origin(data.get('origin'), f'{where}: origin')
         for name in ('edges', 'operations'):
             if not isinstance(data.setdefault(name, ()), (list, tuple)):
                 raise PolicyError(f'{where}: {name} is a {type(data[name]).__name__}, expected a list')
@@ -194,7 +254,9 @@ class Policy:
             edges.append(PolicyEdge(**edge))
         data['operations'] = tuple(data['operations'])
         try:
-            return cls(edges=tuple(edges), **data)
+            policy = cls(edges=tuple(edges), **data)
+            policy.check_clip()
+            return policy
         except PolicyError as error:
             raise PolicyError(f'{where}: {error}') from None
 
@@ -206,7 +268,7 @@ class Policy:
         """
         try:
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise PolicyError(f'{path}: origin cannot be written as JSON: {error}') from error
         Path(path).write_text(text + '\n', encoding='utf-8')
 
@@ -262,4 +324,16 @@ def _check_fields(data: Any, known: set[str], required: set[str], where: str) ->
         raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
     missing, unknown = required - set(data), set(data) - known
     if missing or unknown:
-        raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown)}')
+        raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown, key=str)}')
+
+
+def _check_origin(origin: Any, where: str) -> None:
+    """Check that the free field of a policy can be written again."""
+    check_depth([origin], where)
+    nodes = [origin]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, float) and not isfinite(node):
+            raise PolicyError(f'{where} holds {node}, expected finite numbers')
+        if isinstance(node, (Mapping, list, tuple)):
+            nodes.extend(node.values() if isinstance(node, Mapping) else node)

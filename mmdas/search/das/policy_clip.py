@@ -45,6 +45,9 @@ class PolicyClip(nn.Module):
 
     Shape:
         images (B, C, H, W) -> clip (B, T*C, H, W).
+
+    Raises:
+        PolicyError: if the clip would not be finite.
     """
 
     strengths: Tensor
@@ -58,6 +61,7 @@ class PolicyClip(nn.Module):
         channel_order: str = 'rgb',
     ) -> None:
         super().__init__()
+        policy.check_clip()
         self.policy = policy
         self.transform = FrameTransform(
             policy.num_frames, policy.ramp, policy.padding, policy.seed, policy.reference_size

@@ -29,14 +29,22 @@ def canonical_source(source: int) -> int:
     return 0 if source < NUM_INPUTS else source
 
 
+def sorted_by_target(edges: Iterable[Edge]) -> dict[int, list[int]]:
+    """Target -> positions of the edges that end there."""
+    found: dict[int, list[int]] = {}
+    for position, (_, target) in enumerate(edges):
+        found.setdefault(target, []).append(position)
+    return found
+
+
 def needed_nodes(edges: Sequence[Edge], output: int) -> set[int]:
     """Nodes that the output depends on, itself included."""
-    needed, stack = set(), [output]
+    positions, needed, stack = sorted_by_target(edges), set(), [output]
     while stack:
         node = stack.pop()
         if node not in needed:
             needed.add(node)
-            stack.extend(edges[position][0] for position in incoming(edges, node))
+            stack.extend(edges[position][0] for position in positions.get(node, ()))
     return needed
 
 
@@ -51,7 +59,8 @@ def steps(edges: Sequence[Edge], num_nodes: int) -> list[tuple[int, list[int]]]:
         ValueError: if no edge ends in a node that the last one depends on.
     """
     needed = needed_nodes(edges, NUM_INPUTS + num_nodes - 1) - set(range(NUM_INPUTS))
-    order = [(target, incoming(edges, target)) for target in sorted(needed)]
+    found = sorted_by_target(edges)
+    order = [(target, found.get(target, [])) for target in sorted(needed)]
     for target, positions in order:
         if not positions:
             raise ValueError(

@@ -1,0 +1,69 @@
+"""Resume under the settings that a run began with, or say what is other."""
+
+import logging
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmdas.engine.run_differences import compare_runs
+from mmdas.engine.run_record import KEY, describe_run
+from mmdas.models.settings import DifferenceError
+
+LEVELS = {'warning': logging.WARNING, 'info': logging.INFO}
+POSITION = 'position'  # in the data, of the record
+
+
+class RunRecordHook(Hook):
+    """Save the settings of a run with each checkpoint, and compare them on resume.
+
+    A loop registers it. The record is plain data, so that no config of a checkpoint is run to know it. Differences that
+    would break the run are refused, others are told in the log: :mod:`mmdas.engine.run_differences`.
+
+    Args:
+        loop: of the training or search. One with a method ``position(meta)``, batches of this process that are taken,
+            in a training with epochs those of the epoch, finds them as :attr:`position` after a resume.
+
+    Raises:
+        DifferenceError: on resume, naming the settings.
+    """
+
+    priority = 'VERY_HIGH'  # before the weights and averages are looked at
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.position: int | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the record."""
+        record = describe_run(runner)
+        if hasattr(self.loop, 'position'):
+            record[POSITION] = self.loop.position(checkpoint['meta'])
+        checkpoint[KEY] = record
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare, before the weights are loaded."""
+        if not runner.cfg.get('resume'):
+            return
+        was = checkpoint.get(KEY)
+        if not isinstance(was, dict):
+            runner.logger.info('the checkpoint does not say under which settings it was made: they are not compared')
+            return
+        is_ = describe_run(runner)
+        found = compare_runs(was, is_, checkpoint['meta']['iter'])
+        refused = [one.text for one in found if one.level == 'refused']
+        if refused:
+            raise DifferenceError(
+                f'cannot resume from {runner.cfg.get("load_from") or runner.work_dir}: {"; ".join(refused)}. Give the '
+                'settings of its run, whose work directory keeps its config, another --work-dir to begin anew, or take '
+                'its weights alone by --cfg-options load_from=CHECKPOINT without --resume'
+            )
+        for one in found:
+            runner.logger.log(LEVELS[one.level], f'resumed under other settings: {one.text}')
+        if was.get(POSITION) is not None:
+            self.position = was[POSITION] * _batch(was) // _batch(is_)
+
+
+def _batch(record: dict[str, Any]) -> int:
+    """Samples of an iteration in all processes; 1 where a batch sampler decides it."""
+    return (record.get('batch_size') or 1) * (record.get('processes') or 1)
