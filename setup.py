@@ -20,12 +20,12 @@ INSTALL_REQUIRES = [
     'onedl-mmpretrain>=1.3.6',
     # Not opencv-python-headless: onedl-mmcv and onedl-mmsegmentation require opencv-python, and both distributions
     # write the same folder `cv2`, so that having the two leaves whichever was installed last.
-    'opencv-python>=4.8',
-    'numpy>=2.0',
-    'matplotlib>=3.7',
+    'opencv-python>=4.10',
+    'numpy>=2.0.1',
+    'matplotlib>=3.9',
     'pillow>=10.0',
     'rich>=13.0',
-    'scikit-learn>=1.3',  # brings the handwritten digits that DigitScenes is made of
+    'scikit-learn>=1.5',  # brings the handwritten digits that DigitScenes is made of
 ]
 
 EXTRAS_REQUIRE = {

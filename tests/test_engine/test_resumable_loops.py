@@ -121,6 +121,12 @@ def test_each_signal_has_its_exit_code(tmp_path, name, code):
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)] == handlers
 
 
+def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path):
+    (tmp_path / '.iter_4.pth.abc.part').write_bytes(b'')
+    run(training(tmp_path, False, 0))
+    assert not list(tmp_path.glob('.*.part'))
+
+
 # the random numbers of a sample
 
 

@@ -155,7 +155,9 @@ class Trials:
         for number in range(self.count):
             work_dir = self.folder / f'write-{number}'
             process = self.train(config, work_dir)
-            for _ in range(self.random.randint(2, ITERATIONS - 2)):
+            while not list(work_dir.glob('iter_*.pth')) and is_running(process):
+                time.sleep(0.001)  # before the first one is whole there is nothing to keep
+            for _ in range(self.random.randint(1, ITERATIONS - 3)):
                 while not list(work_dir.glob('.*.part')) and is_running(process):
                     pass
                 while list(work_dir.glob('.*.part')) and is_running(process) and self.random.random() < 0.5:

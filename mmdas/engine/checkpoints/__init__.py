@@ -1,6 +1,6 @@
 """Files of checkpoints: written whole, checked before they are used, and nothing in them is run."""
 
-from .atomic_file import BACKEND, AtomicBackend, write_atomically
+from .atomic_file import BACKEND, AtomicBackend, remove_unfinished, write_atomically
 from .check import CheckpointError, explain, forbid_code, read_checkpoint, trust_checkpoints
 from .newest import has_checkpoints, newest_checkpoint
 from .plain_data import as_plain_data, as_written
@@ -16,6 +16,7 @@ __all__ = [
     'has_checkpoints',
     'newest_checkpoint',
     'read_checkpoint',
+    'remove_unfinished',
     'trust_checkpoints',
     'write_atomically',
 ]

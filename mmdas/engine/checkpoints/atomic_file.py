@@ -38,6 +38,12 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove the files of a folder whose writing never came to its end."""
+    for part in Path(folder).glob('.*.pth.*.part'):
+        part.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

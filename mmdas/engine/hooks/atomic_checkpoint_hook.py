@@ -9,7 +9,14 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmdas.engine.checkpoints import BACKEND, as_plain_data, as_written, write_atomically
+from mmdas.engine.checkpoints import (
+    BACKEND,
+    AtomicBackend,
+    as_plain_data,
+    as_written,
+    remove_unfinished,
+    write_atomically,
+)
 from mmdas.engine.checkpoints.newest import POINTER
 from mmdas.engine.finite import check_finite
 from mmdas.engine.utils import unwrap
@@ -47,6 +54,12 @@ class AtomicCheckpointHook(CheckpointHook):
         if backend_args is None and options.get('file_client_args') is None and not _is_remote(options.get('out_dir')):
             backend_args = {'backend': BACKEND}
         super().__init__(*args, backend_args=backend_args, **options)
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the folder, and remove what a killed run had begun to write there."""
+        super().before_train(runner)
+        if is_main_process() and isinstance(self.file_backend, AtomicBackend):
+            remove_unfinished(self.out_dir)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights, and make the content plain."""
