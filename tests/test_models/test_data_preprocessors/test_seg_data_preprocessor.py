@@ -43,7 +43,7 @@ def flip_batch(inputs, samples):
         dict(size=(16, 16), test_cfg=dict(size_divisor=8)),
         dict(size=(16, 16), test_cfg=dict(size=(40, 30))),
     ],
-    ids=str,
+    ids=lambda options: ' '.join(options),
 )
 def test_options_of_the_parent_act_before_the_clip(options, training, source):
     ours = MODELS.build(dict(type='mmdas.DASSegDataPreProcessor', num_frames=T, **options, **source))
