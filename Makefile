@@ -18,6 +18,8 @@ RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.mmdas-installed
 # Exit code of `check_env.py --before-install` for an environment that works as it is and that pip would overwrite.
 KEEP := 3
+# A file of tests stays in one process, which shares what its tests need. A process takes up to 3 GB.
+TESTS := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test quick lint install clean
 
@@ -25,10 +27,10 @@ demo: $(STAMP)
 	$(RUN) tools/demo.py
 
 test: lint
-	$(RUN) -m pytest
+	$(TESTS)
 
 quick: lint
-	$(RUN) -m pytest -m 'not slow'
+	$(TESTS) -m 'not slow'
 
 lint: $(STAMP)
 	$(RUN) -m ruff check

@@ -28,7 +28,7 @@ TOOLBOXES = {
 }
 OPENCV = ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless')
 # What mmdas, its demo and its tests need besides the toolboxes and what these require.
-OTHERS = ('matplotlib', 'pillow', 'rich', 'scikit-learn', 'pytest', 'ruff', 'mypy')
+OTHERS = ('matplotlib', 'pillow', 'rich', 'scikit-learn', 'pytest', 'pytest-xdist', 'ruff', 'mypy')
 MINIMUM_PYTHON = (3, 10)
 PIP = f'{"python" if shutil.which("python") == sys.executable else sys.executable} -m pip'
 MIM = f'{PIP} install openmim && mim'  # finds the builds of classic mmcv with compiled ops
