@@ -91,15 +91,18 @@ def did_you_mean(match: str | None) -> str:
     return f'did you mean {match}? ' if match else ''
 
 
-def require_checkpoint(checkpoint: str) -> None:
+def require_checkpoint(checkpoint: str) -> Any:
     """Fail now, not after the model is built, if there is no whole checkpoint of plain data at a local path.
+
+    Returns:
+        Its content; an empty dict for one that lies elsewhere.
 
     Raises:
         FileNotFoundError: If there is none.
         CheckpointError: If it is damaged, no checkpoint, or could run code.
     """
     if '://' in checkpoint:
-        return
+        return {}
     if not Path(checkpoint).is_file():
         beside = {path.name: str(path) for path in sorted(Path(checkpoint).parent.glob('*.pth'))}
         close = difflib.get_close_matches(Path(checkpoint).name, beside, n=1)
@@ -107,7 +110,7 @@ def require_checkpoint(checkpoint: str) -> None:
             f'there is no checkpoint {checkpoint}; {did_you_mean(beside[close[0]] if close else None)}'
             'the work dir of a run holds its checkpoints'
         )
-    read_checkpoint(checkpoint)
+    return read_checkpoint(checkpoint)
 
 
 def read_config(path: str | Path) -> Config:

@@ -44,10 +44,16 @@ def make_reliable(cfg: Config) -> None:
     if checkpoint is not None and type_name(checkpoint) in CHECKPOINTS:
         hooks['checkpoint'] = {**checkpoint, 'type': CHECKPOINTS[type_name(checkpoint)]}
     cfg.default_hooks = hooks
-    present = [type_name(hook) for hook in cfg.get('custom_hooks') or []]
-    missing = [{'type': kind} for kind in HOOKS if type_name({'type': kind}) not in present]
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *missing]
+    for hook in HOOKS:
+        add_hook(cfg, hook)
     set_loop(cfg)
+
+
+def add_hook(cfg: Config, kind: str) -> None:
+    """Add a hook to those of a config, unless there is one of its type."""
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
+        cfg.custom_hooks = [*hooks, {'type': kind}]
 
 
 def set_loop(cfg: Config) -> None:

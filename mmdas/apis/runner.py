@@ -20,7 +20,7 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint, read_checkpoint
+from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint
 from mmdas.hosts import all_hosts
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
@@ -38,7 +38,7 @@ from .das_settings import (
     preprocessor_place,
     takes_frames,
 )
-from .reliable_run import check_timeout, make_reliable
+from .reliable_run import add_hook, check_timeout, make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
 PLAIN_DEVICES = ('cpu', 'mps')
@@ -186,8 +186,7 @@ def set_resume(cfg: Config, resume: str | None) -> None:
             return
         resume, content = str(found[0]), found[1]
     else:
-        require_checkpoint(resume)
-        content = read_checkpoint(resume) if '://' not in resume else {}
+        content = require_checkpoint(resume)
     print_log(f'resume from {resume}', 'current')
     cfg.resume, cfg.load_from = True, resume
     seed = (content.get('meta') or {}).get('seed')
@@ -329,25 +328,19 @@ def adapt_to_device(cfg: Config) -> None:
 def add_data_checks(cfg: Config) -> None:
     """Let every run stop with a clear message at a broken file and at a label that no class stands for."""
     for hook in DATA_CHECKS:
-        _add_hook(cfg, hook)
+        add_hook(cfg, hook)
 
 
 def add_checkpoint_hooks(cfg: Config) -> None:
     """Let every run resume only its own model's checkpoints, and keep its policy beside them."""
     for hook in CHECKPOINT_HOOKS:
-        _add_hook(cfg, hook)
+        add_hook(cfg, hook)
 
 
 def add_augment_hook(cfg: Config) -> None:
     """Let augments know the model, where the config has some."""
     if preprocessor_of(cfg).get('augments'):
-        _add_hook(cfg, 'mmdas.AugmentHook')
-
-
-def _add_hook(cfg: Config, kind: str) -> None:
-    hooks = list(cfg.get('custom_hooks') or [])
-    if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
-        cfg.custom_hooks = [*hooks, {'type': kind}]
+        add_hook(cfg, 'mmdas.AugmentHook')
 
 
 def set_dataloader_defaults(cfg: Config) -> None:
