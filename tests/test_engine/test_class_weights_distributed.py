@@ -1,7 +1,6 @@
 """Several processes against one with the same global batch, where the loss is a weighted mean and where it is not."""
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mmengine.dist import get_rank
 from mmengine.registry import DATASETS
 from torch import multiprocessing
 from toy_search import SIZE, ToyImages, _search, differences, loader, run, seg_model
+from two_processes import free_port, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.engine.utils import unwrap
@@ -75,14 +75,7 @@ def training(work_dir: Path, processes: int, name: str, halves: bool = False) ->
 
 def in_process(rank: int, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-        CUDA_VISIBLE_DEVICES='-1',
-    )
+    os.environ.update(process_variables(rank, port))
     for name in LOSSES:
         runner = run(training(folder / name, 2, name))
         torch.save(unwrap(runner.model).state_dict(), folder / f'{name}_{get_rank()}.pth')
@@ -93,10 +86,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 def results(tmp_path_factory) -> Path:
     """Folder of what two processes have trained with each loss."""
     folder = tmp_path_factory.mktemp('processes')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    multiprocessing.spawn(in_process, args=(folder, port), nprocs=2)
+    multiprocessing.spawn(in_process, args=(folder, free_port()), nprocs=2)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from time import monotonic
 import pytest
 from mmengine.config import Config
 from toy_search import cls_model, loader
+from two_processes import free_port, process_variables
 
 from mmdas.apis import explain_lost_process
 from mmdas.apis.reliable_run import check_timeout
@@ -59,12 +59,7 @@ def start(config: Path, rank: int, port: int) -> subprocess.Popen:
     environment = dict(
         os.environ,
         PYTHONPATH=os.pathsep.join(paths),
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-        CUDA_VISIBLE_DEVICES='-1',
+        **process_variables(rank, port),
         OMP_NUM_THREADS='1',
     )
     command = [sys.executable, '-m', 'mmdas', 'train', str(config), '--launcher', 'pytorch', '--work-dir', 'run']
@@ -79,9 +74,7 @@ def start(config: Path, rank: int, port: int) -> subprocess.Popen:
 )
 def test_a_lost_process_ends_the_other_with_a_word(tmp_path, by, reason):
     config = write_config(tmp_path, by)
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    port = free_port()
     begin = monotonic()
     lost, other = start(config, 1, port), start(config, 0, port)
     try:

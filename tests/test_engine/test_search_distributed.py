@@ -1,6 +1,5 @@
 import json
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from toy_search import (
     run,
     selection_config,
 )
+from two_processes import free_port, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.engine.hooks.random_state_hook import random_state
@@ -72,14 +72,7 @@ def run_resumed(folder: Path) -> None:
 
 def in_process(rank: int, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-        CUDA_VISIBLE_DEVICES='-1',
-    )
+    os.environ.update(process_variables(rank, port))
     run_equal(folder)
     run_resumed(folder)
     end_processes()
@@ -89,10 +82,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 def results(tmp_path_factory) -> Path:
     """Folder of what two processes have found; one start of the processes serves all tests."""
     folder = tmp_path_factory.mktemp('processes')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    multiprocessing.spawn(in_process, args=(folder, port), nprocs=2)
+    multiprocessing.spawn(in_process, args=(folder, free_port()), nprocs=2)
     return folder
 
 
