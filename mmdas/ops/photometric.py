@@ -94,6 +94,43 @@ def solarize(images: Tensor, magnitude: Tensor) -> Tensor:
     return _straight_through(images, torch.where(inverted, 1 - images, images))
 
 
+def solarize_add(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Brighten the pixels of the lower half of the range (RandAugment's code, Cubuk et al., 2020).
+
+    Args:
+        images: (N, C, H, W) in [0, 1].
+        magnitude: (N,) in [0, 1], what is added to values below 0.5.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in both arguments.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    added = (images + _per_image(magnitude, images)).clamp(0, 1)
+    return torch.where(images < 0.5, added, images)
+
+
+def blur(images: Tensor, magnitude: Tensor) -> Tensor:
+    """Replace pixels by the mean of the ring two pixels away, as Pillow's ``ImageFilter.BLUR``.
+
+    Args:
+        images: (N, C, H, W) in [0, 1]; below 5 x 5 pixels they stay as they are, and the two outermost pixels always.
+        magnitude: (N,), without meaning.
+
+    Returns:
+        (N, C, H, W) in [0, 1]. Differentiable in the images.
+
+    Raises:
+        ValueError: If magnitude is not (N,).
+    """
+    _per_image(magnitude, images)
+    if min(images.shape[-2:]) < 5:
+        return images
+    ring = 25 * F.avg_pool2d(images, 5, stride=1) - 9 * F.avg_pool2d(images[..., 1:-1, 1:-1], 3, stride=1)
+    return images + F.pad(ring / 16 - images[..., 2:-2, 2:-2], (2, 2, 2, 2))
+
+
 def posterize(images: Tensor, magnitude: Tensor) -> Tensor:
     """Keep the leading bits of every pixel.
 

@@ -59,7 +59,8 @@ def load_policy(path: str | Path) -> SearchedPolicy:
         FileNotFoundError: if there is no such file.
         PolicyError: naming the file and what is wrong with it, such as a kind that no class is registered for.
     """
-    import mmdas.search.das  # noqa: F401  registers its kind
+    import mmdas.search.augmentation
+    import mmdas.search.das  # noqa: F401  both register their kind
 
     data = read_json(path)
     kind = data.get('kind', DEFAULT_KIND) if isinstance(data, Mapping) else DEFAULT_KIND

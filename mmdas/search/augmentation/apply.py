@@ -1,0 +1,174 @@
+"""Apply drawn operations to a batch of images and their label maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmdas.ops.affine import PADDINGS, sampling_grid
+
+from .operations import AUGMENT_OPERATIONS, AugmentOperation
+
+Fill = float | str | Sequence[float]
+INTERPOLATIONS = ('bilinear', 'nearest')
+IGNORE_INDEX = 255
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Which operations a batch gets, one slot after the other.
+
+    Args:
+        operations: names that ``indices`` point into.
+        indices: (N, S) for N images and S slots; -1: nothing.
+        magnitudes: (N, S), in the units of the operations.
+    """
+
+    operations: tuple[str, ...]
+    indices: Tensor
+    magnitudes: Tensor
+
+    @classmethod
+    def same(cls, sequence: Sequence[tuple[str, float]], count: int) -> 'Drawn':
+        """The same sequence of (operation, magnitude) for ``count`` images."""
+        names = tuple(dict.fromkeys(name for name, _ in sequence))
+        indices = torch.tensor([names.index(name) for name, _ in sequence], dtype=torch.long)
+        magnitudes = torch.tensor([magnitude for _, magnitude in sequence], dtype=torch.float32)
+        return cls(names, indices.expand(count, -1), magnitudes.expand(count, -1))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How warps sample, and what fills the places that no pixel of the image comes to.
+
+    Args:
+        fill: a value in [0, 1] for all channels, or one for each, or ``'border'`` (the nearest pixel) or
+            ``'reflection'``. Default: 0.5, grey.
+        interpolation: of images, ``'bilinear'`` (default) or ``'nearest'``. Labels take the nearest pixel always.
+        ignore_index: of labels in these places. Default: 255.
+
+    Raises:
+        ValueError: for another word, or a fill outside [0, 1].
+    """
+
+    fill: Fill = 0.5
+    interpolation: str = 'bilinear'
+    ignore_index: int = IGNORE_INDEX
+
+    def __post_init__(self) -> None:
+        words = [word for word in PADDINGS if word != 'zeros']
+        if isinstance(self.fill, str):
+            if self.fill not in words:
+                raise ValueError(
+                    f'fill must be a number in [0, 1], one for each channel, or {words}, got {self.fill!r}'
+                )
+        else:
+            values = self.fill if isinstance(self.fill, Sequence) else [self.fill]
+            if not values or any(isinstance(value, bool) or not 0 <= value <= 1 for value in values):
+                raise ValueError(
+                    f'fill must be a number in [0, 1], one for each channel, or {words}, got {self.fill!r}'
+                )
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {self.interpolation!r}')
+
+    def warp(self, images: Tensor, labels: Tensor | None, theta: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images (N, C, H, W) and labels (N, 1, H, W) where their matrices (N, 2, 3) say."""
+        grid = sampling_grid(theta.to(images.device, images.dtype), images.shape[-2:])
+        if isinstance(self.fill, str):
+            options = dict(mode=self.interpolation, padding_mode=self.fill, align_corners=False)
+            warped = F.grid_sample(images, grid, **options)
+        else:
+            values = list(self.fill) if isinstance(self.fill, Sequence) else [self.fill]
+            if len(values) not in (1, images.shape[1]):
+                raise ValueError(f'fill has {len(values)} values, the images have {images.shape[1]} channels')
+            fill = images.new_tensor(values).view(-1, 1, 1)
+            warped = F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False) + fill
+        if labels is None:
+            return warped, None
+        moved = (labels - self.ignore_index).to(images.dtype)  # so that zero, which fills, is the ignored label
+        moved = F.grid_sample(moved, grid, mode='nearest', align_corners=False)
+        return warped, (moved + self.ignore_index).to(labels.dtype)
+
+
+def apply_drawn(
+    images: Tensor, labels: Tensor | None, drawn: Drawn, canvas: Canvas | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Apply what was drawn, slot by slot.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], RGB or grey for operations that read grey.
+        labels: (N, 1, H, W), integers, or None. Warps move them with the pixels.
+        drawn: for these N images.
+        canvas: of warps.
+
+    Returns:
+        New images and labels; those that get nothing are as before. Differentiable in the images.
+    """
+    canvas = canvas or Canvas()
+    operations = [AUGMENT_OPERATIONS[name] for name in drawn.operations]
+    for slot in range(drawn.indices.shape[1]):
+        images, labels = _apply_slot(
+            images, labels, operations, drawn.indices[:, slot], drawn.magnitudes[:, slot], canvas
+        )
+    return images, labels
+
+
+def _apply_slot(
+    images: Tensor,
+    labels: Tensor | None,
+    operations: Sequence[AugmentOperation],
+    indices: Tensor,
+    magnitudes: Tensor,
+    canvas: Canvas,
+) -> tuple[Tensor, Tensor | None]:
+    """One operation for each image: those that share one together, and all warps together."""
+    groups: dict[int, list[int]] = {}
+    for place, index in enumerate(indices.tolist()):
+        if index >= 0 and operations[index].name != 'identity':
+            groups.setdefault(index, []).append(place)
+    warped: list[int] = []
+    matrices: list[Tensor] = []
+    changed: list[tuple[list[int], Tensor]] = []
+    moved: list[tuple[list[int], Tensor | None]] = []
+    size = (images.shape[-2], images.shape[-1])
+    for index, places in groups.items():
+        operation, strengths = operations[index], magnitudes[places]
+        if operation.flips is not None:
+            picked = images[places]
+            changed.append((places, operation.function(picked, strengths)))
+            moved.append((places, None if labels is None else labels[places].flip(operation.flips)))
+        elif operation.matrix is not None:
+            warped += places
+            matrices.append(operation.matrix(strengths.float(), size))
+        else:
+            strengths = strengths.to(images.device, images.dtype)
+            changed.append((places, operation.function(_pick(images, places), strengths)))
+    if warped:
+        there, labels_there = canvas.warp(
+            _pick(images, warped), None if labels is None else labels[warped], torch.cat(matrices)
+        )
+        changed.append((warped, there))
+        moved.append((warped, labels_there))
+    return _put(images, changed), labels if labels is None else _put(labels, moved)
+
+
+def _pick(images: Tensor, places: list[int]) -> Tensor:
+    """These images; the batch itself where it is all of them in order."""
+    return images if places == list(range(len(images))) else images[places]
+
+
+def _put(batch: Tensor, parts: Sequence[tuple[list[int], Tensor | None]]) -> Tensor:
+    """A batch with new entries in some places."""
+    if not parts:
+        return batch
+    if len(parts) == 1 and parts[0][0] == list(range(len(batch))):
+        whole = parts[0][1]
+        assert whole is not None
+        return whole
+    batch = batch.clone()
+    for places, values in parts:
+        assert values is not None
+        batch[places] = values.to(batch.dtype)
+    return batch
