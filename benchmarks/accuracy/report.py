@@ -42,6 +42,10 @@ GEOMETRY_HEADER = (
     'test ms',
     'by windows, ms',
 )
+AUGMENT_HEADER = (
+    *('row', 'T', 'score', 'with the mirrored image', 'seeds', 'search s', 'train s', 'test ms'),
+    'images augmented at the end',
+)
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
 
@@ -189,6 +193,33 @@ def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
     return '\n'.join([f'| {" | ".join(GEOMETRY_HEADER)} |', '| --- ' * len(GEOMETRY_HEADER) + '|', *lines])
 
 
+def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
+    """Markdown table of the rows that augment; empty without records."""
+    lines = []
+    for row in rows:
+        found = [record for record in records if record['row'] == row.name]
+        if not found:
+            continue
+        searched = mean([record['search_seconds'] for record in found])
+        trained = mean([record['curve'][-1]['train_seconds'] for record in found]) or 0.0
+        shares = [record['augment']['probability'] for record in found if 'augment' in record]
+        cells = [
+            row.title,
+            row.frames,
+            spread([record['score'] for record in found]),
+            spread([record['tta2'] for record in found if 'tta2' in record]),
+            len(found),
+            number(searched, 0),
+            f'{trained:.0f}',
+            f'{mean([record["test_milliseconds"] for record in found]):.2f}',
+            number(mean(shares) if shares else None, 2),
+        ]
+        lines.append(f'| {" | ".join(map(str, cells))} |')
+    if not lines:
+        return ''
+    return '\n'.join([f'| {" | ".join(AUGMENT_HEADER)} |', '| --- ' * len(AUGMENT_HEADER) + '|', *lines])
+
+
 def same_compute(rival: Sequence[dict], seconds: float) -> str:
     """What the rival reaches in as many seconds; '>=' where it was not trained for so long."""
     best = front(rival, 1.02 * seconds)
@@ -259,7 +290,7 @@ def main() -> None:
         records = priced(read(RESULTS / f'accuracy-{name}.jsonl'), RESULTS / f'accuracy-{name}-cost.json')
         if not records:
             continue
-        rows = [row for row in ROWS[name] if not row.geometry]
+        rows = [row for row in ROWS[name] if not row.geometry and not row.name.startswith('augment-')]
         picture = RESULTS / f'accuracy-{name}.svg'
         draw(rows, records, task, picture)
         content = f'Score: {task.what}.\n\n{table(rows, records, task.iterations)}'
@@ -269,6 +300,10 @@ def main() -> None:
             written = geometry_table(rows, records)
             if written:
                 text = replace_between(text, f'{name}, {kind}', written)
+        rows = [row for row in ROWS[name] if row.name.startswith('augment-')]
+        written = augment_table(rows, records)
+        if written:
+            text = replace_between(text, f'{name}, augment', written)
     PAGE.write_text(text)
 
 

@@ -31,6 +31,7 @@ class Row:
         warped: the training images of a classification are rotated or moved at random.
         pooling: of the predictions of the frames, in training, test and search.
         options: settings that replace the host's, with dotted keys.
+        augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -50,6 +51,7 @@ class Row:
     warped: bool = False
     pooling: str = 'mean'
     options: Mapping[str, Any] = field(default_factory=dict)
+    augment: str = ''
     geometry: bool = False
 
     @property
@@ -240,12 +242,42 @@ def short_table() -> Iterator[Row]:
     return (row for row in table() if row.name in (*names, *(f'argmax-{frames}f-gsf-undecayed' for frames in (4, 8))))
 
 
+# Word of the row's name, title.
+AUGMENTATIONS = (
+    ('', 'plain'),
+    ('uniform', 'uniform control of DDAS, no search'),
+    ('ddas', 'DDAS'),
+    ('ddas-shared', 'DDAS, copies share the batch'),
+    ('rand', 'RandAugment'),
+    ('trivial', 'TrivialAugment'),
+    ('auto', 'AutoAugment'),
+    ('dada', 'DADA'),
+    ('faster-aa', 'Faster AutoAugment'),
+)
+
+
+def augment_table(budget: float) -> Iterator[Row]:
+    """Rows with augmented batches, plain and with DAS, all of the same length.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    for word, title in AUGMENTATIONS:
+        name = f'augment-{word or "plain"}'
+        yield Row(name, title, frames=1, budget=budget, augment=word)
+    das = Row('', '', fusion='tsm', clip='search', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
+    for word, title in AUGMENTATIONS:
+        name = f'augment-das-{word}' if word else 'augment-das'
+        title = f'DAS with {title}' if word else 'DAS, TSM'
+        yield replace(das, name=name, title=title, augment=word)
+
+
 ROWS = {
-    'cifar10': list(table()),
-    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table()],
+    'cifar10': [*table(), *augment_table(2)],
+    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *augment_table(1)],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': [*segmentation_table(), *geometry_table()],
+    'voc2012': [*segmentation_table(), *geometry_table(), *augment_table(1)],
     'camvid_pretrained': [*short_table(), *geometry_table()],
     'cifar10_r18': list(short_table()),
     'camvid_r18': [*short_table(), *geometry_table()],

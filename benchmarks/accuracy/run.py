@@ -16,9 +16,12 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of
+from mmdas.apis.augment_search import set_augment
+from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
 
+from . import augmentations
 from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
 from .rows import Row
@@ -57,7 +60,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
-    points = curve_points(task, iterations)
+    points = [iterations] if row.augment or row.name.startswith('augment') else curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
     before = {}
     if row.plain_before:
@@ -65,6 +68,10 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         before = torch.load(cfg.load_from, weights_only=True)['cost']
     if row.warped:
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
+    augment = None
+    if row.augment:
+        augment, search_cost = find_augment(task, row, seed, out)
+        set_augment(cfg, json.loads(augment.read_text()))
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, row=row), deadline
     )
@@ -86,6 +93,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         'curve': curve,
         **recorder.extra,
         'policy': None if policy is None else policy_content(policy),
+        **({} if augment is None else {'augment': summary(augment)}),
     }
 
 
@@ -183,6 +191,39 @@ def find_policy(task: Task, row: Row, seed: int, out: Path) -> tuple[Path | None
     return path, policy_content(path)['origin']['search_cost'].get(f'{task.device.lower()}_seconds')
 
 
+def find_augment(task: Task, row: Row, seed: int, out: Path) -> tuple[Path, float | None]:
+    """File of a row's augmentation policy and the seconds of its search, which runs now if it did not before."""
+    path = out / 'augment' / f'{row.augment}-{seed}' / 'policy.json'
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fixed = augmentations.fixed_policy(task, row.augment)
+        if fixed is not None:
+            fixed.save(path)
+        else:
+            cfg = augmentations.search_config(task, row.augment, seed)
+            cfg.work_dir = str(path.parent)
+            run(cfg)
+    return path, augmentations.seconds_of(path, task.device)
+
+
+def summary(path: Path) -> dict:
+    """What a record says of an augmentation policy: its last distribution over operations, and how often."""
+    policy = AugmentPolicy.load(path)
+    shares: dict[str, float] = {}
+    for sub in policy.sub_policies:
+        for stage in sub.stages:
+            total = sum(choice.weight for choice in stage.choices)
+            for choice in stage.choices:
+                share = sub.weight * choice.weight / total / len(sub.stages)
+                shares[choice.operation] = shares.get(choice.operation, 0) + share
+    whole = sum(shares.values())
+    last = policy.at(1.0)
+    return {
+        'probability': round(last.probability, 4),
+        'shares': {name: round(share / whole, 4) for name, share in sorted(shares.items())},
+    }
+
+
 def search(task: Task, row: Row, seed: int, folder: Path) -> None:
     """Search a policy with GSF, whatever fusion the row trains with."""
     cfg = search_config(task, row, seed)
@@ -222,7 +263,7 @@ def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
-    for count in VIEWS:
+    for count in VIEWS[:1] if row.name.startswith('augment') else VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds

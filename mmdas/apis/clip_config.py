@@ -29,7 +29,7 @@ def prepare_clips(cfg: Config, preprocessor: dict) -> None:
         return
     use_clip_model(cfg.model.get('module', cfg.model), host)  # `module`: wrapped for test-time augmentation
     set_channel_order(cfg, preprocessor, host)
-    if makes_clips(preprocessor):
+    if makes_clips(preprocessor) or preprocessor.get('augments'):
         leave_out_padding(cfg, preprocessor)
         warn_of_larger_clips(cfg, preprocessor)
 
@@ -56,7 +56,8 @@ def use_clip_model(model: dict, host: Host) -> None:
 def set_channel_order(cfg: Config, preprocessor: dict, host: Host) -> None:
     """Say in which order colours come that the preprocessor does not convert, if the host has several."""
     told = any(preprocessor.get(key) for key in ('to_rgb', 'channel_order'))
-    if host.holds_pixels and makes_clips(preprocessor) and not told:
+    reads_colours = makes_clips(preprocessor) or preprocessor.get('augments')
+    if host.holds_pixels and reads_colours and not told:
         steps = pipeline_of(cfg.get('train_dataloader')) or pipeline_of(cfg.get('test_dataloader'))
         preprocessor['channel_order'] = 'bgr' if reads_files(steps) else 'rgb'
 

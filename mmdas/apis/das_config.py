@@ -242,15 +242,7 @@ def in_preprocessor(cfg: Config, settings: dict[str, Any]) -> dict[str, Any]:
 
 def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
-        if not cfg.get(key):
-            raise ConversionError(f'the config has no {key}: it cannot be trained, hence not searched')
-    if not cfg.train_dataloader.get('dataset'):
-        raise ConversionError('train_dataloader has no dataset: there is nothing to hold out of it')
-    if not cfg.optim_wrapper.get('optimizer'):
-        raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
-    if cfg.get('runner_type', 'Runner') != 'Runner':
-        raise ConversionError(f'runner_type is {cfg.runner_type}; a search runs with the Runner of MMEngine alone')
+    check_searchable(cfg)
     length = search_length(cfg, options.search_length)
     total = f'max_{length.unit}'
     by_epoch = length.unit == 'epochs'
@@ -274,14 +266,7 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
                 }
             },
         ),
-        'train_dataloader': {
-            'dataset': {
-                '_delete_': True,
-                'type': 'mmdas.HoldoutDataset',
-                'part': 'weights',
-                'dataset': Base('train_dataloader.dataset'),
-            }
-        },
+        'train_dataloader': held_out_data(),
         'train_cfg': {
             '_delete_': True,
             'type': f'mmdas.{"Epoch" if by_epoch else "Iter"}BasedSearchLoop',
@@ -305,6 +290,35 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         },
         'custom_hooks': Base('search_hooks'),
         'randomness': {'seed': 0},
+    }
+
+
+def check_searchable(cfg: Config) -> None:
+    """Refuse configs that cannot be trained, hence not searched.
+
+    Raises:
+        ConversionError: naming what is missing.
+    """
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if not cfg.get(key):
+            raise ConversionError(f'the config has no {key}: it cannot be trained, hence not searched')
+    if not cfg.train_dataloader.get('dataset'):
+        raise ConversionError('train_dataloader has no dataset: there is nothing to hold out of it')
+    if not cfg.optim_wrapper.get('optimizer'):
+        raise ConversionError('optim_wrapper has no optimizer: a search steps all weights with one')
+    if cfg.get('runner_type', 'Runner') != 'Runner':
+        raise ConversionError(f'runner_type is {cfg.runner_type}; a search runs with the Runner of MMEngine alone')
+
+
+def held_out_data() -> dict[str, Any]:
+    """The training set in two parts, of which the loader takes the one for the weights."""
+    return {
+        'dataset': {
+            '_delete_': True,
+            'type': 'mmdas.HoldoutDataset',
+            'part': 'weights',
+            'dataset': Base('train_dataloader.dataset'),
+        }
     }
 
 

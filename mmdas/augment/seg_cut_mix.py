@@ -1,16 +1,14 @@
 """CutMix for segmentation."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
-from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmdas.registry import AUGMENTS
 
 from .content import content_sizes
 from .cut_mix import draw_cuts
+from .label_maps import map_names, stack_maps, with_maps
 
 
 @AUGMENTS.register_module()
@@ -42,7 +40,7 @@ class SegCutMix:
     def __call__(self, images: Tensor, samples: Sequence | None) -> tuple[Tensor, list]:
         """Images and samples with boxes of others."""
         samples, canvas = list(samples or ()), (images.shape[-2], images.shape[-1])
-        maps = {name: self._stack(name, samples, canvas) for name in self._names(samples)}
+        maps = {name: stack_maps(name, samples, canvas, 'SegCutMix') for name in self._names(samples)}
         sizes = content_sizes(samples, canvas) or [canvas] * len(samples)
         cuts = draw_cuts(sizes, canvas, self.probability, self.beta)
         return cuts(images), with_maps(samples, {name: cuts(stacked) for name, stacked in maps.items()})
@@ -50,29 +48,11 @@ class SegCutMix:
     @staticmethod
     def _names(samples: Sequence) -> list[str]:
         """Fields of the first sample that are maps."""
-        fields = dict(samples[0].items()) if samples else {}
-        found = [name for name, value in fields.items() if isinstance(value, PixelData)]
+        found = map_names(samples)
         if not found:
+            fields = sorted(dict(samples[0].items())) if samples else []
             raise ValueError(
-                f'SegCutMix moves label maps, but the samples have {sorted(fields) or "no field"}; for classification '
+                f'SegCutMix moves label maps, but the samples have {fields or "no field"}; for classification '
                 "take MMPretrain's: data_preprocessor.batch_augments=dict(augments=dict(type='CutMix', alpha=1.0))"
             )
         return found
-
-    @staticmethod
-    def _stack(name: str, samples: Sequence, canvas: tuple) -> Tensor:
-        """A field of all samples, (B, 1, H, W)."""
-        found = [sample.get(name) for sample in samples]
-        shapes = [None if value is None else tuple(value.data.shape[-2:]) for value in found]
-        if set(shapes) != {canvas}:
-            raise ValueError(f'SegCutMix: {name} of the samples is of sizes {shapes}, the images are of {canvas}')
-        return torch.stack([value.data for value in found])
-
-
-def with_maps(samples: Sequence, maps: dict[str, Tensor]) -> list:
-    """New samples with other maps."""
-    made = []
-    for place, sample in enumerate(samples):
-        fields: dict[str, Any] = {name: sample.get(name).new(data=stacked[place]) for name, stacked in maps.items()}
-        made.append(sample.new(**{**dict(sample.items()), **fields}))
-    return made

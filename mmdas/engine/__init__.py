@@ -21,7 +21,7 @@ from .runner import (
     ResumableIterBasedTrainLoop,
 )
 from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
-from .steps import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, SearchStep
+from .steps import AdversarialStep, AlternatingStep, DDASStep, LinearCritic, LookAheadStep, SearchStep
 
 __all__ = [
     'AdversarialStep',
@@ -31,6 +31,7 @@ __all__ = [
     'AugmentHook',
     'BaseSelection',
     'BlankSelection',
+    'DDASStep',
     'DataFilesHook',
     'Decision',
     'EpochBasedSearchLoop',

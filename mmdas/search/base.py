@@ -26,6 +26,13 @@ class Searchable(nn.Module, ABC):
         """What the optimiser of the policy steps. Default: all parameters of the module."""
         return list(self.parameters())
 
+    def policy_groups(self) -> list[tuple[list[nn.Parameter], float]]:
+        """Groups of :meth:`policy_parameters` with what multiplies the learning rate of each. Default: one, by 1."""
+        return [(self.policy_parameters(), 1.0)]
+
+    def note_progress(self, progress: float) -> None:
+        """Hear, after each iteration, which part of the search is done, in (0, 1]. Default: nothing comes of it."""
+
     @abstractmethod
     def report(self) -> dict[str, float]:
         """Numbers that show how the policy forms, such as ``{'rotate/probability': 0.3}``. Names are free."""

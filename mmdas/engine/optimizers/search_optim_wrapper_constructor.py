@@ -37,10 +37,11 @@ class SearchOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         host = unwrap(model)
-        policy = find_searchable(host).policy_parameters()
+        searchable = find_searchable(host)
+        policy = searchable.policy_parameters()
         return OptimWrapperDict(
             weights=self._build_weights(host, {id(parameter) for parameter in policy}),
-            policy=self._build_policy(nn.ParameterList(policy)),
+            policy=with_rates(self._build_policy(nn.ParameterList(policy)), searchable.policy_groups()),
         )
 
     def _build_weights(self, host: nn.Module, policy: set[int]) -> OptimWrapper:
@@ -65,3 +66,13 @@ class SearchOptimWrapperConstructor:
             dict(type='DefaultOptimWrapperConstructor', optim_wrapper_cfg=cfg)
         )
         return constructor(policy)
+
+
+def with_rates(wrapper: OptimWrapper, groups: list[tuple[list[nn.Parameter], float]]) -> OptimWrapper:
+    """The wrapper with a learning rate of its own for each group of parameters."""
+    if len(groups) > 1:
+        (common,) = wrapper.optimizer.param_groups
+        wrapper.optimizer.param_groups[:] = [
+            {**common, 'params': parameters, 'lr': factor * common['lr']} for parameters, factor in groups
+        ]
+    return wrapper

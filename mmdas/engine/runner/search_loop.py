@@ -183,6 +183,7 @@ class SearchLoop(BaseLoop):
             outputs = self.step.train(first)
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
+        self.searchable.note_progress(self._iter / self.max_iters)
 
     def check_policy(self) -> None:
         """Check that what is searched is finite.

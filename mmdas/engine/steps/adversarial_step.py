@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmdas.engine.utils import find_searchable
 from mmdas.registry import TASK_UTILS
+from mmdas.search.augmentation import AugmentSearch
 from mmdas.search.gradient_penalty import gradient_penalty
 
 from .search_step import Batch, SearchStep
@@ -101,6 +102,10 @@ class AdversarialStep(SearchStep):
     def _without_policy(self) -> Iterator[None]:
         """Show the network the data as they are; who holds a searchable takes None in its place."""
         searchable = find_searchable(self.model)
+        if isinstance(searchable, AugmentSearch):
+            with searchable.without():
+                yield
+            return
         holder, name = next(
             (module, name)
             for module in self.model.modules()

@@ -101,6 +101,11 @@ class SearchStep:
         name = type(self).__name__
         if is_model_wrapper(self.model):
             raise ValueError(f'{name} runs in one process; start without a launcher, or take mmdas.AlternatingStep')
+        self._check_full_precision()
+
+    def _check_full_precision(self) -> None:
+        """Raise a ValueError for mixed precision, which a step cannot do that handles gradients itself."""
+        name = type(self).__name__
         for key in KEYS:
             if isinstance(self.optim_wrapper[key], AmpOptimWrapper):
                 raise ValueError(

@@ -12,14 +12,22 @@ from mmdas.augment import Augment, AugmentChain
 from mmdas.models.settings import Recorded, decode
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
-from mmdas.search.das import Operation, Pixels, Policy, PolicyClip, PolicyError
+from mmdas.search.das import Pixels, Policy, PolicyClip, PolicyError
 from mmdas.search.das.operation import SIDES, Size
 from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
 from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
 from .operation_samples import Samples, as_now, samples_of
-from .pixel_values import check_grey, check_values, colour_operations, converted_order, find_max_value, names
+from .pixel_values import (
+    AnyOperation,
+    check_grey,
+    check_values,
+    colour_operations,
+    converted_order,
+    find_max_value,
+    names,
+)
 
 # Batches whose pixels are compared with the range that colour operations assume.
 CHECKED_BATCHES = 20
@@ -72,6 +80,9 @@ class ImageToClip(Recorded):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.augments = AugmentChain(augments)
+        # Steps are no modules: what of them has parameters to search lies here.
+        searched = [step.searchable for step in self.augments.steps if hasattr(step, 'searchable')]
+        self.searched_augments = nn.ModuleList(searched)
         if num_frames < 1:
             raise ValueError(f'data_preprocessor.num_frames must be at least 1, got {num_frames}')
         if cell is not None and policy is not None:
@@ -84,6 +95,8 @@ class ImageToClip(Recorded):
         self._unchecked = CHECKED_BATCHES
         self._warned = False
         self.accept_difference = accept_difference
+        self._colour_steps: list[Any] = [step for step in self.augments.steps if hasattr(step, 'use_pixels')]
+        self.augment_pixels = self._tell_augments()
         self.cell: Any = self._build_cell(cell) if cell is not None else None
         self.policy: Any = self._build_policy(policy) if policy is not None else None
         self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
@@ -264,8 +277,21 @@ class ImageToClip(Recorded):
     def _with_pixels(self, module: Any) -> Any:
         """Tell a cell or policy what the pixels are, where its operations need to know."""
         operations = colour_operations(module)
-        if not operations:
-            return module
+        if operations:
+            module.pixels = self._pixels(operations)
+        return module
+
+    def _tell_augments(self) -> Pixels | None:
+        """Tell the augments that work on colours what the pixels are; the module that stands between."""
+        if not self._colour_steps:
+            return None
+        pixels = self._pixels([operation for step in self._colour_steps for operation in step.operations])
+        for step in self._colour_steps:
+            step.use_pixels(pixels)
+        return pixels
+
+    def _pixels(self, operations: Sequence[AnyOperation]) -> Pixels:
+        """What the pixels are, for operations on colours."""
         normalised = self._enable_normalize
         mean = self.mean.flatten().tolist() if normalised else [0.0]
         std = self.std.flatten().tolist() if normalised else [1.0]
@@ -274,10 +300,9 @@ class ImageToClip(Recorded):
             self.max_value = find_max_value(mean, std, operations)
         if len(mean) == 3:
             self._check_order(operations)
-        module.pixels = Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
-        return module
+        return Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
 
-    def _check_order(self, operations: Sequence[Operation]) -> None:
+    def _check_order(self, operations: Sequence[AnyOperation]) -> None:
         grey = [operation for operation in operations if operation.reads_grey]
         if grey and self.channel_order is None:
             raise ValueError(
@@ -294,9 +319,11 @@ class ImageToClip(Recorded):
             )
 
     def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:
-        if self.image_to_clip is None or not self._unchecked:
+        if not self._unchecked:
             return
-        operations = colour_operations(self.image_to_clip)
+        operations: list[Any] = [] if self.image_to_clip is None else list(colour_operations(self.image_to_clip))
+        if self.training:
+            operations += [operation for step in self._colour_steps for operation in step.operations]
         if operations:
             self._unchecked -= 1
             check_grey(images[0].shape[0], operations)

@@ -6,7 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdas.search.augmentation import AugmentOperation
 from mmdas.search.das import Operation
+
+AnyOperation = Operation | AugmentOperation
 
 EIGHT_BITS = 255.0
 PLACE = 'data_preprocessor'
@@ -14,7 +17,7 @@ OVERSHOOT = 0.25  # share of white by which a bicubic resize may leave the range
 NORMALISED = 3.0  # fractions up to here are no pixels of 8 bits or more
 
 
-def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iterable[Operation]) -> float:
+def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iterable[AnyOperation]) -> float:
     """The pixel value that is white, as far as the normalisation tells.
 
     Args:
@@ -37,7 +40,7 @@ def find_max_value(mean: Sequence[float], std: Sequence[float], operations: Iter
     return EIGHT_BITS if unnormalised or largest > 1 else 1.0
 
 
-def check_grey(channels: int, operations: Iterable[Operation]) -> None:
+def check_grey(channels: int, operations: Iterable[AnyOperation]) -> None:
     """Refuse operations that need to know what grey is for images that are neither RGB nor grey.
 
     Raises:
@@ -51,7 +54,7 @@ def check_grey(channels: int, operations: Iterable[Operation]) -> None:
         )
 
 
-def check_values(images: Iterable[Tensor], max_value: float, operations: Iterable[Operation]) -> None:
+def check_values(images: Iterable[Tensor], max_value: float, operations: Iterable[AnyOperation]) -> None:
     """Compare pixels with the value that is taken for white.
 
     Raises:
@@ -69,7 +72,7 @@ def check_values(images: Iterable[Tensor], max_value: float, operations: Iterabl
             )
 
 
-def names(operations: Iterable[Operation]) -> str:
+def names(operations: Iterable[AnyOperation]) -> str:
     """Names of the operations that read colours."""
     return ', '.join(sorted({operation.name for operation in operations}))
 

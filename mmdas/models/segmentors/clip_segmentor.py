@@ -61,6 +61,8 @@ class ClipSegmentor(Parent):
 
     def _with_content_mask(self, inputs: Tensor, data_samples: Sequence | None) -> Tensor:
         check_channels(inputs, self._channels(inputs))
+        if self.data_preprocessor.image_to_clip is None:  # equal frames: padding is as any content
+            return inputs
         return add_content_mask(inputs, content_sizes(data_samples, inputs.shape[-2:]))
 
     def extract_feat(self, inputs: Tensor) -> Any:

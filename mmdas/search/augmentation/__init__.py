@@ -6,11 +6,13 @@ from .operations import AUGMENT_OPERATIONS, AugmentOperation
 from .parts import Choice, Stage, SubPolicy, TrajectoryPoint
 from .policy import AugmentPolicy
 from .sampler import PolicySampler
+from .searchable import AugmentSearch
 
 __all__ = [
     'AUGMENT_OPERATIONS',
     'AugmentOperation',
     'AugmentPolicy',
+    'AugmentSearch',
     'Augmentation',
     'Canvas',
     'Choice',

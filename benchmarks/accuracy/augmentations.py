@@ -1,0 +1,59 @@
+"""Policies of the rows that augment: fixed ones, the uniform control, and searched ones."""
+
+import json
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmdas.apis import load_config
+from mmdas.apis.augment_search import convert_augment_search
+from mmdas.search.augmentation import AugmentPolicy
+from mmdas.search.ddas import uniform_policy
+
+from .tasks import Task
+
+# Published AutoAugment policies by data set; of segmentation there is none, ImageNet's is taken.
+PUBLISHED = {'cifar10': 'cifar10'}
+
+
+def fixed_policy(task: Task, name: str) -> AugmentPolicy | None:
+    """A policy that nothing is searched for; None for a method of search."""
+    if name == 'uniform':
+        return uniform_policy()
+    from mmdas.search.augmentation.published import auto_augment, rand_augment, trivial_augment
+
+    if name == 'rand':
+        return rand_augment()
+    if name == 'trivial':
+        return trivial_augment()
+    return auto_augment(PUBLISHED.get(task.host, 'imagenet')) if name == 'auto' else None
+
+
+def search_config(task: Task, name: str, seed: int) -> Config:
+    """The search of a row: as many images as the task's search of DAS sees.
+
+    Args:
+        task: of the table.
+        name: a method, with ``-shared`` for copies that share the batch.
+        seed: of the search and of its data's parts.
+    """
+    method = name.removesuffix('-shared')
+    cfg = convert_augment_search(load_config(task.path), method)
+    # The search of DAS has a batch of one part in its warm-up, then one of each part; these have both all the time.
+    iterations = task.search_iterations - task.search_warmup // 2
+    cfg.train_cfg.update(max_iters=iterations)
+    if cfg.train_cfg.get('warmup_iters'):
+        cfg.train_cfg.warmup_iters = task.search_warmup
+        cfg.train_cfg.max_iters = task.search_iterations
+    cfg.param_scheduler.weights[0].update(end=cfg.train_cfg.max_iters, T_max=cfg.train_cfg.max_iters)
+    if method != name:
+        cfg.train_cfg.step.share_batch = True
+    cfg.randomness = dict(seed=seed)
+    cfg.default_hooks.update(checkpoint=None)
+    return cfg
+
+
+def seconds_of(path: Path, device: str) -> float | None:
+    """What the search of a policy cost."""
+    origin = json.loads(path.read_text())['origin']
+    return origin.get('search_cost', {}).get(f'{device.lower()}_seconds')

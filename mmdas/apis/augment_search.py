@@ -1,0 +1,153 @@
+"""From any plain config to the search of an augmentation on its data."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .config_files import host_of
+from .config_types import check_types
+from .das_config import (
+    Base,
+    Variable,
+    check_model,
+    check_searchable,
+    held_out_data,
+    in_preprocessor,
+    merged,
+    own_run,
+    preprocessor_at_top,
+    preprocessor_kind,
+    with_search_base,
+)
+from .das_options import DASOptions
+from .das_settings import preprocessor_of
+from .pure_python import types_as_text
+from .search_length import SearchLength, search_length
+
+
+def ddas(cfg: Config, length: SearchLength) -> dict[str, Any]:
+    """DDAS (Liu et al., ICCV 2021): look-ahead by inner products, plain gradient descent of the weights."""
+    return {
+        'search': {'type': 'mmdas.DDASSearch'},
+        'step': {'type': 'mmdas.DDASStep'},
+        'weights': {'type': 'OptimWrapper', 'optimizer': {'type': 'SGD', 'lr': 0.01}},
+        'policy': {'optimizer': {'type': 'Adam', 'lr': 0.005, 'betas': (0.5, 0.999)}},
+        'warmup': 0,
+    }
+
+
+# Method of the command -> what is different in its search.
+AUGMENT_SEARCHES: dict[str, Callable[[Config, SearchLength], dict[str, Any]]] = {'ddas': ddas}
+
+
+def convert_augment_search(cfg: Config, method: str, options: DASOptions | None = None) -> Config:
+    """The search of an augmentation on the data and the model of a plain config.
+
+    Args:
+        cfg: of MMSegmentation or MMPretrain, as its file has it; stays as it is.
+        method: a key of ``AUGMENT_SEARCHES``.
+        options: of which the length of the search counts.
+
+    Returns:
+        The config, named after the method.
+
+    Raises:
+        ConversionError: if the config cannot be searched.
+        ValueError: for an unknown method.
+    """
+    if method not in AUGMENT_SEARCHES:
+        raise ValueError(f'method must be one of {sorted(AUGMENT_SEARCHES)}, got {method!r}')
+    host = types_as_text(cfg)
+    check_types(host)
+    check_searchable(host)
+    name = Path(cfg.filename or 'config').stem
+    filename = f'search-{method}_{name}'
+    settings = describe_search(host, method, search_length(host, (options or DASOptions()).search_length))
+    settings.update(own_run(host, filename, first=True))
+    made = merged(with_search_base(host), settings)
+    return Config(made.to_dict(), cfg_text=f'# {method} search of {name}', filename=f'{filename}.py')
+
+
+def describe_search(cfg: Config, method: str, length: SearchLength) -> dict[str, Any]:
+    """What the config of a search says beside what it inherits."""
+    parts = AUGMENT_SEARCHES[method](cfg, length)
+    total, by_epoch = f'max_{length.unit}', length.unit == 'epochs'
+    augment = {'type': 'mmdas.SearchedAugment', 'search': parts['search'], **ignored_label(cfg)}
+    cosine = {
+        'type': 'CosineAnnealingLR',
+        'T_max': Variable(total),
+        'end': Variable(total),
+        **({'convert_to_iter_based': True} if by_epoch else {'by_epoch': False}),
+    }
+    return {
+        total: length.total,
+        **({} if cfg.get('default_scope') else {'default_scope': host_of(cfg).scope}),
+        **in_preprocessor(cfg, augmented_preprocessor(cfg, [augment])),
+        'train_dataloader': held_out_data(),
+        'train_cfg': {
+            '_delete_': True,
+            'type': f'mmdas.{"Epoch" if by_epoch else "Iter"}BasedSearchLoop',
+            total: Variable(total),
+            f'warmup_{length.unit}': parts['warmup'],
+            'val_interval': Variable(total, times=10),  # never: the network of a search is not what comes of it
+            'step': parts['step'],
+        },
+        'val_cfg': None,
+        'val_dataloader': None,
+        'val_evaluator': None,
+        'optim_wrapper': {
+            '_delete_': True,
+            'constructor': 'mmdas.SearchOptimWrapperConstructor',
+            'weights': parts['weights'],
+            'policy': parts['policy'],
+        },
+        'param_scheduler': {
+            **({'_delete_': True} if 'param_scheduler' in cfg else {}),
+            'weights': [cosine],
+            'policy': [],
+        },
+        'custom_hooks': Base('search_hooks'),
+        'randomness': {'seed': 0},
+    }
+
+
+def augmented_preprocessor(cfg: Config, augments: list[dict[str, Any]]) -> dict[str, Any]:
+    """Settings of a data preprocessor that takes augments: one of DAS, with a single frame where it is plain.
+
+    Raises:
+        ConversionError: if the model or its data preprocessor is of a kind that takes none.
+    """
+    own = preprocessor_of(cfg)
+    if 'num_frames' in own:
+        return {'augments': [*copy.deepcopy(own.get('augments') or []), *augments]}
+    host = host_of(cfg)
+    check_model(host, cfg.get('model') or {})
+    return {'type': preprocessor_kind(host, own), 'num_frames': 1, 'augments': augments}
+
+
+def ignored_label(cfg: Config) -> dict[str, int]:
+    """The label that does not count, for an augment of segmentation: that of the data preprocessor's padding."""
+    value = preprocessor_of(cfg).get('seg_pad_val', 255)
+    return {'ignore_index': value} if host_of(cfg).label_maps else {}
+
+
+def set_augment(cfg: Config, policy: str | Path | dict[str, Any]) -> None:
+    """Let a training augment its batches with a policy, whatever else the config says.
+
+    Args:
+        cfg: plain or of DAS; changed.
+        policy: file of an augmentation policy, or its content.
+
+    Raises:
+        ConversionError: if the model or its data preprocessor is of a kind that takes no augment.
+    """
+    content = policy if isinstance(policy, dict) else str(policy)
+    augment = {'type': 'mmdas.PolicyAugment', 'policy': content, **ignored_label(cfg)}
+    settings = augmented_preprocessor(cfg, [augment])
+    if preprocessor_at_top(cfg):
+        cfg.data_preprocessor.update(settings)
+    else:
+        cfg.model.setdefault('data_preprocessor', {}).update(settings)

@@ -1,0 +1,215 @@
+"""The step of DDAS against the numerical gradient of the loss that it looks ahead to."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
+from mmengine.registry import MODELS
+from mmengine.structures import PixelData
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+from mmseg.models import EncoderDecoder
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from mmdas.engine import DDASStep
+from mmdas.engine.steps.ddas_step import split_batch
+from mmdas.search.ddas import DDASSearch
+
+RATE, CLASSES, SIZE = 0.05, 3, 12
+NORMALISE = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 61.0, 62.0])
+
+
+@MODELS.register_module()
+class DoubleMaps(nn.Module):
+    """A smooth backbone in double precision, with a norm, whose maps have the size of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.second = nn.Conv2d(4, CLASSES, 3, padding=1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.second(self.norm(self.first(images.double())).tanh()),)
+
+
+def classifier() -> BaseModel:
+    head = dict(type='LinearClsHead', num_classes=CLASSES, in_channels=CLASSES)
+    neck = dict(type='GlobalAveragePooling')
+    return ImageClassifier(
+        backbone=dict(type='DoubleMaps'),
+        neck=neck,
+        head=head,
+        data_preprocessor=preprocessor('mmdas.DASClsDataPreprocessor'),
+    )
+
+
+def segmentor() -> BaseModel:
+    head = dict(
+        type='FCNHead', in_channels=CLASSES, channels=CLASSES, num_convs=0, concat_input=False, num_classes=CLASSES
+    )
+    return EncoderDecoder(
+        backbone=dict(type='DoubleMaps'),
+        decode_head={**head, 'dropout_ratio': 0},
+        data_preprocessor=preprocessor('mmdas.DASSegDataPreProcessor', size=(SIZE, SIZE), seg_pad_val=255),
+    )
+
+
+def preprocessor(kind: str, **options) -> dict:
+    search = dict(type='mmdas.DDASSearch', probability=0.4)
+    return dict(
+        type=kind,
+        num_frames=1,
+        channel_order='rgb',
+        augments=[dict(type='mmdas.SearchedAugment', search=search)],
+        **NORMALISE,
+        **options,
+    )
+
+
+def batch(model: BaseModel, seed: int, count: int = 4) -> dict:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, CLASSES, (count, 1, SIZE, SIZE), generator=generator)
+    if isinstance(model, ImageClassifier):
+        samples = [DataSample().set_gt_label(labels[place, 0, 0, :1]) for place in range(count)]
+    else:
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=labels[place])) for place in range(count)]
+    return {'inputs': list(images), 'data_samples': samples}
+
+
+def build(make: Callable[[], BaseModel], **options) -> tuple[BaseModel, DDASStep]:
+    torch.manual_seed(0)
+    model = make()
+    model.init_weights()
+    model.double().train()
+    (searchable,) = (module for module in model.modules() if isinstance(module, DDASSearch))
+    with torch.no_grad():
+        searchable.logits.copy_(torch.linspace(-1, 1, len(searchable.logits)))
+    policy = searchable.policy_parameters()
+    weights = [parameter for name, parameter in model.named_parameters() if 'augment' not in name]
+    wrappers = OptimWrapperDict(
+        weights=OptimWrapper(torch.optim.SGD(weights, lr=RATE)), policy=OptimWrapper(torch.optim.SGD(policy, lr=1.0))
+    )
+    return model, DDASStep(model, wrappers, **options)
+
+
+def loss_of(model: BaseModel, data: dict) -> Tensor:
+    return model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))[0]
+
+
+def reference(model: BaseModel, step: DDASStep, held_out: dict, train: dict) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """The look-ahead loss differentiated numerically, times what the step scales by, and the weights after the step."""
+    searchable, weights = step.searchable, list(step.optim_wrapper['weights'].optimizer.param_groups[0]['params'])
+    sequences = searchable.draw_sequences(step.copies)
+    gradients = []
+    for sequence in [[], *sequences.tolist()]:
+        with searchable.only(sequence):
+            gradients.append(torch.autograd.grad(loss_of(model, train), weights))
+    first = searchable.sequence_probabilities(sequences).detach()
+    before = [weight.detach().clone() for weight in weights]
+
+    def move() -> None:
+        theta, shares = searchable.probability.detach(), searchable.sequence_probabilities(sequences).detach()
+        factors = [1 - theta * (shares / first.sum()).sum(), *(theta * shares / first.sum())]
+        for place, (weight, start) in enumerate(zip(weights, before, strict=True)):
+            direction = sum(factor * row[place] for factor, row in zip(factors, gradients, strict=True))
+            weight.data = start - RATE * direction
+
+    def ahead() -> float:
+        move()
+        with searchable.without():
+            return float(loss_of(model, held_out).detach())
+
+    def numerical(parameter: nn.Parameter) -> Tensor:
+        slopes, flat = torch.zeros_like(parameter).view(-1), parameter.data.view(-1)
+        for entry in range(flat.numel()):
+            value, values = float(flat[entry]), []
+            for shift in (1e-4, -1e-4):
+                flat[entry] = value + shift
+                values.append(ahead())
+            flat[entry] = value
+            slopes[entry] = (values[0] - values[1]) / 2e-4
+        return slopes.view_as(parameter)
+
+    slopes = {'logits': numerical(searchable.logits), 'probability': numerical(searchable.probability_logit)}
+    move()
+    after = [weight.detach().clone() for weight in weights]
+    with searchable.without():
+        slope = torch.autograd.grad(loss_of(model, held_out), weights)
+    dots = [sum((a * b).sum() for a, b in zip(row, slope, strict=True)) for row in gradients]
+    scale = RATE * sum(abs(dot - dots[0]) for dot in dots[1:])
+    for weight, start in zip(weights, before, strict=True):
+        weight.data = start
+    return {name: value / scale for name, value in slopes.items()}, after
+
+
+@pytest.mark.parametrize('make', [classifier, segmentor])
+def test_policy_gradient_is_that_of_the_look_ahead_loss(make: Callable[[], BaseModel]) -> None:
+    model, step = build(make)
+    held_out, train = batch(model, 1), batch(model, 2)
+    torch.manual_seed(3)
+    expected, after = reference(model, step, held_out, train)
+    searchable = step.searchable
+    before = {
+        'logits': searchable.logits.detach().clone(),
+        'probability': searchable.probability_logit.detach().clone(),
+    }
+    torch.manual_seed(3)
+    step.search(held_out, train)
+    found = {'logits': before['logits'] - searchable.logits.detach()}
+    found['probability'] = before['probability'] - searchable.probability_logit.detach()
+    for name, slope in found.items():  # of an optimiser with rate 1
+        torch.testing.assert_close(slope, expected[name], rtol=1e-5, atol=1e-8)
+        assert slope.abs().max() > 1e-4
+    weights = step.optim_wrapper['weights'].optimizer.param_groups[0]['params']
+    for weight, wanted in zip(weights, after, strict=True):
+        torch.testing.assert_close(weight.detach(), wanted)
+
+
+def test_parts_of_a_shared_batch_hold_each_image_once() -> None:
+    model, _ = build(classifier)
+    data = batch(model, 1, count=7)
+    parts = split_batch(data, 3)
+    images = [id(image) for part in parts for image in part['inputs']]
+    assert sorted(images) == sorted(id(image) for image in data['inputs'])
+    assert [len(part['inputs']) for part in parts] == [3, 2, 2]
+    for part in parts:
+        for image, sample in zip(part['inputs'], part['data_samples'], strict=True):
+            place = next(place for place, other in enumerate(data['inputs']) if other is image)
+            assert data['data_samples'][place] is sample
+
+
+def test_a_step_that_shares_its_batch_looks_at_every_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, step = build(classifier, share_batch=True)
+    seen = []
+    monkeypatch.setattr(
+        model.backbone,
+        'forward',
+        lambda images, forward=model.backbone.forward: seen.append(len(images)) or forward(images),
+    )
+    step.search(batch(model, 1), batch(model, 2, count=8))
+    assert seen == [2, 2, 2, 2, 4]
+
+
+def test_too_small_a_shared_batch_is_refused() -> None:
+    model, step = build(classifier, share_batch=True)
+    with pytest.raises(ValueError, match='splits a batch into 4 parts, but it has 3 images'):
+        step.search(batch(model, 1), batch(model, 2, count=3))
+
+
+def test_another_search_or_mixed_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, step = build(classifier)
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    mixed = object.__new__(AmpOptimWrapper)
+    with pytest.raises(ValueError, match='full precision'):
+        DDASStep(model, {'weights': mixed, 'policy': step.optim_wrapper['policy']})
+
+
+def test_policy_steps_leave_no_gradient_behind() -> None:
+    model, step = build(segmentor)
+    step.search(batch(model, 1), batch(model, 2))
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in model.parameters())
+    assert all(parameter.requires_grad for parameter in model.parameters())
