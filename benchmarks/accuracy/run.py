@@ -15,11 +15,11 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of
-from mmdas.apis.augment_search import set_augment
+from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
+from mmdas.visualization import operation_shares
 
 from . import augmentations
 from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
@@ -208,20 +208,9 @@ def find_augment(task: Task, row: Row, seed: int, out: Path) -> tuple[Path, floa
 
 def summary(path: Path) -> dict:
     """What a record says of an augmentation policy: its last distribution over operations, and how often."""
-    policy = AugmentPolicy.load(path)
-    shares: dict[str, float] = {}
-    for sub in policy.sub_policies:
-        for stage in sub.stages:
-            total = sum(choice.weight for choice in stage.choices)
-            for choice in stage.choices:
-                share = sub.weight * choice.weight / total / len(sub.stages)
-                shares[choice.operation] = shares.get(choice.operation, 0) + share
-    whole = sum(shares.values())
-    last = policy.at(1.0)
-    return {
-        'probability': round(last.probability, 4),
-        'shares': {name: round(share / whole, 4) for name, share in sorted(shares.items())},
-    }
+    policy = AugmentPolicy.load(path).at(1.0)
+    shares = {name: round(share, 4) for name, share in sorted(operation_shares(policy).items())}
+    return {'probability': round(policy.probability, 4), 'shares': shares}
 
 
 def search(task: Task, row: Row, seed: int, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
+from .augment_config import fixed_policy, set_augment
+from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .config_files import (
     did_you_mean,
     find_config,
@@ -26,9 +28,11 @@ from .runner import (
     load_config,
     set_resume,
 )
+from .search_budget import fit_to_budget
 from .search_length import short_search
 
 __all__ = [
+    'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
     'SELECTIONS',
@@ -38,6 +42,10 @@ __all__ = [
     'add_das',
     'check_conversion',
     'convert',
+    'convert_augment_search',
+    'fit_to_budget',
+    'fixed_policy',
+    'set_augment',
     'das_configs',
     'did_you_mean',
     'accept_differences',

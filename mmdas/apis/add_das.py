@@ -1,5 +1,6 @@
 """Write the DAS configs of any config of MMSegmentation or MMPretrain."""
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -15,7 +16,8 @@ from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.registry import MODELS, type_name
 
-from .config_files import find_config, read_config, toolbox_of
+from .clip_config import set_channel_order
+from .config_files import find_config, host_of, read_config, toolbox_of
 from .das_config import convert
 from .das_options import ConversionError, DASOptions
 from .das_settings import parts_with_frames, preprocessor_of
@@ -104,9 +106,11 @@ def check_conversion(cfg: Config) -> None:
         ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks, or a data
             set of a type that cannot be split.
     """
+    trial = copy.deepcopy(cfg)
+    set_channel_order(trial, preprocessor_of(trial), host_of(trial))
     with DefaultScope.overwrite_default_scope(toolbox_of(cfg)):
-        check_builds({'data_preprocessor': preprocessor_of(cfg), **cfg.model})
-        if preprocessor_of(cfg).get('cell'):
+        check_builds({'data_preprocessor': preprocessor_of(trial), **trial.model})
+        if 'policy' in (cfg.get('optim_wrapper') or {}):
             check_search(cfg)
 
 

@@ -18,7 +18,6 @@ from .das_config import (
     in_preprocessor,
     merged,
     own_run,
-    preprocessor_at_top,
     preprocessor_kind,
     with_search_base,
 )
@@ -132,22 +131,3 @@ def ignored_label(cfg: Config) -> dict[str, int]:
     """The label that does not count, for an augment of segmentation: that of the data preprocessor's padding."""
     value = preprocessor_of(cfg).get('seg_pad_val', 255)
     return {'ignore_index': value} if host_of(cfg).label_maps else {}
-
-
-def set_augment(cfg: Config, policy: str | Path | dict[str, Any]) -> None:
-    """Let a training augment its batches with a policy, whatever else the config says.
-
-    Args:
-        cfg: plain or of DAS; changed.
-        policy: file of an augmentation policy, or its content.
-
-    Raises:
-        ConversionError: if the model or its data preprocessor is of a kind that takes no augment.
-    """
-    content = policy if isinstance(policy, dict) else str(policy)
-    augment = {'type': 'mmdas.PolicyAugment', 'policy': content, **ignored_label(cfg)}
-    settings = augmented_preprocessor(cfg, [augment])
-    if preprocessor_at_top(cfg):
-        cfg.data_preprocessor.update(settings)
-    else:
-        cfg.model.setdefault('data_preprocessor', {}).update(settings)

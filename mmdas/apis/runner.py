@@ -25,6 +25,7 @@ from mmdas.hosts import all_hosts
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
+from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .clip_config import owns_clip_step, prepare_clips
 from .config_files import find_config, host_of, import_custom_modules, iterate_dicts, read_config, require_checkpoint
 from .config_options import check_options
@@ -77,7 +78,8 @@ def load_config(
         cfg_options: Settings that replace the config's, with dotted keys.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
         local_rank: Rank on this machine, where the launcher gives it as an option and not as ``LOCAL_RANK``.
-        das: Method that a plain config is converted to first: 'repeat', 'search' or 'das'. Default: none.
+        das: Method that a plain config is converted to first: 'repeat', 'search', 'das', or a key of
+            ``AUGMENT_SEARCHES``. Default: none.
         options: Of the conversion.
 
     Returns:
@@ -113,18 +115,21 @@ def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptio
         The config of DAS, and the options that are still to be put into it.
     """
     given = dict(given)
-    if das == 'search':
+    searches = das == 'search' or das in AUGMENT_SEARCHES
+    if searches:
         for key in LENGTHS:
             if key in given:
                 options = replace(options, search_length=given.pop(key))
     of_host = {key: value for key, value in given.items() if is_of_host(cfg, key, das)}
     merge_options(cfg, of_host)
-    return convert(cfg, das, options), {key: value for key, value in given.items() if key not in of_host}
+    made = convert_augment_search(cfg, das, options) if das in AUGMENT_SEARCHES else convert(cfg, das, options)
+    return made, {key: value for key, value in given.items() if key not in of_host}
 
 
 def is_of_host(cfg: Config, key: str, das: str) -> bool:
     """Whether an option is one of the plain config: its key is there, or new beside others that are."""
-    if key in OF_THE_RUN or (das == 'search' and key.startswith('train_cfg.')):
+    searches = das == 'search' or das in AUGMENT_SEARCHES
+    if key in OF_THE_RUN or (searches and key.startswith('train_cfg.')):
         return False
     parent, _, name = key.rpartition('.')
     return has_key(cfg, key) or (bool(parent) and has_key(cfg, parent) and name not in OF_THE_WRAPPERS)

@@ -182,6 +182,13 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
         raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')
     if args.das in METHODS:
         return args.das, conversion_options(args)
+    from mmdas.apis import AUGMENT_SEARCHES
+
+    if args.das in AUGMENT_SEARCHES:
+        given = [key for key in CONVERSION if getattr(args, key) is not None]
+        if given:
+            raise ValueError(f'--{given[0]} is an option of DAS, which a search by {args.das} has nothing of')
+        return args.das, conversion_options(args)
     if not Path(args.das).is_file():
         what = f'there is no file {args.das}{nearest(args.das, METHODS)}'
         raise FileNotFoundError(f'--das takes repeat, search or the file of a policy; {what}')

@@ -1,14 +1,27 @@
-"""Search a policy, with a search config or with a plain one, which becomes a search."""
+"""Search a policy for a model and its data, with a plain config or a search config.
 
+Methods: das, the clip of DAS; ddas, how often and with which operations images are augmented.
+"""
+
+import shlex
 from argparse import ArgumentParser, Namespace
 
 from . import train
 from .parser import told_in_one_line
 
+METHODS = ('das', 'ddas')
+
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options, which are those of a training."""
+    """Add the options, which are those of a training and of each method."""
     train.add_arguments(parser)
+    parser.add_argument('--method', choices=METHODS, help='what is searched (default: das)')
+    parser.add_argument(
+        '--budget',
+        metavar='TIME',
+        help='about how long the search may take, such as 30m or 2h; it measures some steps first (default: a tenth of '
+        "the training's iterations)",
+    )
 
 
 def run(args: Namespace) -> None:
@@ -22,6 +35,19 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         if args.das not in (None, 'search'):
             raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
-        plain = preprocessor_of(read_config(find_config(args.config)[0])).get('cell') is None
-    args.das = 'search' if plain else args.das
+        preprocessor = preprocessor_of(read_config(find_config(args.config)[0]))
+        searches = preprocessor.get('cell') is not None
+        if searches and args.method not in (None, 'das'):
+            text = f'{args.config} is the config of a search already; give a plain one'
+            raise ValueError(f'--method {args.method}: {text}')
+    if not searches:
+        args.das = 'search' if args.method in (None, 'das') else args.method
     train.run(args)
+    if not searches:
+        print(f'train with it: {next_command(args)}')
+
+
+def next_command(args: Namespace) -> str:
+    """The command that trains with the policy."""
+    option = '--das' if args.das == 'search' else '--augment'
+    return shlex.join(['mmdas', 'train', args.config, option, f'{args.work_dir}/policy.json'])

@@ -1,5 +1,6 @@
 """Train a model or search a policy, as the config says."""
 
+import re
 import shlex
 from argparse import ArgumentParser, Namespace
 
@@ -7,6 +8,8 @@ from mmengine.config import Config
 
 from .parser import FAILED, STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refusing_code
+
+FIXED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment')  # policies that nothing is searched for
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -18,6 +21,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         const='auto',
         metavar='CHECKPOINT',
         help='go on from this checkpoint; without a path from the newest in the work dir',
+    )
+    parser.add_argument(
+        '--augment',
+        metavar='POLICY',
+        help='file of an augmentation policy, or ' + ', '.join(FIXED) + ': what the batches of the training get',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
 
@@ -63,9 +71,22 @@ def read(args: Namespace) -> Config:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import check_run, enable_amp, require_checkpoint, set_resume, short_search
+    from mmdas.apis import (
+        check_run,
+        enable_amp,
+        fit_to_budget,
+        require_checkpoint,
+        set_augment,
+        set_resume,
+        short_search,
+    )
 
     cfg = load_run_config(args)
+    if getattr(args, 'budget', None) is not None:
+        fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
+    if args.augment is not None:
+        set_augment(cfg, args.augment, own_folder=args.work_dir is None)
+    args.work_dir = cfg.work_dir
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
     set_resume(cfg, args.resume)
@@ -76,6 +97,19 @@ def read(args: Namespace) -> Config:
     if message:
         print(f'note: {message}')
     return cfg
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of a time such as ``90s``, ``30m``, ``2h`` or ``1d``; a number alone counts seconds.
+
+    Raises:
+        ValueError: for another text, or no time at all.
+    """
+    match = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd]?)', text.strip().lower())
+    seconds = float(match[1]) * {'': 1, 's': 1, 'm': 60, 'h': 3600, 'd': 86400}[match[2]] if match else 0.0
+    if not seconds:
+        raise ValueError(f'--budget {text}: give a time such as 90s, 30m, 2h or 1d')
+    return seconds
 
 
 def how_to_go_on(cfg: Config, prog: str, arguments: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Pictures of clips, cells, policies and predictions: matplotlib figures without any global state."""
 
+from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
 from .mixture_figure import draw_mixtures
 from .policy_figure import draw_policy, save_policy_figure
@@ -7,10 +8,12 @@ from .prediction_figure import draw_predictions, labels_to_colours
 
 __all__ = [
     'clip_to_images',
+    'draw_augmentation',
     'draw_clips',
     'draw_mixtures',
     'draw_policy',
     'draw_predictions',
     'labels_to_colours',
+    'operation_shares',
     'save_policy_figure',
 ]

@@ -4,8 +4,9 @@ from functools import singledispatch
 from pathlib import Path
 
 from mmdas.search import Searchable, SearchedPolicy
+from mmdas.search.augmentation import AugmentPolicy, AugmentSearch
 from mmdas.search.das import DASCell, Policy
-from mmdas.visualization import draw_mixtures, save_policy_figure
+from mmdas.visualization import draw_augmentation, draw_mixtures, save_policy_figure
 
 
 @singledispatch
@@ -25,3 +26,8 @@ def _(searchable: DASCell, policy: Policy, path: Path) -> None:
     weights = searchable.logits.detach().softmax(dim=1).cpu().numpy()  # what the selection started from
     figure = draw_mixtures(weights, searchable.edges, searchable.operation_names)
     figure.savefig(path.with_name(f'{path.stem}_mixtures.png'))
+
+
+@save_pictures.register
+def _(searchable: AugmentSearch, policy: AugmentPolicy, path: Path) -> None:
+    draw_augmentation(policy).savefig(path.with_suffix('.png'))

@@ -59,8 +59,8 @@ class DDASStep(SearchStep):
         self.searchable = searchable
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
-        wrapper, optimizer = self.optim_wrapper['policy'], self.optim_wrapper['weights'].optimizer
-        weights = trained_parameters(optimizer)
+        wrapper = self.optim_wrapper['policy']
+        weights = trained_parameters(self.optim_wrapper['weights'].optimizer)
         sequences = self._draw()
         with self._fixed(wrapper.optimizer):
             losses, gradients = self._gradients(weights_batch, sequences.tolist(), weights)
@@ -68,7 +68,7 @@ class DDASStep(SearchStep):
         shares = self.searchable.sequence_probabilities(sequences)
         step = combine(gradients, probability.detach(), shares.detach())
         with as_gradients(weights, step):
-            optimizer.step()
+            self.optim_wrapper['weights'].step()
         with self._fixed(wrapper.optimizer), self.searchable.without():
             held_out, slope = self._gradient(policy_batch, weights)
         useful = usefulness(gradients, slope)

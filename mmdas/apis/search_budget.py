@@ -1,0 +1,107 @@
+"""How long a search may be, from how long its steps take on this machine."""
+
+import copy
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger, print_log
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from mmdas.registry import type_name
+
+UNMEASURED, MEASURED = 2, 6  # steps that warm up, and steps whose time is taken
+
+
+class _Clock(Hook):
+    """Takes the time of some steps and ends the run."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.times.append(time.perf_counter())
+        if len(self.times) > UNMEASURED + MEASURED:
+            raise _Measured
+
+
+class _Measured(Exception):
+    """Enough steps have been measured."""
+
+
+def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
+    """Set the length of a search so that it takes about as long as it may.
+
+    Some steps are measured in a run of their own, which leaves nothing behind. A resumed search keeps the length that
+    its first run was given.
+
+    Args:
+        cfg: of a search; its lengths are changed in proportion.
+        seconds: that the search may take, without start and validation.
+        resumed: whether the search goes on from a checkpoint.
+
+    Raises:
+        ValueError: if the config does not search, or a resumed search left no config behind.
+    """
+    loop = cfg.get('train_cfg') or {}
+    if type_name(loop) not in ('IterBasedSearchLoop', 'EpochBasedSearchLoop'):
+        raise ValueError('--budget goes with a search; a training has the length that its schedule says')
+    unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
+    before = loop[f'max_{unit}']
+    length = _length_of_earlier_run(cfg, unit) if resumed else _length_within(cfg, seconds, unit)
+    _set_length(cfg, unit, before, length)
+    print_log(f'the search has {length} {unit}, for a budget of {seconds:g} s', MMLogger.get_current_instance())
+
+
+def _length_of_earlier_run(cfg: Config, unit: str) -> int:
+    path = Path(cfg.work_dir, Path(cfg.filename).name)
+    if not path.is_file():
+        raise ValueError(f'--budget with --resume takes the length of the search from {path}, which is not there')
+    return Config.fromfile(path).train_cfg[f'max_{unit}']
+
+
+def _length_within(cfg: Config, seconds: float, unit: str) -> int:
+    from .runner import build_runner
+
+    trial = copy.deepcopy(cfg)
+    clock = _Clock()
+    with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope('mmengine'):
+        trial.work_dir, trial.experiment_name = folder, f'budget-{time.time_ns()}'
+        trial.log_level = 'WARNING'
+        trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
+        trial.update(val_cfg=None, val_dataloader=None, val_evaluator=None, visualizer=None)
+        trial.default_hooks.update(checkpoint=None)
+        trial.default_hooks.pop('visualization', None)
+        runner = build_runner(trial)
+        runner.register_hook(clock, priority='VERY_HIGH')
+        with suppress(_Measured):
+            runner.train()
+        schedule = runner.train_loop.schedule
+    steps = [end - start for start, end in zip(clock.times, clock.times[1:], strict=False)][UNMEASURED:]
+    if not steps:
+        raise ValueError(f'--budget: the search has too few iterations to measure, {len(schedule)}')
+    pass_seconds = sorted(steps)[len(steps) // 2] / schedule.policy_passes
+    whole = schedule.passes_before(len(schedule)) * pass_seconds
+    return max(int(cfg.train_cfg[f'max_{unit}'] * seconds / whole), 2)
+
+
+def _set_length(cfg: Config, unit: str, before: int, length: int) -> None:
+    """Put a length into the loop, its warm-up and the schedules of the rates."""
+    loop = cfg.train_cfg
+    loop[f'warmup_{unit}'] = round(loop.get(f'warmup_{unit}', 0) * length / before)
+    for key, value in loop.items():
+        if key in (f'max_{unit}', 'val_interval'):
+            loop[key] = max(round(value * length / before), 1) if key == 'val_interval' else length
+    cfg[f'max_{unit}'] = length
+    schedulers = cfg.get('param_scheduler') or {}
+    groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
+    for group in groups:
+        for scheduler in group:
+            for key in ('T_max', 'end', 'begin'):
+                if scheduler.get(key):
+                    scheduler[key] = max(round(scheduler[key] * length / before), 1)
