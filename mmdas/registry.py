@@ -71,6 +71,7 @@ def loaded(module: str, name: str) -> Any:
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()
 
 
+# A child of the transforms' registry: pipelines find what is here, too.
 AUGMENTS = LazyRegistry('augment', scope='mmdas', parent=MMENGINE_TRANSFORMS, locations=['mmdas.augment'])
 MODELS = LazyRegistry('model', scope='mmdas', parent=MMENGINE_MODELS, locations=['mmdas.models'])
 DATASETS = LazyRegistry('dataset', scope='mmdas', parent=MMENGINE_DATASETS, locations=['mmdas.datasets'])

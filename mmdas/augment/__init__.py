@@ -1,6 +1,8 @@
 """Augments: steps ``(images, samples) -> (images, samples)`` of a training, on batches, before clips are made."""
 
-from mmdas.registry import AUGMENTS
+from typing import Any
+
+from mmdas.registry import AUGMENTS, import_part
 from mmdas.search.ddas import DDASSearch
 
 from .chain import Augment, AugmentChain
@@ -10,4 +12,11 @@ from .seg_cut_mix import SegCutMix
 
 AUGMENTS.register_module(module=DDASSearch)
 
-__all__ = ['Augment', 'AugmentChain', 'DDASSearch', 'PolicyAugment', 'SearchedAugment', 'SegCutMix']
+PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
+
+
+def __getattr__(name: str) -> Any:
+    return import_part(__name__, PARTS, name)
+
+
+__all__ = ['Augment', 'AugmentChain', 'DDASSearch', 'PolicyAugment', 'PolicyTransform', 'SearchedAugment', 'SegCutMix']
