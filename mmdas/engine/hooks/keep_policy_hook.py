@@ -6,8 +6,10 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdas.augment import PolicyAugment
 from mmdas.engine.utils import set_aside, unwrap
 from mmdas.registry import HOOKS
+from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyClip, PolicyError
 
 
@@ -26,7 +28,8 @@ class KeepPolicyHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Write the policy, unless it is there."""
+        """Write the policies, unless they are there."""
+        self._keep_augmentations(runner)
         clip = getattr(getattr(unwrap(runner.model), 'data_preprocessor', None), 'policy', None)
         path = Path(runner.work_dir) / self.filename
         if not isinstance(clip, PolicyClip) or holds(path, clip.policy):
@@ -36,6 +39,29 @@ class KeepPolicyHook(Hook):
             runner.logger.info(f'{path} held another policy than that of this training; it is now {earlier}')
         clip.policy.save(path)
         runner.logger.info(f'The policy of this training is kept in {path}')
+
+    def _keep_augmentations(self, runner: Runner) -> None:
+        """Write what the training augments its batches with, as ``augmentation.json``, the next ones with numbers."""
+        preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
+        steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
+        policies = [step.augmentation.policy for step in steps if isinstance(step, PolicyAugment)]
+        for number, policy in enumerate(policies):
+            path = Path(runner.work_dir) / f'augmentation{f"_{number}" if number else ""}.json'
+            if path.is_file() and holds_augmentation(path, policy):
+                continue
+            earlier = set_aside(path)
+            if earlier is not None:
+                runner.logger.info(f'{path} held another policy than that of this training; it is now {earlier}')
+            policy.save(path)
+            runner.logger.info(f'What this training augments its batches with is kept in {path}')
+
+
+def holds_augmentation(path: Path, policy: AugmentPolicy) -> bool:
+    """Whether a file holds the same augmentation policy."""
+    try:
+        return AugmentPolicy.load(path) == policy
+    except (FileNotFoundError, PolicyError):
+        return False
 
 
 def holds(path: Path, policy: Policy) -> bool:

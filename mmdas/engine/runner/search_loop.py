@@ -181,9 +181,9 @@ class SearchLoop(BaseLoop):
             outputs = self.step.search(batches[0], first)
         else:
             outputs = self.step.train(first)
+        self.searchable.note_progress((self._iter + 1) / self.max_iters)  # before a checkpoint is written
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
-        self.searchable.note_progress(self._iter / self.max_iters)
 
     def check_policy(self) -> None:
         """Check that what is searched is finite.

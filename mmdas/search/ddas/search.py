@@ -133,8 +133,10 @@ class DDASSearch(AugmentSearch):
         strengths = torch.tensor([float(choice.bounds[0]) for choice in self.choices])
         signed = torch.tensor([choice.signed for choice in self.choices])
         places = indices.clamp(min=0)
-        negative = signed[places] & (torch.rand(indices.shape) < 0.5)
-        magnitudes = torch.where(negative, -strengths[places], strengths[places])
+        magnitudes = strengths[places]
+        if signed[places].any():
+            negative = signed[places] & (torch.rand(indices.shape) < 0.5)
+            magnitudes = torch.where(negative, -magnitudes, magnitudes)
         return Drawn(names, torch.where(indices < 0, -1, table[places]), magnitudes)
 
     def note_progress(self, progress: float) -> None:
