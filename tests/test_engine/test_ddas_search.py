@@ -176,7 +176,9 @@ def with_unsigned(cfg: Config) -> Config:
     from mmdas.registry import AUGMENTS as REGISTRY
 
     REGISTRY.register_module(module=Unsigned, force=True)
-    cfg.model.data_preprocessor.augments = [dict(type='mmdas.SearchedAugment', search=dict(type='mmdas.Unsigned', points=3))]
+    cfg.model.data_preprocessor.augments = [
+        dict(type='mmdas.SearchedAugment', search=dict(type='mmdas.Unsigned', points=3))
+    ]
     return cfg
 
 
