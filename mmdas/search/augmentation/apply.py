@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +10,17 @@ from torch import Tensor
 
 from mmdas.ops.affine import PADDINGS, sampling_grid
 
+from ..policy_file import shown
 from .operations import AUGMENT_OPERATIONS, AugmentOperation
 
 Fill = float | str | Sequence[float]
 INTERPOLATIONS = ('bilinear', 'nearest')
 IGNORE_INDEX = 255
+LARGEST_LABEL = 2**23  # float32, in which labels are moved, holds integers up to the double of it
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 @dataclass(frozen=True)
@@ -59,37 +66,48 @@ class Canvas:
 
     def __post_init__(self) -> None:
         words = [word for word in PADDINGS if word != 'zeros']
-        if isinstance(self.fill, str):
-            if self.fill not in words:
-                raise ValueError(
-                    f'fill must be a number in [0, 1], one for each channel, or {words}, got {self.fill!r}'
-                )
-        else:
-            values = self.fill if isinstance(self.fill, Sequence) else [self.fill]
-            if not values or any(isinstance(value, bool) or not 0 <= value <= 1 for value in values):
-                raise ValueError(
-                    f'fill must be a number in [0, 1], one for each channel, or {words}, got {self.fill!r}'
-                )
+        shares = bool(self.values) and all(map(_is_share, self.values))
+        if not (self.fill in words if isinstance(self.fill, str) else shares):
+            raise ValueError(
+                f'fill must be a number in [0, 1], one for each channel, or one of {words}, got {shown(self.fill)}'
+            )
         if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {self.interpolation!r}')
+            raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {shown(self.interpolation)}')
+        if type(self.ignore_index) is not int or abs(self.ignore_index) > LARGEST_LABEL:
+            raise ValueError(
+                f'ignore_index must be an integer, at most {LARGEST_LABEL} in size, got {shown(self.ignore_index)}'
+            )
+
+    @property
+    def values(self) -> list:
+        """The fill as a list of numbers, none for one by a word."""
+        if isinstance(self.fill, str):
+            return []
+        return list(self.fill) if isinstance(self.fill, Sequence) else [self.fill]
 
     def warp(self, images: Tensor, labels: Tensor | None, theta: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Images (N, C, H, W) and labels (N, 1, H, W) where their matrices (N, 2, 3) say."""
-        grid = sampling_grid(theta.to(images.device, images.dtype), images.shape[-2:])
-        if isinstance(self.fill, str):
-            options = dict(mode=self.interpolation, padding_mode=self.fill, align_corners=False)
-            warped = F.grid_sample(images, grid, **options)
-        else:
-            values = list(self.fill) if isinstance(self.fill, Sequence) else [self.fill]
-            if len(values) not in (1, images.shape[1]):
-                raise ValueError(f'fill has {len(values)} values, the images have {images.shape[1]} channels')
-            fill = images.new_tensor(values).view(-1, 1, 1)
-            warped = F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False) + fill
+        """Images (N, C, H, W) and labels (N, 1, H, W) where their matrices (N, 2, 3) say.
+
+        Half precision has no room for the coordinates of pixels, nor for labels: both are float32 at least.
+        """
+        dtype = torch.promote_types(images.dtype, torch.float32)
+        grid = sampling_grid(theta.to(images.device, dtype), images.shape[-2:])
+        warped = self._sample(images.to(dtype), grid).to(images.dtype)
         if labels is None:
             return warped, None
-        moved = (labels - self.ignore_index).to(images.dtype)  # so that zero, which fills, is the ignored label
+        moved = labels.to(dtype) - self.ignore_index  # so that zero, which fills, is the ignored label
         moved = F.grid_sample(moved, grid, mode='nearest', align_corners=False)
         return warped, (moved + self.ignore_index).to(labels.dtype)
+
+    def _sample(self, images: Tensor, grid: Tensor) -> Tensor:
+        values = self.values
+        if len(values) not in (0, 1, images.shape[1]):
+            raise ValueError(f'fill has {len(values)} values, the images have {images.shape[1]} channels')
+        if not any(values):  # a word, or black
+            padding = self.fill if isinstance(self.fill, str) else 'zeros'
+            return F.grid_sample(images, grid, mode=self.interpolation, padding_mode=padding, align_corners=False)
+        fill = images.new_tensor(values).view(-1, 1, 1)
+        return F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False) + fill
 
 
 def apply_drawn(
@@ -99,20 +117,39 @@ def apply_drawn(
 
     Args:
         images: (N, C, H, W) in [0, 1], RGB or grey for operations that read grey.
-        labels: (N, 1, H, W), integers, or None. Warps move them with the pixels.
+        labels: (N, M, H, W), M maps of integers, of any integer type or held as float32 or float64, or None. Warps
+            move them with the pixels.
         drawn: for these N images.
         canvas: of warps.
 
     Returns:
         New images and labels; those that get nothing are as before. Differentiable in the images.
+
+    Raises:
+        ValueError: for labels of another type, or one that cannot hold the ignore index; for a fill that does not fit
+            the channels.
     """
     canvas = canvas or Canvas()
+    if labels is not None:
+        _check_labels(labels, canvas.ignore_index)
     operations = [AUGMENT_OPERATIONS[name] for name in drawn.operations]
     for slot in range(drawn.indices.shape[1]):
         images, labels = _apply_slot(
             images, labels, operations, drawn.indices[:, slot], drawn.magnitudes[:, slot], canvas
         )
     return images, labels
+
+
+def _check_labels(labels: Tensor, ignore_index: int) -> None:
+    if labels.dtype in (torch.float32, torch.float64):
+        return
+    if labels.dtype.is_floating_point or labels.dtype.is_complex or labels.dtype == torch.bool:
+        raise ValueError(f'labels must be integers, or held as float32 or float64, got {labels.dtype}')
+    kind = torch.iinfo(labels.dtype)
+    if not kind.min <= ignore_index <= kind.max:
+        raise ValueError(
+            f'labels of {labels.dtype} cannot hold the ignore_index {ignore_index}; give int64, or another index'
+        )
 
 
 def _apply_slot(

@@ -33,8 +33,7 @@ class Augmentation:
 
     def sampler(self, progress: float) -> PolicySampler:
         """What draws at a place of the training, see :meth:`AugmentPolicy.at`."""
-        count = max(len(self.policy.trajectory), 1)
-        part = min(int(progress * count), count - 1)
+        part = self.policy.part(progress)
         if part not in self._samplers:
             self._samplers[part] = PolicySampler(self.policy.at(progress))
         return self._samplers[part]

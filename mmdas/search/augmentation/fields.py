@@ -36,9 +36,14 @@ def _check_choice(choice: Choice, where: str) -> None:
         raise PolicyError(f'{where}.signed is {shown(choice.signed)}, expected true or false')
     check_share(choice.probability, f'{where}.probability')
     operation = AUGMENT_OPERATIONS[choice.operation]
+    if len(choice.bounds) != 2 or not all(map(_is_number, choice.bounds)):
+        raise PolicyError(f'{where}.magnitude is {shown(choice.magnitude)}, expected a number or two of them')
+    if not operation.has_magnitude and (any(choice.bounds) or choice.signed):
+        raise PolicyError(
+            f'{where}.magnitude is {shown(choice.magnitude)}{", signed" if choice.signed else ""}, but '
+            f'{choice.operation} takes none; leave it out'
+        )
     for value in choice.bounds:
-        if not _is_number(value):
-            raise PolicyError(f'{where}.magnitude is {shown(choice.magnitude)}, expected a number or two of them')
         signs = (value, -value) if choice.signed else (value,)
         if operation.has_magnitude and not all(operation.low <= signed <= operation.high for signed in signs):
             raise PolicyError(

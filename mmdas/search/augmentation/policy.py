@@ -120,8 +120,8 @@ class AugmentPolicy:
         for sub in self.sub_policies:
             yield from sub.stages
 
-    def at(self, progress: float) -> 'AugmentPolicy':
-        """The policy that holds at a place of the training, without a trajectory.
+    def part(self, progress: float) -> int:
+        """Which part of the trajectory a place of the training lies in, 0 without one.
 
         Args:
             progress: part of the training that is done, in [0, 1].
@@ -131,10 +131,22 @@ class AugmentPolicy:
         """
         if not 0 <= progress <= 1:
             raise ValueError(f'progress is the part of the training that is done, in [0, 1], got {progress}')
+        count = max(len(self.trajectory), 1)
+        return min(int(progress * count), count - 1)
+
+    def at(self, progress: float) -> 'AugmentPolicy':
+        """The policy that holds at a place of the training, without a trajectory.
+
+        Args:
+            progress: part of the training that is done, in [0, 1].
+
+        Raises:
+            ValueError: for another progress.
+        """
+        part = self.part(progress)
         if not self.trajectory:
             return self
-        count = len(self.trajectory)
-        point = self.trajectory[min(int(progress * count), count - 1)]
+        point = self.trajectory[part]
         weights = iter(point.weights)
         subs = tuple(
             replace(
