@@ -5,28 +5,22 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmdas.apis import load_config
-from mmdas.apis.augment_search import convert_augment_search
+from mmdas import apis
+from mmdas.apis import convert_augment_search, load_config
 from mmdas.search.augmentation import AugmentPolicy
-from mmdas.search.ddas import uniform_policy
 
 from .tasks import Task
 
-# Published AutoAugment policies by data set; of segmentation there is none, ImageNet's is taken.
-PUBLISHED = {'cifar10': 'cifar10'}
+# Names of the fixed policies; of AutoAugment there is none for segmentation, ImageNet's is taken.
+FIXED = {'uniform': 'uniform', 'rand': 'randaugment', 'trivial': 'trivialaugment', 'auto': 'autoaugment'}
 
 
 def fixed_policy(task: Task, name: str) -> AugmentPolicy | None:
     """A policy that nothing is searched for; None for a method of search."""
-    if name == 'uniform':
-        return uniform_policy()
-    from mmdas.search.augmentation.published import auto_augment, rand_augment, trivial_augment
-
-    if name == 'rand':
-        return rand_augment()
-    if name == 'trivial':
-        return trivial_augment()
-    return auto_augment(PUBLISHED.get(task.host, 'imagenet')) if name == 'auto' else None
+    if name not in FIXED:
+        return None
+    suffix = '-cifar10' if (name, task.host) == ('auto', 'cifar10') else ''
+    return apis.fixed_policy(f'{FIXED[name]}{suffix}', apis.training_size(load_config(task.path)))
 
 
 def search_config(task: Task, name: str, seed: int) -> Config:

@@ -1,7 +1,7 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .augment_config import fixed_policy, set_augment
+from .augment_config import NAMED, fixed_policy, set_augment, training_size
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .config_files import (
     did_you_mean,
@@ -35,6 +35,7 @@ __all__ = [
     'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
+    'NAMED',
     'SELECTIONS',
     'ConversionError',
     'DASOptions',
@@ -68,4 +69,5 @@ __all__ = [
     'set_policy',
     'set_resume',
     'short_search',
+    'training_size',
 ]

@@ -9,16 +9,23 @@ from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.ddas import uniform_policy
 
 from .augment_search import augmented_preprocessor, ignored_label
+from .clip_config import last_size, pair, pipeline_of
 from .das_config import preprocessor_at_top
 from .das_settings import preprocessor_of
 
+NAMED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment')
 
-def fixed_policy(name: str) -> AugmentPolicy | None:
+
+def fixed_policy(name: str, size: tuple[int, int] | None = None) -> AugmentPolicy | None:
     """A policy that nothing is searched for, by its name; None for another word.
 
     Args:
         name: ``'uniform'`` (the control of DDAS), ``'randaugment'``, ``'trivialaugment'``, ``'autoaugment'``
             (ImageNet's), or ``'autoaugment-cifar10'`` and ``'autoaugment-svhn'``.
+        size: (H, W) of the training's images in pixels, which TrivialAugment's shifts count in.
+
+    Raises:
+        ValueError: for TrivialAugment without a size, or an unknown policy of AutoAugment.
     """
     from mmdas.search.augmentation.published import auto_augment, rand_augment, trivial_augment
 
@@ -27,7 +34,12 @@ def fixed_policy(name: str) -> AugmentPolicy | None:
     if name == 'randaugment':
         return rand_augment()
     if name == 'trivialaugment':
-        return trivial_augment()
+        if size is None:
+            raise ValueError(
+                'trivialaugment shifts by pixels, and the config does not say how large its training images are; set '
+                'data_preprocessor.size or a crop_size, or give the file of a policy (mmdas.search.augmentation)'
+            )
+        return trivial_augment(size)
     kind, _, data = name.partition('-')
     return auto_augment(data or 'imagenet') if kind == 'autoaugment' else None
 
@@ -48,7 +60,7 @@ def set_augment(cfg: Config, policy: str | Path | dict[str, Any], own_folder: bo
     """
     content: Any = policy if isinstance(policy, dict) else str(policy)
     if isinstance(content, str) and not Path(content).is_file():
-        fixed = fixed_policy(content)
+        fixed = fixed_policy(content, training_size(cfg))
         if fixed is not None:
             content = fixed.to_dict()
     if isinstance(content, dict):
@@ -67,3 +79,8 @@ def set_augment(cfg: Config, policy: str | Path | dict[str, Any], own_folder: bo
         path = Path(str(policy))
         word = path.parent.name if path.stem == 'policy' and path.parent.name else path.stem
         cfg.work_dir = f'{cfg.work_dir}_{word}'
+
+
+def training_size(cfg: Config) -> tuple[int, int] | None:
+    """Shorter and longer side of the images of a training; None where the config does not tell."""
+    return pair(preprocessor_of(cfg).get('size')) or last_size(pipeline_of(cfg.get('train_dataloader')))

@@ -141,7 +141,8 @@ model = dict(
 )
 pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=16), dict(type='PackInputs')]
 data = dict(
-    _delete_=True, batch_size=4, num_workers=0, persistent_workers=False, sampler=dict(type='DefaultSampler', shuffle=True),
+    _delete_=True, batch_size=4, num_workers=0, persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type='CustomDataset', data_root={root!r}, pipeline=pipeline),
 )
 train_dataloader = data
