@@ -23,7 +23,8 @@ class DDASStep(SearchStep):
 
     A pass over the clean batch, one over each of its copies, and one over the held-out batch at the new weights. The
     policy's gradient is exact where the weights have plain gradient descent, without momentum and decay, as the search
-    configs set it. With several processes the gradients are averaged before they are used.
+    configs set it. With several processes the gradients are averaged before they are used. In mixed precision
+    gradients are unscaled at once, and a step whose gradients overflow is left out, as by the scaler of PyTorch.
 
     Args:
         model: see :class:`SearchStep`; its data preprocessor holds a :class:`mmdas.search.ddas.DDASSearch`.
@@ -33,8 +34,8 @@ class DDASStep(SearchStep):
             of the whole batch: a step of 2 passes in place of ``copies`` + 2. Default: False.
 
     Raises:
-        ValueError: for no copy, mixed precision, a model that searches something else; in a step that shares its
-            batch, for one of fewer images than parts.
+        ValueError: for no copy, or a model that searches something else; in a step that shares its batch, for one of
+            fewer images than parts.
     """
 
     def __init__(
@@ -47,7 +48,6 @@ class DDASStep(SearchStep):
         super().__init__(model, optim_wrapper)
         if copies < 1:
             raise ValueError(f'DDASStep.copies must be at least 1, got {copies}')
-        self._check_full_precision()
         self.copies, self.share_batch = copies, share_batch
         self.passes = 2.0 if share_batch else copies + 2.0
         searchable = find_searchable(model)
@@ -67,15 +67,19 @@ class DDASStep(SearchStep):
         probability = self.searchable.probability
         shares = self.searchable.sequence_probabilities(sequences)
         step = combine(gradients, probability.detach(), shares.detach())
+        if not self._settle_scale(step):
+            return {'loss': losses[0], 'augmented_loss': losses[1:].mean()}
         with as_gradients(weights, step):
-            self.optim_wrapper['weights'].step()
+            self._step('weights')
         with self._fixed(wrapper.optimizer), self.searchable.without():
             held_out, slope = self._gradient(policy_batch, weights)
+        if not self._settle_scale(slope):
+            return {'loss': losses[0], 'augmented_loss': losses[1:].mean(), 'policy_loss': held_out}
         useful = usefulness(gradients, slope)
         useful = useful / useful.abs().sum().clamp(min=torch.finfo(useful.dtype).tiny)
         wrapper.zero_grad()
         policy_objective(useful, probability, shares).backward()
-        wrapper.step()
+        self._step('policy')
         wrapper.zero_grad()
         return {'loss': losses[0], 'augmented_loss': losses[1:].mean(), 'policy_loss': held_out}
 
@@ -105,15 +109,36 @@ class DDASStep(SearchStep):
     def _gradient(self, batch: Batch, weights: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
         """Loss and gradient (P,) of a batch, means over all processes."""
         model = unwrap(self.model)
-        data = model.data_preprocessor(batch, True)
-        loss, _ = model.parse_losses(model(**data, mode='loss'))
-        row = parameters_to_vector(torch.autograd.grad(loss, weights, materialize_grads=True))
+        with self.optim_wrapper['weights'].optim_context(model):
+            data = model.data_preprocessor(batch, True)
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+        scaled = loss if self._scaler is None else self._scaler.scale(loss)
+        row = parameters_to_vector(torch.autograd.grad(scaled, weights, materialize_grads=True))
         loss = loss.detach()
+        if self._scaler is not None:
+            row /= self._scaler.get_scale()
         if is_model_wrapper(self.model):
             for tensor in (loss, row):
                 torch.distributed.all_reduce(tensor)
                 tensor /= torch.distributed.get_world_size()
         return loss, row
+
+    @property
+    def _scaler(self) -> Any:
+        """The loss scaler of mixed precision; None without."""
+        return getattr(self.optim_wrapper['weights'], 'loss_scaler', None)
+
+    def _settle_scale(self, vector: Tensor) -> bool:
+        """Whether a gradient may be used; in mixed precision one that overflowed may not, and the scale falls."""
+        if self._scaler is None or torch.isfinite(vector).all():
+            return True
+        self._scaler.update(self._scaler.get_scale() * self._scaler.get_backoff_factor())
+        return False
+
+    def _step(self, name: str) -> None:
+        """Step one of the two optimisers by the gradients that its parameters have, which are not scaled."""
+        wrapper = self.optim_wrapper[name]
+        (wrapper if self._scaler is None else wrapper.optimizer).step()
 
 
 @contextmanager
