@@ -54,22 +54,13 @@ class AugmentOperation:
         return self.matrix is not None
 
 
-def _identity(images: Tensor, magnitude: Tensor) -> Tensor:
-    return images
+def _full(changed: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A function of images as one that also takes magnitudes, which have no meaning."""
+    return lambda images, magnitude: changed(images)
 
 
-def _full(function: Callable) -> Callable:
-    """A blend at full share."""
-
-    def apply(images: Tensor, magnitude: Tensor) -> Tensor:
-        return function(images, magnitude.new_ones(len(magnitude)))
-
-    return apply
-
-
-def _smooth(images: Tensor, magnitude: Tensor) -> Tensor:
-    """The far end of sharpness."""
-    return photometric.sharpness(images, magnitude.new_full((len(magnitude),), -1.0))
+def _negative(images: Tensor) -> Tensor:
+    return 1 - images
 
 
 def _warp(name: str, limit: float, unit: str, effect: str) -> AugmentOperation:
@@ -96,7 +87,7 @@ def _one_sided(name: str, high: float, unit: str, effect: str) -> AugmentOperati
 
 
 BUILT_IN = (
-    _plain('identity', _identity, 'leaves the image as it is'),
+    _plain('identity', _full(lambda images: images), 'leaves the image as it is'),
     _flip('horizontal_flip', -1, 'mirrors left to right'),
     _flip('vertical_flip', -2, 'mirrors top to bottom'),
     _warp('rotate', 180, 'degree', 'turns the content counter-clockwise about the centre'),
@@ -107,11 +98,11 @@ BUILT_IN = (
     AugmentOperation(
         'scale', affine.scale, -0.9, 10, 'relative size', affine.scale_matrix, effect='enlarges the content'
     ),
-    _plain('auto_contrast', _full(photometric.auto_contrast), 'stretches each channel to the full range'),
-    _plain('equalize', _full(photometric.equalize), 'flattens the histogram of each channel'),
-    _plain('invert', _full(photometric.invert), 'gives the negative'),
+    _plain('auto_contrast', _full(photometric.stretched), 'stretches each channel to the full range'),
+    _plain('equalize', _full(photometric.equalized), 'flattens the histogram of each channel'),
+    _plain('invert', _full(_negative), 'gives the negative'),
     _plain('blur', photometric.blur, "blurs as Pillow's BLUR: the mean of a ring two pixels away"),
-    _plain('smooth', _smooth, "smooths as Pillow's SMOOTH: the far end of sharpness"),
+    _plain('smooth', _full(photometric.smoothed), "smooths as Pillow's SMOOTH: the far end of sharpness"),
     _one_sided('posterize', 7, 'bits removed', 'removes the lowest bits'),
     _one_sided('solarize', 1, 'lowering of the threshold', 'inverts the brightest pixels'),
     _one_sided('solarize_add', 1, 'share of white', 'brightens the lower half of the range'),
