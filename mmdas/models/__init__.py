@@ -8,7 +8,7 @@ from typing import Any
 from mmdas.registry import MODELS, import_part
 from mmdas.search.das import DASCell
 
-from .backbones import FrameFusionBackbone
+from .backbones import FrameFusionBackbone, WideResNet
 from .data_preprocessors import ImageToClip
 from .fusion import FrameFusion, GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling
@@ -54,5 +54,6 @@ __all__ = [
     'ImageToClip',
     'TemporalPooling',
     'TemporalShift',
+    'WideResNet',
     *PARTS,
 ]

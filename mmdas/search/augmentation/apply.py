@@ -168,14 +168,14 @@ def _apply_slot(
     warped: list[int] = []
     matrices: list[Tensor] = []
     changed: list[tuple[list[int], Tensor]] = []
-    moved: list[tuple[list[int], Tensor | None]] = []
+    moved: list[tuple[list[int], Tensor]] = []
     size = (images.shape[-2], images.shape[-1])
     for index, places in groups.items():
         operation, strengths = operations[index], magnitudes[places]
         if operation.flips is not None:
-            picked = images[places]
-            changed.append((places, operation.function(picked, strengths)))
-            moved.append((places, None if labels is None else labels[places].flip(operation.flips)))
+            changed.append((places, operation.function(_pick(images, places), strengths)))
+            if labels is not None:
+                moved.append((places, _pick(labels, places).flip(operation.flips)))
         elif operation.matrix is not None:
             warped += places
             matrices.append(operation.matrix(strengths.float(), size))
@@ -183,29 +183,29 @@ def _apply_slot(
             strengths = strengths.to(images.device, images.dtype)
             changed.append((places, operation.function(_pick(images, places), strengths)))
     if warped:
-        there, labels_there = canvas.warp(
-            _pick(images, warped), None if labels is None else labels[warped], torch.cat(matrices)
-        )
+        picked = None if labels is None else _pick(labels, warped)
+        there, labels_there = canvas.warp(_pick(images, warped), picked, torch.cat(matrices))
         changed.append((warped, there))
-        moved.append((warped, labels_there))
+        if labels_there is not None:
+            moved.append((warped, labels_there))
     return _put(images, changed), labels if labels is None else _put(labels, moved)
 
 
-def _pick(images: Tensor, places: list[int]) -> Tensor:
-    """These images; the batch itself where it is all of them in order."""
-    return images if places == list(range(len(images))) else images[places]
+def _pick(batch: Tensor, places: list[int]) -> Tensor:
+    """These entries; the batch itself where it is all of them in order."""
+    if places == list(range(len(batch))):
+        return batch
+    return batch.index_select(0, torch.tensor(places, device=batch.device))
 
 
-def _put(batch: Tensor, parts: Sequence[tuple[list[int], Tensor | None]]) -> Tensor:
+def _put(batch: Tensor, parts: Sequence[tuple[list[int], Tensor]]) -> Tensor:
     """A batch with new entries in some places."""
     if not parts:
         return batch
     if len(parts) == 1 and parts[0][0] == list(range(len(batch))):
-        whole = parts[0][1]
-        assert whole is not None
-        return whole
-    batch = batch.clone()
+        return parts[0][1].to(batch.dtype)
+    entries = list(batch.unbind())
     for places, values in parts:
-        assert values is not None
-        batch[places] = values.to(batch.dtype)
-    return batch
+        for place, value in zip(places, values.to(batch.dtype).unbind(), strict=True):
+            entries[place] = value
+    return torch.stack(entries)

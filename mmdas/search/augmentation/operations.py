@@ -29,6 +29,7 @@ class AugmentOperation:
         signed: whether a policy draws the sign of the magnitude where nothing else is said.
         flips: the axis that the operation mirrors, in place of a warp.
         reads_grey: whether the operation needs to know what grey is, hence RGB or grey images.
+        effect: what it does, or what a positive magnitude does, for the table of docs/augmentation.md.
     """
 
     name: str
@@ -40,6 +41,7 @@ class AugmentOperation:
     signed: bool = False
     flips: int | None = None
     reads_grey: bool = False
+    effect: str = ''
 
     @property
     def has_magnitude(self) -> bool:
@@ -52,57 +54,63 @@ class AugmentOperation:
         return self.matrix is not None
 
 
-def _identity(images: Tensor, magnitude: Tensor) -> Tensor:
-    return images
+def _full(changed: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A function of images as one that also takes magnitudes, which have no meaning."""
+    return lambda images, magnitude: changed(images)
 
 
-def _full(function: Callable) -> Callable:
-    """A blend at full share."""
-
-    def apply(images: Tensor, magnitude: Tensor) -> Tensor:
-        return function(images, magnitude.new_ones(len(magnitude)))
-
-    return apply
+def _negative(images: Tensor) -> Tensor:
+    return 1 - images
 
 
-def _smooth(images: Tensor, magnitude: Tensor) -> Tensor:
-    """The far end of sharpness."""
-    return photometric.sharpness(images, magnitude.new_full((len(magnitude),), -1.0))
-
-
-def _warp(name: str, limit: float, unit: str) -> AugmentOperation:
+def _warp(name: str, limit: float, unit: str, effect: str) -> AugmentOperation:
     function, matrix = getattr(affine, name), getattr(affine, f'{name}_matrix')
-    return AugmentOperation(name, function, -limit, limit, unit, matrix=matrix, signed=True)
+    return AugmentOperation(name, function, -limit, limit, unit, matrix=matrix, signed=True, effect=effect)
 
 
-def _factor(name: str, reads_grey: bool = False) -> AugmentOperation:
+def _flip(name: str, axis: int, effect: str) -> AugmentOperation:
+    function, matrix = getattr(flip, name), getattr(flip, f'{name}_matrix')
+    return AugmentOperation(name, function, 0, 0, 'none', matrix=matrix, flips=axis, effect=effect)
+
+
+def _plain(name: str, function: Callable[..., Tensor], effect: str) -> AugmentOperation:
+    return AugmentOperation(name, function, 0, 0, 'none', effect=effect)
+
+
+def _factor(name: str, effect: str, reads_grey: bool = False) -> AugmentOperation:
     function = getattr(photometric, name)
-    return AugmentOperation(name, function, -1.0, 10.0, 'factor - 1', signed=True, reads_grey=reads_grey)
+    return AugmentOperation(name, function, -1.0, 10.0, 'factor - 1', signed=True, reads_grey=reads_grey, effect=effect)
+
+
+def _one_sided(name: str, high: float, unit: str, effect: str) -> AugmentOperation:
+    return AugmentOperation(name, getattr(photometric, name), 0, high, unit, effect=effect)
 
 
 BUILT_IN = (
-    AugmentOperation('identity', _identity, 0, 0, 'none'),
-    AugmentOperation('horizontal_flip', flip.horizontal_flip, 0, 0, 'none', flip.horizontal_flip_matrix, flips=-1),
-    AugmentOperation('vertical_flip', flip.vertical_flip, 0, 0, 'none', flip.vertical_flip_matrix, flips=-2),
-    _warp('rotate', 180, 'degree'),
-    _warp('translate_x', 1, 'width'),
-    _warp('translate_y', 1, 'height'),
-    _warp('shear_x', 5, 'slope'),
-    _warp('shear_y', 5, 'slope'),
-    AugmentOperation('scale', affine.scale, -0.9, 10, 'relative size', affine.scale_matrix),
-    AugmentOperation('auto_contrast', _full(photometric.auto_contrast), 0, 0, 'none'),
-    AugmentOperation('equalize', _full(photometric.equalize), 0, 0, 'none'),
-    AugmentOperation('invert', _full(photometric.invert), 0, 0, 'none'),
-    AugmentOperation('blur', photometric.blur, 0, 0, 'none'),
-    AugmentOperation('smooth', _smooth, 0, 0, 'none'),
-    AugmentOperation('posterize', photometric.posterize, 0, 7, 'bits removed'),
-    AugmentOperation('solarize', photometric.solarize, 0, 1, 'lowering of the threshold'),
-    AugmentOperation('solarize_add', photometric.solarize_add, 0, 1, 'share of white'),
-    _factor('saturation', reads_grey=True),
-    _factor('contrast', reads_grey=True),
-    _factor('brightness'),
-    _factor('sharpness'),
-    AugmentOperation('noise', photometric.noise, 0, 1, 'standard deviation'),
-    AugmentOperation('cutout', photometric.cutout, 0, 2, 'shorter side'),
+    _plain('identity', _full(lambda images: images), 'leaves the image as it is'),
+    _flip('horizontal_flip', -1, 'mirrors left to right'),
+    _flip('vertical_flip', -2, 'mirrors top to bottom'),
+    _warp('rotate', 180, 'degree', 'turns the content counter-clockwise about the centre'),
+    _warp('translate_x', 1, 'width', 'moves the content right'),
+    _warp('translate_y', 1, 'height', 'moves the content down'),
+    _warp('shear_x', 5, 'slope', 'moves the lower half left and the upper half right'),
+    _warp('shear_y', 5, 'slope', 'moves the right half up and the left half down'),
+    AugmentOperation(
+        'scale', affine.scale, -0.9, 10, 'relative size', affine.scale_matrix, effect='enlarges the content'
+    ),
+    _plain('auto_contrast', _full(photometric.stretched), 'stretches each channel to the full range'),
+    _plain('equalize', _full(photometric.equalized), 'flattens the histogram of each channel'),
+    _plain('invert', _full(_negative), 'gives the negative'),
+    _plain('blur', photometric.blur, "blurs as Pillow's BLUR: the mean of a ring two pixels away"),
+    _plain('smooth', _full(photometric.smoothed), "smooths as Pillow's SMOOTH: the far end of sharpness"),
+    _one_sided('posterize', 7, 'bits removed', 'removes the lowest bits'),
+    _one_sided('solarize', 1, 'lowering of the threshold', 'inverts the brightest pixels'),
+    _one_sided('solarize_add', 1, 'share of white', 'brightens the lower half of the range'),
+    _factor('saturation', 'makes colours stronger', reads_grey=True),
+    _factor('contrast', 'moves pixels away from mean grey', reads_grey=True),
+    _factor('brightness', 'brightens'),
+    _factor('sharpness', 'sharpens'),
+    _one_sided('noise', 1, 'standard deviation', 'adds Gaussian noise, at random'),
+    _one_sided('cutout', 2, 'shorter side', 'covers a square with grey, anywhere, at random'),
 )
 AUGMENT_OPERATIONS: Mapping[str, AugmentOperation] = MappingProxyType({entry.name: entry for entry in BUILT_IN})
