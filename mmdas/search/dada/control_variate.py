@@ -13,7 +13,7 @@ class ControlVariate(nn.Module):
         hidden: width of the hidden layer. Default: 100.
 
     Shape:
-        (inputs,) -> ().
+        (..., inputs) -> (...).
     """
 
     def __init__(self, inputs: int, hidden: int = 100) -> None:

@@ -27,7 +27,7 @@ class RelaxedDraw:
         hard: b, without a gradient.
         relaxed: z.
         given: z~.
-        log_probability: (), log p(b).
+        log_probability: (), log p(b), the sum over all that was drawn.
     """
 
     hard: Tensor
@@ -40,22 +40,23 @@ def draw_category(logits: Tensor, temperature: float) -> RelaxedDraw:
     """Draw one of K, its relaxed draws by the Gumbel-softmax.
 
     Args:
-        logits: (K,), of the probabilities.
+        logits: (..., K), of the probabilities.
         temperature: of the relaxed draws.
 
     Returns:
-        With ``hard`` (), the place, and relaxed draws (K,) that sum to 1.
+        With ``hard`` (...), the place, and relaxed draws (..., K) that sum to 1.
     """
-    log_shares = logits.log_softmax(dim=0)
+    log_shares = logits.log_softmax(dim=-1)
     noise = [-uniform_like(logits).log() for _ in range(2)]  # exponential
     scores = log_shares - noise[0].log()
-    hard = scores.detach().argmax()
-    chosen = F.one_hot(hard, len(logits)).bool()
+    hard = scores.detach().argmax(dim=-1)
+    place = hard.unsqueeze(-1)
     # Given the place of the largest, its score does not depend on the logits, and the others lie below it.
-    largest = noise[1][hard]
-    given = -torch.where(chosen, largest, noise[1] * (-log_shares).exp() + largest).log()
-    relaxed, given = ((values / temperature).softmax(dim=0) for values in (scores, given))
-    return RelaxedDraw(hard, relaxed, given, log_shares[hard])
+    largest = noise[1].gather(-1, place)
+    below = noise[1] * (-log_shares).exp() + largest
+    given = -below.scatter(-1, place, largest).log()
+    relaxed, given = ((values / temperature).softmax(dim=-1) for values in (scores, given))
+    return RelaxedDraw(hard, relaxed, given, log_shares.gather(-1, place).sum())
 
 
 def draw_bits(logits: Tensor, temperature: float) -> RelaxedDraw:
@@ -91,16 +92,16 @@ def relax_gradient(
     """The estimate of the gradient of E[f(b)].
 
     Args:
-        value: (), f(b).
-        log_probability: (), log p(b).
-        control, control_given: (), c(z) and c(z~).
-        parameters: of the distribution.
+        value: (), f(b); or (N, 1), of N draws at once, each with parameters of its own.
+        log_probability: (), log p(b), the sum over all draws.
+        control, control_given: as ``value``, c(z) and c(z~).
+        parameters: of the distribution; of N draws (N, ...).
 
     Returns:
         One estimate for each parameter, differentiable in what c depends on.
     """
     scores = torch.autograd.grad(log_probability, parameters, retain_graph=True)
-    smooth = torch.autograd.grad(control - control_given, parameters, create_graph=True)
+    smooth = torch.autograd.grad((control - control_given).sum(), parameters, create_graph=True)
     rest = value.detach() - control_given
     return [rest * score + slope for score, slope in zip(scores, smooth, strict=True)]
 
