@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.search.augmentation import AugmentPolicy, AugmentSearch, Canvas, Stage, SubPolicy
-from mmdas.search.augmentation.ranged import RangedOperation, straight_through
+from mmdas.search.augmentation.ranged import straight_through
 
 from .relax import draw_bits, draw_category
 from .space import DADA_OPERATIONS, PAIRS
@@ -130,18 +130,12 @@ class DADASearch(AugmentSearch):
             if not applied[slot]:
                 continue
             entry, share = self.space[place], self.magnitudes[draw.pair, slot]
-            images, labels = self._apply(entry, images, labels, share.detach(), canvas)
+            images, labels = entry.apply(images, labels, share.detach().expand(len(images)), canvas)
             if entry.learns:
                 shares.append(share)
         for share in shares:
             images = straight_through(images, share)
         return images, labels
-
-    @staticmethod
-    def _apply(
-        entry: RangedOperation, images: Tensor, labels: Tensor | None, share: Tensor, canvas: Canvas
-    ) -> tuple[Tensor, Tensor | None]:
-        return entry.apply(images, labels, share.expand(len(images)), canvas)
 
     def report(self) -> dict[str, float]:
         """Mean probability of applying, how even the distribution is (1: uniform), and the share of each operation."""

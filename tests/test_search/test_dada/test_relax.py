@@ -53,7 +53,6 @@ def random_control() -> ControlVariate:
 
 @pytest.mark.parametrize('kind', ['random', 'zero'])
 def test_mean_of_the_estimates_is_the_exact_gradient_whatever_the_control_variate_is(kind: str) -> None:
-    torch.manual_seed(0)
     parameters = logits()
     control = random_control() if kind == 'random' else ControlVariate(CATEGORIES + BITS)
     found = torch.cat(estimates(parameters, control, 200_000)[0], dim=1).detach()
@@ -65,7 +64,6 @@ def test_mean_of_the_estimates_is_the_exact_gradient_whatever_the_control_variat
 
 
 def test_without_a_control_variate_it_is_reinforce() -> None:
-    torch.manual_seed(0)
     relax, reinforce = estimates(logits(), ControlVariate(CATEGORIES + BITS), 20)
     torch.testing.assert_close(torch.cat(relax, dim=1), reinforce)
 
@@ -74,7 +72,6 @@ def test_without_a_control_variate_it_is_reinforce() -> None:
 def test_trained_on_its_variance_the_control_variate_lowers_it_below_that_of_reinforce(
     shift: float, part: float
 ) -> None:
-    torch.manual_seed(0)
     parameters, control = logits(), ControlVariate(CATEGORIES + BITS)
     weights = list(control.parameters())
     optimizer = torch.optim.Adam(weights, lr=0.01)
@@ -88,7 +85,6 @@ def test_trained_on_its_variance_the_control_variate_lowers_it_below_that_of_rei
 
 
 def test_relaxed_draws_round_to_the_hard_one() -> None:
-    torch.manual_seed(0)
     first, second = (parameter.detach().expand(1000, -1) for parameter in logits())
     category, bits = draw_category(first, TEMPERATURE), draw_bits(second, TEMPERATURE)
     for relaxed in (category.relaxed, category.given):
@@ -98,7 +94,6 @@ def test_relaxed_draws_round_to_the_hard_one() -> None:
 
 
 def test_hard_draws_come_with_the_probabilities_of_the_logits() -> None:
-    torch.manual_seed(0)
     count, values = 100_000, [parameter.detach() for parameter in logits()]
     first, second = (value.expand(count, -1) for value in values)
     places, bits = draw_category(first, TEMPERATURE).hard, draw_bits(second, TEMPERATURE).hard
@@ -109,7 +104,6 @@ def test_hard_draws_come_with_the_probabilities_of_the_logits() -> None:
 
 @pytest.mark.parametrize(('draw', 'place'), [(draw_category, 0), (draw_bits, 1)])
 def test_both_relaxed_draws_have_one_distribution(draw: Callable[[Tensor, float], RelaxedDraw], place: int) -> None:
-    torch.manual_seed(0)
     count = 100_000
     found = draw(logits()[place].detach().expand(count, -1), TEMPERATURE)
     for power in (1, 2, 3):
