@@ -38,8 +38,38 @@ def ddas(cfg: Config, length: SearchLength) -> dict[str, Any]:
     }
 
 
+def dada(cfg: Config, length: SearchLength) -> dict[str, Any]:
+    """DADA (Li et al., ECCV 2020): look-ahead by RELAX; the rate of the weights is in proportion to the batch."""
+    rate = 0.1 * cfg.train_dataloader.batch_size / 128
+    weights = {'type': 'SGD', 'lr': rate, 'momentum': 0.9, 'weight_decay': 2e-4}
+    return {
+        'search': {'type': 'mmdas.DADASearch'},
+        'step': {'type': 'mmdas.DADAStep'},
+        'weights': {'type': 'OptimWrapper', 'optimizer': weights, 'clip_grad': {'max_norm': 5.0}},
+        'policy': {'optimizer': {'type': 'Adam', 'lr': 0.005, 'betas': (0.5, 0.999)}},
+        'warmup': 0,
+    }
+
+
+def faster_aa(cfg: Config, length: SearchLength) -> dict[str, Any]:
+    """Faster AutoAugment (Hataya et al., ECCV 2020): augmented images deceive a critic and keep their class."""
+    adam = {'type': 'Adam', 'lr': 1e-3, 'betas': (0.0, 0.999)}
+    critic = {'type': 'mmdas.PerceptronCritic'}
+    return {
+        'search': {'type': 'mmdas.FasterAASearch'},
+        'step': {'type': 'mmdas.AdversarialStep', 'critic': critic, 'task_factor': 0.1, 'optimizer': adam},
+        'weights': {'type': 'OptimWrapper', 'optimizer': adam},
+        'policy': {'optimizer': adam},
+        'warmup': 0,
+    }
+
+
 # Method of the command -> what is different in its search.
-AUGMENT_SEARCHES: dict[str, Callable[[Config, SearchLength], dict[str, Any]]] = {'ddas': ddas}
+AUGMENT_SEARCHES: dict[str, Callable[[Config, SearchLength], dict[str, Any]]] = {
+    'dada': dada,
+    'ddas': ddas,
+    'faster-aa': faster_aa,
+}
 
 
 def convert_augment_search(cfg: Config, method: str, options: DASOptions | None = None) -> Config:

@@ -3,14 +3,17 @@
 from typing import Any
 
 from mmdas.registry import AUGMENTS, import_part
+from mmdas.search.dada import DADASearch
 from mmdas.search.ddas import DDASSearch
+from mmdas.search.faster_aa import FasterAASearch
 
 from .chain import Augment, AugmentChain
 from .policy_augment import PolicyAugment
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
 
-AUGMENTS.register_module(module=DDASSearch)
+for searchable in (DADASearch, DDASSearch, FasterAASearch):
+    AUGMENTS.register_module(module=searchable)
 
 PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
 
@@ -19,4 +22,14 @@ def __getattr__(name: str) -> Any:
     return import_part(__name__, PARTS, name)
 
 
-__all__ = ['Augment', 'AugmentChain', 'DDASSearch', 'PolicyAugment', 'PolicyTransform', 'SearchedAugment', 'SegCutMix']
+__all__ = [
+    'Augment',
+    'AugmentChain',
+    'DADASearch',
+    'DDASSearch',
+    'FasterAASearch',
+    'PolicyAugment',
+    'PolicyTransform',
+    'SearchedAugment',
+    'SegCutMix',
+]

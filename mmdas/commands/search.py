@@ -1,6 +1,7 @@
 """Search a policy for a model and its data, with a plain config or a search config.
 
-Methods: das, the clip of DAS; ddas, how often and with which operations images are augmented.
+Methods: das, the clip of DAS; and three that find how images are augmented: ddas, how often and with which operations;
+dada, with which pairs of operations; faster-aa, with which of ten sub-policies.
 """
 
 import shlex
@@ -9,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 from . import train
 from .parser import told_in_one_line
 
-METHODS = ('das', 'ddas')
+METHODS = ('das', 'ddas', 'dada', 'faster-aa')
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -21,7 +21,16 @@ from .runner import (
     ResumableIterBasedTrainLoop,
 )
 from .selection import ArgmaxSelection, BaseSelection, BlankSelection, Decision, PerturbationSelection, Score
-from .steps import AdversarialStep, AlternatingStep, DDASStep, LinearCritic, LookAheadStep, SearchStep
+from .steps import (
+    AdversarialStep,
+    AlternatingStep,
+    DADAStep,
+    DDASStep,
+    LinearCritic,
+    LookAheadStep,
+    PerceptronCritic,
+    SearchStep,
+)
 
 __all__ = [
     'AdversarialStep',
@@ -31,6 +40,7 @@ __all__ = [
     'AugmentHook',
     'BaseSelection',
     'BlankSelection',
+    'DADAStep',
     'DDASStep',
     'DataFilesHook',
     'Decision',
@@ -41,6 +51,7 @@ __all__ = [
     'LabelCheckHook',
     'LinearCritic',
     'LookAheadStep',
+    'PerceptronCritic',
     'PerturbationSelection',
     'PlainStartHook',
     'PolicyHook',

@@ -7,12 +7,7 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import MODELS
-from mmengine.structures import PixelData
-from mmpretrain.models import ImageClassifier
-from mmpretrain.structures import DataSample
-from mmseg.models import EncoderDecoder
-from mmseg.structures import SegDataSample
+from smooth_models import batch, classifier, loss_of, segmentor
 from torch import Tensor, nn
 
 from mmdas.engine import DDASStep
@@ -20,71 +15,13 @@ from mmdas.engine.steps.ddas_step import split_batch
 from mmdas.search import Searchable
 from mmdas.search.ddas import DDASSearch
 
-RATE, CLASSES, SIZE = 0.05, 3, 12
-NORMALISE = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 61.0, 62.0])
+RATE = 0.05
+SEARCH = dict(type='mmdas.DDASSearch', probability=0.4)
 
 
-@MODELS.register_module()
-class DoubleMaps(nn.Module):
-    """A smooth backbone in double precision, with a norm, whose maps have the size of the image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.second = nn.Conv2d(4, CLASSES, 3, padding=1)
-
-    def forward(self, images: Tensor) -> tuple[Tensor]:
-        return (self.second(self.norm(self.first(images.double())).tanh()),)
-
-
-def classifier() -> BaseModel:
-    head = dict(type='LinearClsHead', num_classes=CLASSES, in_channels=CLASSES)
-    neck = dict(type='GlobalAveragePooling')
-    return ImageClassifier(
-        backbone=dict(type='DoubleMaps'),
-        neck=neck,
-        head=head,
-        data_preprocessor=preprocessor('mmdas.DASClsDataPreprocessor'),
-    )
-
-
-def segmentor() -> BaseModel:
-    head = dict(
-        type='FCNHead', in_channels=CLASSES, channels=CLASSES, num_convs=0, concat_input=False, num_classes=CLASSES
-    )
-    return EncoderDecoder(
-        backbone=dict(type='DoubleMaps'),
-        decode_head={**head, 'dropout_ratio': 0},
-        data_preprocessor=preprocessor('mmdas.DASSegDataPreProcessor', size=(SIZE, SIZE), seg_pad_val=255),
-    )
-
-
-def preprocessor(kind: str, **options) -> dict:
-    search = dict(type='mmdas.DDASSearch', probability=0.4)
-    return dict(
-        type=kind,
-        num_frames=1,
-        channel_order='rgb',
-        augments=[dict(type='mmdas.SearchedAugment', search=search)],
-        **NORMALISE,
-        **options,
-    )
-
-
-def batch(model: BaseModel, seed: int, count: int = 4) -> dict:
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (count, 3, SIZE, SIZE), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(0, CLASSES, (count, 1, SIZE, SIZE), generator=generator)
-    if isinstance(model, ImageClassifier):
-        samples = [DataSample().set_gt_label(labels[place, 0, 0, :1]) for place in range(count)]
-    else:
-        samples = [SegDataSample(gt_sem_seg=PixelData(data=labels[place])) for place in range(count)]
-    return {'inputs': list(images), 'data_samples': samples}
-
-
-def build(make: Callable[[], BaseModel], **options) -> tuple[BaseModel, DDASStep]:
+def build(make: Callable[[dict], BaseModel], **options) -> tuple[BaseModel, DDASStep]:
     torch.manual_seed(0)
-    model = make()
+    model = make(SEARCH)
     model.init_weights()
     model.double().train()
     (searchable,) = (module for module in model.modules() if isinstance(module, DDASSearch))
@@ -96,10 +33,6 @@ def build(make: Callable[[], BaseModel], **options) -> tuple[BaseModel, DDASStep
         weights=OptimWrapper(torch.optim.SGD(weights, lr=RATE)), policy=OptimWrapper(torch.optim.SGD(policy, lr=1.0))
     )
     return model, DDASStep(model, wrappers, **options)
-
-
-def loss_of(model: BaseModel, data: dict) -> Tensor:
-    return model.parse_losses(model(**model.data_preprocessor(data, True), mode='loss'))[0]
 
 
 def reference(model: BaseModel, step: DDASStep, held_out: dict, train: dict) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -149,7 +82,7 @@ def reference(model: BaseModel, step: DDASStep, held_out: dict, train: dict) -> 
 
 
 @pytest.mark.parametrize('make', [classifier, segmentor])
-def test_policy_gradient_is_that_of_the_look_ahead_loss(make: Callable[[], BaseModel]) -> None:
+def test_policy_gradient_is_that_of_the_look_ahead_loss(make: Callable[[dict], BaseModel]) -> None:
     model, step = build(make)
     held_out, train = batch(model, 1), batch(model, 2)
     torch.manual_seed(3)

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
 
+from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.engine.utils import find_searchable
 from mmdas.registry import TASK_UTILS
 from mmdas.search.augmentation import AugmentSearch
@@ -31,8 +33,10 @@ class AdversarialStep(SearchStep):
         model: see :class:`SearchStep`; its ``backbone`` gives feature maps.
         optim_wrapper: see :class:`SearchStep`; in that work the weights have Adam.
         critic: module, or its config, from feature maps (N, C, h, w) to values (N,), such as
-            ``dict(type='mmdas.LinearCritic', channels=512)``.
+            ``dict(type='mmdas.LinearCritic', channels=512)``. A config without ``channels`` takes those of the
+            backbone's last maps, once the first batch comes.
         penalty: factor of the gradient penalty. Default: 10.
+        task_factor: of the losses of the task, for the policy as for the network. Default: 1; 0.1 in that work.
         optimizer: config of the critic's optimiser. Default: Adam as in that work.
 
     Raises:
@@ -47,6 +51,7 @@ class AdversarialStep(SearchStep):
         optim_wrapper: Mapping[str, OptimWrapper],
         critic: nn.Module | Mapping,
         penalty: float = 10.0,
+        task_factor: float = 1.0,
         optimizer: Mapping | None = None,
     ) -> None:
         super().__init__(model, optim_wrapper)
@@ -56,21 +61,43 @@ class AdversarialStep(SearchStep):
                 f'AdversarialStep judges the features of model.backbone, but {type(model).__name__} has none; take '
                 'mmdas.AlternatingStep'
             )
-        module = critic if isinstance(critic, nn.Module) else TASK_UTILS.build(dict(critic))
-        self.critic = module.to(next(model.parameters()).device)
-        cfg = copy.deepcopy(dict(optimizer or dict(type='Adam', lr=1e-3, betas=(0.0, 0.999))))
-        self.critic_optimizer = OPTIMIZERS.build({**cfg, 'params': self.critic.parameters()})
-        self.penalty = penalty
+        self.penalty, self.task_factor = penalty, task_factor
+        self._optimizer = dict(optimizer or dict(type='Adam', lr=1e-3, betas=(0.0, 0.999)))
+        self._cfg: dict[str, Any] = {}
+        self.critic: Any = None
+        if isinstance(critic, nn.Module):
+            self._take(critic)
+        elif 'channels' in critic:
+            self._build(dict(critic))
+        else:
+            self._cfg = dict(critic)
+
+    def _take(self, critic: nn.Module) -> None:
+        self.critic = critic.to(next(self.model.parameters()).device)
+        self.critic_optimizer = OPTIMIZERS.build({**copy.deepcopy(self._optimizer), 'params': critic.parameters()})
+
+    def _build(self, cfg: Mapping[str, Any]) -> None:
+        self._cfg = dict(cfg)
+        self._take(TASK_UTILS.build(dict(cfg)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The critic and its optimiser."""
-        return {'critic': self.critic.state_dict(), 'optimizer': self.critic_optimizer.state_dict()}
+        """The critic, as far as there is one yet, and its optimiser."""
+        if self.critic is None:
+            return {}
+        state = {'critic': self.critic.state_dict(), 'optimizer': self.critic_optimizer.state_dict()}
+        return {**state, 'channels': self._cfg['channels']} if 'channels' in self._cfg else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if not state:
+            return
+        if self.critic is None:
+            self._build({**self._cfg, 'channels': state['channels']})
         self.critic.load_state_dict(state['critic'])
         self.critic_optimizer.load_state_dict(state['optimizer'])
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
+        if self.critic is None:
+            self._build({**self._cfg, 'channels': self._channels(weights_batch)})
         policy, made = self._step_policy(policy_batch)
         network = self._step_network(weights_batch, made)
         return {**network, **{f'policy_{name}': value for name, value in policy.items()}}
@@ -80,7 +107,7 @@ class AdversarialStep(SearchStep):
         wrapper = self.optim_wrapper['policy']
         with self._fixed(self.optim_wrapper['weights'].optimizer, self.critic_optimizer):
             loss, values, made, judged = self._task_and_critic(batch)
-            (loss - judged.mean()).backward()
+            (self.task_factor * loss - judged.mean()).backward()
         wrapper.step()
         wrapper.zero_grad()
         return values, made.detach()
@@ -88,7 +115,7 @@ class AdversarialStep(SearchStep):
     def _step_network(self, batch: Batch, made: Tensor) -> dict[str, Tensor]:
         with self._without_policy():
             loss, values, originals, judged = self._task_and_critic(batch)
-        (loss - judged.mean()).backward()
+        (self.task_factor * loss - judged.mean()).backward()
         self._judge(made).mean().backward()
         pairs = min(len(originals), len(made))  # the last batch of an epoch may be smaller
         penalty = self.penalty * gradient_penalty(self._judge, originals[:pairs], made[:pairs])
@@ -118,8 +145,23 @@ class AdversarialStep(SearchStep):
         finally:
             setattr(holder, name, searchable)
 
+    @torch.no_grad()
+    def _channels(self, batch: Batch) -> int:
+        """Channels of the backbone's last maps, by a pass that leaves nothing behind."""
+        self.model.eval()  # for running statistics
+        try:
+            with kept_random_state():
+                return int(self._pass(batch)[3][-1].shape[1])
+        finally:
+            self.model.train()
+
     def _task_and_critic(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         """Loss of the task and what is logged of it; inputs of the backbone (B, ...) and the critic's value of each."""
+        loss, values, inputs, features = self._pass(batch)
+        return loss, values, inputs, self._values(features, len(inputs))
+
+    def _pass(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor, Sequence[Tensor]]:
+        """Loss of the task and what is logged of it; inputs and features of the backbone."""
         inputs: list[Tensor] = []
         features: list[Sequence[Tensor]] = []
         backbone = self.model.backbone
@@ -133,7 +175,7 @@ class AdversarialStep(SearchStep):
         finally:
             for hook in hooks:
                 hook.remove()
-        return loss, values, inputs[-1], self._values(features[-1], len(inputs[-1]))
+        return loss, values, inputs[-1], features[-1]
 
     def _judge(self, inputs: Tensor) -> Tensor:
         return self._values(self.model.backbone(inputs), len(inputs))

@@ -38,6 +38,8 @@ class DDASStep(SearchStep):
             fewer images than parts.
     """
 
+    alternative = ''
+
     def __init__(
         self,
         model: nn.Module,

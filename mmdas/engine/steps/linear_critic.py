@@ -1,4 +1,4 @@
-"""The critic of Faster AutoAugment (Hataya et al., ECCV 2020)."""
+"""A critic on features, for the step of Faster AutoAugment (Hataya et al., ECCV 2020)."""
 
 from torch import Tensor, nn
 
@@ -24,9 +24,14 @@ class LinearCritic(nn.Module):
         self.linear = nn.Linear(channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        if features.shape[1] != self.linear.in_features:
-            raise ValueError(
-                f'the last maps of the backbone have {features.shape[1]} channels; set train_cfg.step.critic.channels '
-                f'to it, it is {self.linear.in_features}'
-            )
+        check_channels(features, self.linear.in_features)
         return self.linear(features.mean(dim=(-2, -1))).squeeze(1)
+
+
+def check_channels(features: Tensor, channels: int) -> None:
+    """Raise a ValueError for maps (N, C, h, w) of another C."""
+    if features.shape[1] != channels:
+        raise ValueError(
+            f'the last maps of the backbone have {features.shape[1]} channels; set train_cfg.step.critic.channels '
+            f'to it, it is {channels}'
+        )

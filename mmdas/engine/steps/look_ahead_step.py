@@ -33,16 +33,22 @@ class LookAheadStep(SearchStep):
         self._check_plain()
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
-        wrapper, optimizer = self.optim_wrapper['policy'], self.optim_wrapper['weights'].optimizer
-        policy, weights = trained_parameters(wrapper.optimizer), trained_parameters(optimizer)
-        rate_of = {id(weight): group['lr'] for group in optimizer.param_groups for weight in group['params']}
-        rates = [rate_of[id(weight)] for weight in weights]
+        wrapper = self.optim_wrapper['policy']
+        policy = trained_parameters(wrapper.optimizer)
+        weights, rates = self._weights_and_rates()
         gradients, loss = look_ahead_gradient(self._loss, weights_batch, policy_batch, policy, weights, rates)
         for parameter, gradient in zip(policy, gradients, strict=True):
             parameter.grad = gradient
         wrapper.step()
         wrapper.zero_grad()
         return {**self.train(weights_batch), 'policy_loss': loss}
+
+    def _weights_and_rates(self) -> tuple[list[nn.Parameter], list[float]]:
+        """The weights that are trained, and the learning rate of each."""
+        optimizer = self.optim_wrapper['weights'].optimizer
+        weights = trained_parameters(optimizer)
+        rate_of = {id(weight): group['lr'] for group in optimizer.param_groups for weight in group['params']}
+        return weights, [rate_of[id(weight)] for weight in weights]
 
     def _loss(self, batch: Batch) -> Tensor:
         with kept_random_state():

@@ -25,6 +25,7 @@ class SearchStep:
     """
 
     passes = 2.0  # of :meth:`search`, each forward and backward, for the estimate of the time left
+    alternative = ', or take mmdas.AlternatingStep'  # what a message offers; nothing where no other step will do
 
     def __init__(self, model: nn.Module, optim_wrapper: Mapping[str, OptimWrapper]) -> None:
         found = list(optim_wrapper.keys()) if hasattr(optim_wrapper, 'keys') else []  # a plain one has no keys
@@ -100,7 +101,7 @@ class SearchStep:
         """
         name = type(self).__name__
         if is_model_wrapper(self.model):
-            raise ValueError(f'{name} runs in one process; start without a launcher, or take mmdas.AlternatingStep')
+            raise ValueError(f'{name} runs in one process; start without a launcher{self.alternative}')
         self._check_full_precision()
 
     def _check_full_precision(self) -> None:
@@ -109,8 +110,8 @@ class SearchStep:
         for key in KEYS:
             if isinstance(self.optim_wrapper[key], AmpOptimWrapper):
                 raise ValueError(
-                    f'{name} runs in full precision, but optim_wrapper.{key} is an AmpOptimWrapper; leave out --amp, '
-                    'or take mmdas.AlternatingStep'
+                    f'{name} runs in full precision, but optim_wrapper.{key} is an AmpOptimWrapper; leave out '
+                    f'--amp{self.alternative}'
                 )
 
 
