@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdas.registry import AUGMENTS
 from mmdas.search.augmentation import AUGMENT_OPERATIONS, Augmentation, AugmentOperation, AugmentPolicy
@@ -21,22 +21,48 @@ class PolicyAugment(ColourAugment):
     Images and labels stay on their device. A policy with a trajectory is followed along the training.
 
     Args:
-        policy: file of the policy, its content as a dict, or the policy.
+        policy: file of the policy, its content as a dict, or the policy. A file may be absent where nothing is
+            trained: a test does without it.
         ignore_index: see :class:`ColourAugment`.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: before a training, if there is no such file.
         PolicyError: if it is no augmentation policy.
     """
 
     def __init__(self, policy: str | Path | Mapping | AugmentPolicy, ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__(ignore_index)
-        self.augmentation = Augmentation(read_policy(policy), ignore_index)
+        self._absent = policy if isinstance(policy, (str, Path)) and not Path(policy).is_file() else None
+        self._augmentation = None if self._absent else Augmentation(read_policy(policy), ignore_index)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The policy as a function.
+
+        Raises:
+            FileNotFoundError: if its file is absent.
+        """
+        if self._augmentation is None:
+            raise FileNotFoundError(
+                f'no policy at {self._absent}, which data_preprocessor.augments names; the work directory of a training '
+                'keeps its policy as augmentation.json'
+            )
+        return self._augmentation
 
     @property
     def operations(self) -> list[AugmentOperation]:
-        """Those of the policy."""
-        return [AUGMENT_OPERATIONS[name] for name in self.augmentation.policy.operations]
+        """Those of the policy; none where its file is absent."""
+        if self._augmentation is None:
+            return []
+        return [AUGMENT_OPERATIONS[name] for name in self._augmentation.policy.operations]
+
+    def use_model(self, model: nn.Module) -> None:
+        """Before a training: see that the policy is there.
+
+        Raises:
+            FileNotFoundError: if its file is absent.
+        """
+        self.augmentation  # noqa: B018
 
     def augment(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Draw and apply."""

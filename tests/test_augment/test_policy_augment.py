@@ -134,6 +134,18 @@ def test_a_trajectory_is_followed_along_the_training():
     assert found == [False, False, True, True]
 
 
+def test_an_absent_file_is_no_matter_in_a_test_and_stops_a_training(tmp_path):
+    path = tmp_path / 'gone.json'
+    policy_of(Choice('invert')).save(path)
+    augment = dict(type='mmdas.PolicyAugment', policy=str(path))
+    path.unlink()
+    options = dict(num_frames=1, mean=MEAN, std=STD, augments=[augment])
+    model = MODELS.build(dict(type='mmdas.DASClsDataPreprocessor', **options)).eval()
+    model({'inputs': torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, False)
+    with pytest.raises(FileNotFoundError, match=r'no policy at .*gone.json, .* augmentation.json'):
+        model.augments.use_model(model)
+
+
 def test_pixels_have_to_be_told():
     with pytest.raises(ValueError, match='does not know what the pixels mean'):
         PolicyAugment(GEOMETRIC)(torch.rand(1, 3, 8, 8), None)

@@ -9,14 +9,13 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
 
-from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.engine.utils import find_searchable
 from mmdas.registry import TASK_UTILS
 from mmdas.search.dada import ControlVariate, DADASearch, PairDraw, relax_gradient, variance_gradients
 from mmdas.search.look_ahead import look_ahead_gradient
 
 from .look_ahead_step import LookAheadStep
-from .search_step import Batch, trained_parameters
+from .search_step import Batch
 
 
 @TASK_UTILS.register_module()

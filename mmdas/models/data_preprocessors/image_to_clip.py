@@ -283,9 +283,10 @@ class ImageToClip(Recorded):
 
     def _tell_augments(self) -> Pixels | None:
         """Tell the augments that work on colours what the pixels are; the module that stands between."""
-        if not self._colour_steps:
+        operations = [operation for step in self._colour_steps for operation in step.operations]
+        if not operations:
             return None
-        pixels = self._pixels([operation for step in self._colour_steps for operation in step.operations])
+        pixels = self._pixels(operations)
         for step in self._colour_steps:
             step.use_pixels(pixels)
         return pixels
