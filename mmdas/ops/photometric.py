@@ -25,7 +25,7 @@ def brightness(images: Tensor, magnitude: Tensor) -> Tensor:
     Raises:
         ValueError: If magnitude is not (N,).
     """
-    return _adjust(images, torch.zeros_like(images), magnitude)
+    return ((1 + _per_image(magnitude, images)).clamp(min=0) * images).clamp(0, 1)
 
 
 def contrast(images: Tensor, magnitude: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ def posterize(images: Tensor, magnitude: Tensor) -> Tensor:
     dropped = _per_image(magnitude, images).abs().round().clamp(max=7)
     levels = 2 ** (8 - dropped)
     values = images.detach()
-    stepped = (values * levels).floor().clamp(min=0).minimum(levels - 1) / levels
+    stepped = (values * levels).floor_().clamp_(min=0).minimum(levels - 1).div_(levels)
     return _straight_through(images, torch.lerp(values, stepped, (dropped > 0).to(values.dtype)))
 
 
@@ -289,7 +289,7 @@ def _per_image(magnitude: Tensor, images: Tensor) -> Tensor:
 def _adjust(images: Tensor, degenerate: Tensor, magnitude: Tensor) -> Tensor:
     """Go from the degenerate image (factor 0) through the image (factor 1) and beyond, within [0, 1]."""
     factor = (1 + _per_image(magnitude, images)).clamp(min=0)
-    return (factor * images + (1 - factor) * degenerate).clamp(0, 1)
+    return torch.lerp(degenerate, images, factor).clamp(0, 1)
 
 
 def _blend(images: Tensor, changed: Tensor, magnitude: Tensor) -> Tensor:
@@ -316,7 +316,7 @@ def _box_sum(images: Tensor, side: int) -> Tensor:
 
 def _straight_through(images: Tensor, changed: Tensor) -> Tensor:
     """The changed images' values with the images' gradient."""
-    return images + (changed - images).detach()
+    return (changed.detach() - images.detach()).add_(images)
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ class Canvas:
             return warped, None
         moved = labels.to(dtype) - self.ignore_index  # so that zero, which fills, is the ignored label
         moved = F.grid_sample(moved, grid, mode='nearest', align_corners=False)
-        return warped, (moved + self.ignore_index).to(labels.dtype)
+        return warped, moved.add_(self.ignore_index).to(labels.dtype)
 
     def _sample(self, images: Tensor, grid: Tensor) -> Tensor:
         values = self.values
@@ -107,7 +107,7 @@ class Canvas:
             padding = self.fill if isinstance(self.fill, str) else 'zeros'
             return F.grid_sample(images, grid, mode=self.interpolation, padding_mode=padding, align_corners=False)
         fill = images.new_tensor(values).view(-1, 1, 1)
-        return F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False) + fill
+        return F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False).add_(fill)
 
 
 def apply_drawn(
@@ -192,9 +192,10 @@ def _apply_slot(
 
 
 def _pick(batch: Tensor, places: list[int]) -> Tensor:
-    """These entries; the batch itself where it is all of them in order."""
-    if places == list(range(len(batch))):
-        return batch
+    """These entries; a view of the batch where they follow each other."""
+    first, count = places[0], len(places)
+    if places == list(range(first, first + count)):
+        return batch[first : first + count]
     return batch.index_select(0, torch.tensor(places, device=batch.device))
 
 
@@ -202,7 +203,7 @@ def _put(batch: Tensor, parts: Sequence[tuple[list[int], Tensor]]) -> Tensor:
     """A batch with new entries in some places."""
     if not parts:
         return batch
-    if len(parts) == 1 and parts[0][0] == list(range(len(batch))):
+    if parts[0][0] == list(range(len(batch))):
         return parts[0][1].to(batch.dtype)
     entries = list(batch.unbind())
     for places, values in parts:
