@@ -86,8 +86,8 @@ def smoothed(images: Tensor) -> Tensor:
         return images
     wide = images.to(torch.promote_types(images.dtype, torch.float32))
     inner = wide[..., 1:-1, 1:-1]
-    difference = (_box_sum(wide, 3) + 4 * inner) / 13 - inner
-    return (wide + F.pad(difference, (1, 1, 1, 1))).to(images.dtype)
+    difference = _box_sum(wide, 3).add_(inner, alpha=4).div_(13).sub_(inner)
+    return F.pad(difference, (1, 1, 1, 1)).add_(wide).to(images.dtype)
 
 
 def solarize(images: Tensor, magnitude: Tensor) -> Tensor:
@@ -143,8 +143,9 @@ def blur(images: Tensor, magnitude: Tensor) -> Tensor:
     if min(images.shape[-2:]) < 5:
         return images
     wide = images.to(torch.promote_types(images.dtype, torch.float32))
-    ring = _box_sum(wide, 5) - _box_sum(wide[..., 1:-1, 1:-1], 3)
-    return (wide + F.pad(ring / 16 - wide[..., 2:-2, 2:-2], (2, 2, 2, 2))).to(images.dtype)
+    ring = _box_sum(wide, 5).sub_(_box_sum(wide[..., 1:-1, 1:-1], 3))
+    difference = ring.div_(16).sub_(wide[..., 2:-2, 2:-2])
+    return F.pad(difference, (2, 2, 2, 2)).add_(wide).to(images.dtype)
 
 
 def posterize(images: Tensor, magnitude: Tensor) -> Tensor:
