@@ -20,7 +20,7 @@ from .search_step import Batch
 
 @TASK_UTILS.register_module()
 class DADAStep(LookAheadStep):
-    """Step the policy for the held-out loss after a step of the weights on a drawn batch, then the weights. Five passes.
+    """Step the policy for the held-out loss after a step of the weights on a drawn batch, then the weights.
 
     The batch of the weights gets one draw: a pair of operations and a bit for each. What the step of the weights
     changes in the held-out loss, to first order and for a rate of 1, is a function of the draw, without a derivative in
