@@ -25,7 +25,8 @@ class DADAStep(LookAheadStep):
     The batch of the weights gets one draw: a pair of operations and a bit for each. What the step of the weights
     changes in the held-out loss, to first order and for a rate of 1, is a function of the draw, without a derivative in
     it: RELAX estimates the gradient of its mean in the distribution. The gradient in the magnitudes is that of the
-    look-ahead loss. The held-out batch stays as it is.
+    look-ahead loss. The step ahead is plain gradient descent, whatever optimiser the weights have. The held-out batch
+    stays as it is.
 
     The published code applies RELAX to both losses of the finite difference apart, with one control variate: it then
     drops out of their difference, and what is left is REINFORCE. Here RELAX is applied to the difference.
