@@ -168,17 +168,15 @@ def plain(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize('method', AUGMENT_SEARCHES)
 @pytest.mark.slow
 def test_from_a_plain_config_to_a_trained_model_by_two_commands(
-    plain: str, tmp_path: Path, capsys: pytest.CaptureFixture
+    plain: str, tmp_path: Path, capsys: pytest.CaptureFixture, method: str
 ):
     search, run = tmp_path / 'search', tmp_path / 'run'
-    assert (
-        main(
-            ['search', plain, '--method', 'ddas', '--work-dir', str(search), '--cfg-options', 'train_cfg.max_epochs=2']
-        )
-        == 0
-    )
+    command = ['search', plain, '--method', method, '--work-dir', str(search)]
+    assert main([*command, '--cfg-options', 'train_cfg.max_epochs=2']) == 0
+    assert (search / 'policy.png').is_file()
     assert f'train with it: mmdas train {plain} --augment {search}/policy.json' in capsys.readouterr().out
     assert isinstance(load_policy(search / 'policy.json'), AugmentPolicy)
     assert main(['train', plain, '--augment', f'{search}/policy.json', '--work-dir', str(run)]) == 0

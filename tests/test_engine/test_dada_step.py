@@ -25,9 +25,7 @@ def build(make: Callable[[dict], BaseModel], kind: str = 'DADASearch') -> tuple[
     searchable = next(module for module in model.modules() if type(module).__name__ == kind)
     weights = [parameter for name, parameter in model.named_parameters() if 'augment' not in name]
     policy = torch.optim.SGD(searchable.policy_parameters(), lr=1.0)
-    wrappers = OptimWrapperDict(
-        weights=OptimWrapper(torch.optim.SGD(weights, lr=RATE)), policy=OptimWrapper(policy)
-    )
+    wrappers = OptimWrapperDict(weights=OptimWrapper(torch.optim.SGD(weights, lr=RATE)), policy=OptimWrapper(policy))
     return model, DADAStep(model, wrappers)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from toy_search import epoch_search, iter_search, prepare
 
-from mmdas.engine import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep
+from mmdas.engine import AdversarialStep, AlternatingStep, LinearCritic, LookAheadStep, PerceptronCritic
 from mmdas.search import Searchable
 
 RATE = 0.03
@@ -135,6 +135,18 @@ def test_the_policy_of_an_adversarial_step_deceives_the_critic():
     assert model.shift.amount.item() == pytest.approx(0.5 + weight * slope)
 
 
+def test_the_losses_of_the_task_count_by_their_factor():
+    moved = []
+    for options, factor in ((dict(task=1.0), 0.1), (dict(task=0.1), 1.0)):
+        model, (held_out, train) = Tiny(**options), batches()
+        torch.manual_seed(1)
+        step = AdversarialStep(model, wrappers(model), LinearCritic(1).double(), task_factor=factor)
+        step.search(held_out, train)
+        moved.append([value.item() for value in (model.shift.amount, model.backbone.weight)])
+    assert moved[0] == pytest.approx(moved[1])
+    assert moved[0] != pytest.approx([0.5, 2.0])
+
+
 def test_the_critic_of_an_adversarial_step_learns_to_tell_the_originals():
     model, (held_out, train) = Tiny(task=0.0), batches()
     optimizers = wrappers(model)
@@ -159,6 +171,25 @@ def test_the_critic_rests_while_the_weights_are_trained_alone():
 def test_a_critic_of_other_channels_says_what_to_set():
     with pytest.raises(ValueError, match=r'have 3 channels; set train_cfg.step.critic.channels to it, it is 8'):
         LinearCritic(8)(torch.zeros(1, 3, 2, 2))
+
+
+@pytest.mark.parametrize('shape', [(2, 5, 3, 4), (2, 5, 6), (2, 5)])
+def test_a_perceptron_critic_judges_the_mean_of_maps_of_any_size(shape):
+    critic, features = PerceptronCritic(5), torch.rand(shape)
+    means = features.reshape(2, 5, -1).mean(dim=2)
+    expected = (means @ critic.hidden.weight.T + critic.hidden.bias).clamp(min=0) @ critic.linear.weight[0]
+    torch.testing.assert_close(critic(features), expected + critic.linear.bias)
+
+
+def test_a_critic_without_channels_takes_those_of_the_first_batch_and_leaves_nothing_behind():
+    model, (held_out, train) = Tiny(), batches()
+    step = AdversarialStep(model, wrappers(model), dict(type='mmdas.PerceptronCritic'))
+    assert step.state_dict() == {'channels': None}
+    state = torch.get_rng_state()
+    assert step._channels(train) == 1
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert model.backbone.weight.grad is None
 
 
 # every step, on networks of the toolboxes

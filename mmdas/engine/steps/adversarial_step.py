@@ -81,14 +81,14 @@ class AdversarialStep(SearchStep):
         self._take(TASK_UTILS.build(dict(cfg)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The critic, as far as there is one yet, and its optimiser."""
+        """The critic and its optimiser, as soon as there is a critic, and the channels that it takes."""
+        channels = {'channels': self._cfg.get('channels')}
         if self.critic is None:
-            return {}
-        state = {'critic': self.critic.state_dict(), 'optimizer': self.critic_optimizer.state_dict()}
-        return {**state, 'channels': self._cfg['channels']} if 'channels' in self._cfg else state
+            return channels
+        return {'critic': self.critic.state_dict(), 'optimizer': self.critic_optimizer.state_dict(), **channels}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if not state:
+        if 'critic' not in state:
             return
         if self.critic is None:
             self._build({**self._cfg, 'channels': state['channels']})

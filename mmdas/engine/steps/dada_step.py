@@ -20,12 +20,13 @@ from .search_step import Batch
 
 @TASK_UTILS.register_module()
 class DADAStep(LookAheadStep):
-    """Step the policy for the held-out loss after a step of the weights on a drawn batch, then the weights. Five passes.
+    """Step the policy for the held-out loss after a step of the weights on a drawn batch, then the weights.
 
     The batch of the weights gets one draw: a pair of operations and a bit for each. What the step of the weights
     changes in the held-out loss, to first order and for a rate of 1, is a function of the draw, without a derivative in
     it: RELAX estimates the gradient of its mean in the distribution. The gradient in the magnitudes is that of the
-    look-ahead loss. The held-out batch stays as it is.
+    look-ahead loss. The step ahead is plain gradient descent, whatever optimiser the weights have. The held-out batch
+    stays as it is.
 
     The published code applies RELAX to both losses of the finite difference apart, with one control variate: it then
     drops out of their difference, and what is left is REINFORCE. Here RELAX is applied to the difference.

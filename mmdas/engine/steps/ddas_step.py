@@ -38,8 +38,6 @@ class DDASStep(SearchStep):
             fewer images than parts.
     """
 
-    alternative = ''
-
     def __init__(
         self,
         model: nn.Module,

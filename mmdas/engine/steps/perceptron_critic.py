@@ -15,7 +15,7 @@ class PerceptronCritic(nn.Module):
         channels: of the last maps of the backbone.
 
     Shape:
-        features (N, channels, h, w) -> values (N,).
+        features (N, channels, h, w), or (N, channels) of a backbone that takes the mean itself -> values (N,).
 
     Raises:
         ValueError: in ``forward``, for maps with another number of channels.
@@ -27,4 +27,5 @@ class PerceptronCritic(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         check_channels(features, self.linear.in_features)
-        return self.linear(self.hidden(features.mean(dim=(-2, -1))).relu()).squeeze(1)
+        means = features.flatten(2).mean(dim=2) if features.dim() > 2 else features
+        return self.linear(self.hidden(means).relu()).squeeze(1)

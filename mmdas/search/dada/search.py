@@ -160,4 +160,4 @@ class DADASearch(AugmentSearch):
             rows = zip(pair, shares, chances, strict=True)
             stages = tuple(Stage((self.space[place].choice(share, chance),)) for place, share, chance in rows)
             subs.append(SubPolicy(stages, weight=round(weight, 8)))
-        return AugmentPolicy(tuple(subs), origin={'method': 'DADA', **(origin or {})})
+        return AugmentPolicy(tuple(subs), origin={**(origin or {}), 'method': 'DADA'})

@@ -140,7 +140,7 @@ class FasterAASearch(AugmentSearch):
                 SubPolicy(tuple(Stage(self._choices(*stage)) for stage in zip(*sub, strict=True)))
                 for sub in zip(shares, probabilities, magnitudes, strict=True)
             ),
-            origin={'method': 'Faster AutoAugment', **(origin or {})},
+            origin={**(origin or {}), 'method': 'Faster AutoAugment'},
         )
 
     def _choices(self, shares: list[float], probabilities: list[float], magnitudes: list[float]) -> tuple:

@@ -99,7 +99,7 @@ def test_without_a_draw_a_batch_makes_its_own() -> None:
 
 def test_the_policy_says_what_the_module_holds() -> None:
     search = spread()
-    policy = AugmentPolicy.from_dict(search.to_policy({'seed': 3}).to_dict())
+    policy = AugmentPolicy.from_dict(search.to_policy({'seed': 3, 'method': 'search'}).to_dict())
     assert (policy.origin['method'], policy.origin['seed']) == ('DADA', 3)
     weights = torch.tensor([sub.weight for sub in policy.sub_policies])
     torch.testing.assert_close(weights, search.pair_logits.softmax(dim=0).detach(), rtol=1e-5, atol=1e-7)

@@ -124,10 +124,10 @@ def test_gradient_of_a_magnitude_is_that_of_the_operation_or_straight_through_st
 
 def test_the_policy_says_what_the_module_holds() -> None:
     search = FasterAASearch()
-    policy = AugmentPolicy.from_dict(search.to_policy({'seed': 3}).to_dict())
+    policy = AugmentPolicy.from_dict(search.to_policy({'seed': 3, 'method': 'search'}).to_dict())
     assert (policy.origin['method'], policy.origin['seed']) == ('Faster AutoAugment', 3)
     assert {sub.weight for sub in policy.sub_policies} == {1.0}
-    read = [[[choice for choice in stage.choices] for stage in sub.stages] for sub in policy.sub_policies]
+    read = [[list(stage.choices) for stage in sub.stages] for sub in policy.sub_policies]
 
     def table(field: str) -> Tensor:
         return torch.tensor([[[getattr(choice, field) for choice in row] for row in sub] for sub in read])
