@@ -44,8 +44,8 @@ class PolicyAugment(ColourAugment):
         """
         if self._augmentation is None:
             raise FileNotFoundError(
-                f'no policy at {self._absent}, which data_preprocessor.augments names; the work directory of a training '
-                'keeps its policy as augmentation.json'
+                f'no policy at {self._absent}, which data_preprocessor.augments names; the work directory of a '
+                'training keeps its policy as augmentation.json'
             )
         return self._augmentation
 

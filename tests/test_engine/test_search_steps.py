@@ -182,7 +182,7 @@ def test_a_perceptron_critic_judges_the_mean_of_maps_of_any_size(shape):
 
 
 def test_a_critic_without_channels_takes_those_of_the_first_batch_and_leaves_nothing_behind():
-    model, (held_out, train) = Tiny(), batches()
+    model, (_, train) = Tiny(), batches()
     step = AdversarialStep(model, wrappers(model), dict(type='mmdas.PerceptronCritic'))
     assert step.state_dict() == {'channels': None}
     state = torch.get_rng_state()

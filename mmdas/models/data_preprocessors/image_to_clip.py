@@ -82,7 +82,8 @@ class ImageToClip(Recorded):
         self.augments = AugmentChain(augments)
         # Steps are no modules: what of them has parameters to search lies here.
         searched = [step.searchable for step in self.augments.steps if hasattr(step, 'searchable')]
-        self.searched_augments = nn.ModuleList(searched)
+        if searched:
+            self.searched_augments = nn.ModuleList(searched)
         if num_frames < 1:
             raise ValueError(f'data_preprocessor.num_frames must be at least 1, got {num_frames}')
         if cell is not None and policy is not None:
