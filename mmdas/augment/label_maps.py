@@ -11,7 +11,7 @@ from torch import Tensor
 def map_names(samples: Sequence) -> list[str]:
     """Fields of the first sample that are maps."""
     fields = dict(samples[0].items()) if samples else {}
-    return [name for name, value in fields.items() if isinstance(value, PixelData)]
+    return sorted(name for name, value in fields.items() if isinstance(value, PixelData))
 
 
 def stack_maps(name: str, samples: Sequence, canvas: tuple, who: str) -> Tensor:

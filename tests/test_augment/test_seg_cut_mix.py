@@ -171,5 +171,5 @@ class TestErrors:
 
     def test_labels_of_another_size(self):
         images, samples = make_batch()
-        with pytest.raises(ValueError, match=r'gt_sem_seg of the samples is of sizes .* images are of \(6, 8\)'):
+        with pytest.raises(ValueError, match=r'gt_edge_map of the samples is of sizes .* images are of \(6, 8\)'):
             SegCutMix()(images[..., ::2, ::2], samples)
