@@ -21,6 +21,8 @@ from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
+from mmdas.noise import quiet_imports
+
 # Module of a toolbox -> what to install for it.
 TOOLBOXES = {'mmseg': 'onedl-mmsegmentation or mmsegmentation', 'mmpretrain': 'onedl-mmpretrain or mmpretrain'}
 
@@ -56,7 +58,8 @@ def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:
     if name not in parts:
         raise AttributeError(f'module {package!r} has no attribute {name!r}')
     try:
-        return getattr(import_module(parts[name]), name)
+        with quiet_imports():
+            return getattr(import_module(parts[name]), name)
     except ModuleNotFoundError as error:
         toolbox = (error.name or '').partition('.')[0]
         if toolbox not in TOOLBOXES:

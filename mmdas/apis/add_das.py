@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from mmdas.datasets import check_holdout
 from mmdas.engine.runner.search_loop import policy_part
+from mmdas.noise import import_toolbox, silence_warnings
 from mmdas.registry import MODELS, type_name
 
 from .clip_config import set_channel_order
@@ -106,6 +107,8 @@ def check_conversion(cfg: Config) -> None:
         ConversionError: with the reason of the part that refuses, such as a backbone without residual blocks, or a data
             set of a type that cannot be split.
     """
+    silence_warnings()
+    import_toolbox(host_of(cfg).scope)
     trial = copy.deepcopy(cfg)
     set_channel_order(trial, preprocessor_of(trial), host_of(trial))
     with DefaultScope.overwrite_default_scope(toolbox_of(cfg)):

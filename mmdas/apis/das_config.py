@@ -5,6 +5,7 @@ One description of what each adds to its host serves both forms: :func:`convert`
 """
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from .pure_python import types_as_text
 from .search_length import SEARCH_BASE, search_length
 
 METHODS = ('repeat', 'search', 'das')
+SEARCHED = 'policy.json'  # what a search leaves in its work directory
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,15 @@ def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Conf
 
 
 def stem(method: str, name: str, options: DASOptions) -> str:
-    """File name of a config of DAS, without ``.py``."""
-    return f'{method}-{options.frames}f-{options.fusion}_{name}'
+    """File name of a config of DAS, without ``.py``: two policies of different names have two, and so two runs."""
+    policy = f'_{policy_name(options)}' if method == 'das' and policy_name(options) else ''
+    return f'{method}-{options.frames}f-{options.fusion}_{name}{policy}'
+
+
+def policy_name(options: DASOptions) -> str:
+    """Name of the policy's file without its ending, in letters that file names take; empty where a search names it."""
+    name = re.sub(r'[^\w-]+', '-', Path(options.policy or SEARCHED).stem)
+    return '' if name == Path(SEARCHED).stem else name
 
 
 def describe(method: str, cfg: Config, name: str, options: DASOptions) -> dict[str, Any]:
@@ -82,7 +91,7 @@ def describe(method: str, cfg: Config, name: str, options: DASOptions) -> dict[s
     elif method == 'search':
         settings = search_settings(cfg, options)
     else:
-        policy = options.policy or f'work_dirs/{stem("search", name, options)}/policy.json'
+        policy = options.policy or f'work_dirs/{stem("search", name, options)}/{SEARCHED}'
         settings = in_preprocessor(cfg, {'policy': policy})
     return {**settings, **own_run(cfg, stem(method, name, options), first=method == 'repeat')}
 

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
 from mmdas.engine.hooks.resume_check_hook import refuse_frames
+from mmdas.noise import import_toolbox
 from mmdas.registry import INFERENCERS, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
@@ -73,6 +74,7 @@ class Inferencer:
         self.scope, toolbox = toolbox_of(cfg), host_of(cfg)
         self.colour = reads_colour(cfg)
         device = device or get_device()
+        import_toolbox(toolbox.scope)
         with DefaultScope.overwrite_default_scope(self.scope):
             kind: Any = INFERENCERS.get(toolbox.inferencer)
             self.host = kind(cfg, weights=str(checkpoint), device=device)

@@ -16,12 +16,14 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint
+from mmdas.engine.hooks.keep_policy_hook import KeepPolicyHook, holds
 from mmdas.hosts import all_hosts
+from mmdas.noise import import_toolbox, silence_log, silence_warnings
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
@@ -39,6 +41,7 @@ from .das_settings import (
     preprocessor_place,
     takes_frames,
 )
+from .early_warnings import collect_warnings, stop, tell_again
 from .reliable_run import add_hook, check_timeout, make_reliable
 
 # Devices that MMEngine's AmpOptimWrapper and its `init_dist` refuse and that synchronised batch norm fails on.
@@ -91,6 +94,8 @@ def load_config(
             ``custom_imports`` that cannot be imported.
         ConversionError: if the config cannot be converted.
     """
+    silence_warnings()
+    collect_warnings()
     cfg = read_config(find_config(path)[0])
     given = dict(cfg_options or {})
     if das is not None:
@@ -198,6 +203,25 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     randomness = dict(cfg.get('randomness') or {})
     if isinstance(seed, int) and randomness.get('seed') is None:
         cfg.randomness = {**randomness, 'seed': seed}
+
+
+def check_work_dir(cfg: Config) -> None:
+    """Check that a training with a policy does not write over one with another policy.
+
+    Args:
+        cfg: of a training that does not resume, with ``work_dir``.
+
+    Raises:
+        ValueError: if the work directory holds checkpoints and another policy than the config names.
+    """
+    policy, kept = preprocessor_of(cfg).get('policy'), Path(cfg.work_dir, KeepPolicyHook.FILENAME)
+    if not isinstance(policy, (str, Path)) or not kept.is_file() or not has_checkpoints(cfg.work_dir):
+        return
+    if Path(policy).is_file() and not holds(kept, Policy.load(policy)):
+        raise ValueError(
+            f'{cfg.work_dir} holds a training with another policy ({kept}) than {policy}; train in another folder by '
+            '--work-dir DIR, or write over it by --work-dir of that folder'
+        )
 
 
 def enable_amp(cfg: Config) -> None:
@@ -422,4 +446,9 @@ def build_runner(cfg: Config) -> Runner:
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
     init_cpu_processes(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    import_toolbox(host_of(cfg).scope)
+    early = stop(MMLogger.get_current_instance())
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    silence_log(runner.logger)
+    tell_again(early, runner.logger)
+    return runner

@@ -1,7 +1,8 @@
 """Save the clips of some training images.
 
 The images are those that the training pipeline gives, spread evenly over the data set. A search config shows the
-mixtures at the start of the search; with --policy, any config shows the clips of that policy.
+mixtures at the start of the search; with --policy, any config shows the clips of that policy. With --das a plain config
+shows those of the config that mmdas train makes of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from mmengine.config import Config, DictAction
 
 from .parser import told_in_one_line
+from .run_options import add_das_arguments, read_das
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--num', type=int, default=4, help='number of images (default: %(default)s)')
     parser.add_argument('--out', default='clip.png', help='picture to write (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help="settings that replace the config's")
+    add_das_arguments(parser)
 
 
 def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
@@ -39,12 +42,14 @@ def build_preprocessor(cfg: Config, policy: str | None) -> BaseDataPreprocessor:
     from mmdas.apis import preprocessor_of
     from mmdas.apis.clip_config import owns_clip_step, set_channel_order
     from mmdas.hosts import find_host, host_scopes
+    from mmdas.noise import import_toolbox
     from mmdas.registry import type_name
     from mmdas.search.das import Policy
 
     scope = cfg.get('default_scope')
     if scope not in host_scopes():
         raise ValueError(f'default_scope of the config is {scope!r}, expected one of {sorted(host_scopes())}')
+    import_toolbox(scope)
     host, options = find_host(scope), dict(preprocessor_of(cfg))
     if type_name(options) in ('', host.preprocessor):
         options['type'] = host.clip_preprocessor
@@ -83,7 +88,7 @@ def run(args: Namespace) -> None:
     """Draw the clips.
 
     Raises:
-        CommandError: if there is no such config or policy, or the config is of another toolbox.
+        CommandError: if there is no such config or policy, or the config is of another toolbox or cannot be converted.
     """
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
@@ -94,7 +99,8 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         if args.num < 1:
             raise ValueError(f'--num must be at least 1, got {args.num}')
-        cfg = load_config(args.config, cfg_options=args.cfg_options)
+        das, options = read_das(args)
+        cfg = load_config(args.config, cfg_options=args.cfg_options, das=das, options=options)
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         set_random_seed(cfg.get('randomness', {}).get('seed') or 0)  # of crops and flips: the same picture every time
         preprocessor = build_preprocessor(cfg, args.policy)

@@ -9,13 +9,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from .parser import CommandError
+from .step_process import fast_context, run_script
 
 ROOT = Path(__file__).parents[1] / '.mim'  # tools and configs of the installed package
 HOST = 'fcn_r18-d4_digits-48x48'
@@ -33,6 +33,7 @@ SEARCH = f'search-4f-gsf_{HOST}'
 MODEL_CONFIGS = {'plain': HOST, 'DAS': f'das-4f-gsf_{HOST}'}
 
 PROGRESS = re.compile(r'\((?:train|test)\) *\[ *(\d+)/(\d+)\].*?eta: *(\S+)')  # in the log lines of MMEngine
+POLL = 0.5  # seconds between two looks at a log
 TAIL = 20  # lines of the log shown after a failure
 PICTURED = 5  # scenes of predictions.png and clip.png
 
@@ -147,37 +148,38 @@ class Report:
             self.console.print(f'    done in {seconds:.0f} s')
 
 
-def run_step(step: Step, out: Path, report: Report) -> float:
+def run_step(step: Step, out: Path, report: Report, context: BaseContext) -> float:
     """Run the command of a step in the folder ``out``; the seconds that it took.
+
+    Args:
+        step: what to run.
+        out: folder in which it runs, and that gets its log.
+        report: where progress is told.
+        context: that starts its process.
 
     Raises:
         SystemExit: if it fails, with the end of its log.
     """
     log, start = out / f'{step.name}.log', time.perf_counter()
     script, *options = step.command
-    command = [sys.executable, str(ROOT / 'tools' / script), *options]
     report.start(step)
-    with (
-        log.open('w', encoding='utf-8') as file,
-        subprocess.Popen(
-            command,
-            cwd=out,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding='utf-8',
-            errors='replace',
-        ) as process,
-    ):
-        for line in process.stdout or ():
-            file.write(line)
-            file.flush()  # so that one can follow it
-            report.update(line)
-    if process.returncode:
+    log.write_text('')
+    process = context.Process(target=run_script, args=(ROOT / 'tools' / script, options, out, log))
+    process.start()
+    try:
+        with log.open(encoding='utf-8', errors='replace') as file:
+            running = True
+            while running:
+                process.join(POLL)
+                running = process.is_alive()
+                for line in file:
+                    report.update(line)
+    finally:
+        process.terminate()  # after Ctrl-C; one that has ended is left alone
+    if process.exitcode:
         report.progress.stop()
-        tail = '\n'.join(log.read_text(encoding='utf-8').splitlines()[-TAIL:])
-        raise SystemExit(f'{tail}\n\nThe step "{step.title}" failed (exit status {process.returncode}). Its log: {log}')
+        tail = '\n'.join(log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL:])
+        raise SystemExit(f'{tail}\n\nThe step "{step.title}" failed (exit status {process.exitcode}). Its log: {log}')
     seconds = time.perf_counter() - start
     report.finish(seconds)
     return seconds
@@ -285,7 +287,8 @@ def run(args: Namespace) -> None:
     out, console = Path(args.out).resolve(), Console()
     out.mkdir(parents=True, exist_ok=True)
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True)
-    report = Report(console)
+    os.environ.update(environment())  # before the first process, which takes it over
+    report, context = Report(console), fast_context()
     with report.progress:
-        seconds = {step.name: run_step(step, out, report) for step in steps(out, args.quick)}
+        seconds = {step.name: run_step(step, out, report, context) for step in steps(out, args.quick)}
     print_summary(console, out, summarise(out, seconds, args.quick))

@@ -84,7 +84,7 @@ def refusing_code() -> Iterator[None]:
 def add_das_arguments(parser: ArgumentParser) -> None:
     """Add ``--das`` and the options of its conversion."""
     group = parser.add_argument_group('a plain config becomes one of DAS')
-    group.add_argument('--das', metavar='WHAT', help='repeat, search, or the file of a policy to train or test with')
+    group.add_argument('--das', metavar='WHAT', help='repeat, search, or the file of a policy')
     add_conversion_arguments(group)
 
 

@@ -73,6 +73,7 @@ def read(args: Namespace) -> Config:
     """
     from mmdas.apis import (
         check_run,
+        check_work_dir,
         enable_amp,
         fit_to_budget,
         require_checkpoint,
@@ -81,14 +82,17 @@ def read(args: Namespace) -> Config:
         short_search,
     )
 
+    own_folder = args.work_dir is None
     cfg = load_run_config(args)
     if getattr(args, 'budget', None) is not None:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     if args.augment is not None:
-        set_augment(cfg, args.augment, own_folder=args.work_dir is None)
+        set_augment(cfg, args.augment, own_folder=own_folder)
     args.work_dir = cfg.work_dir
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
+    if args.resume is None and own_folder and (args.das or args.policy):
+        check_work_dir(cfg)
     set_resume(cfg, args.resume)
     if args.amp:
         enable_amp(cfg)

@@ -173,6 +173,19 @@ def test_classes_of_images_are_ticked_off_too(monkeypatch):
     assert "['square'] have no label in the first 3 images" in warning
 
 
+@pytest.mark.parametrize('count', [6000, 2001])
+def test_images_sorted_by_their_classes_are_no_false_alarm(monkeypatch, count: int):
+    labels = [3 * index // count for index in range(count)]
+    samples = [DataSample(metainfo=dict(img_path='a.jpg')).set_gt_label(label) for label in labels]
+    assert run_hook(monkeypatch, samples, 'head') == []
+
+
+def test_class_that_sorted_images_lack_is_named_after_the_last_of_them(monkeypatch):
+    samples = [DataSample(metainfo=dict(img_path='a.jpg')).set_gt_label(2 * (index > 2500)) for index in range(5000)]
+    [warning] = run_hook(monkeypatch, samples, 'head')
+    assert "['square'] have no label in the first 5000 images" in warning
+
+
 def test_batch_that_is_ignored_wholly_is_named_once(monkeypatch):
     samples = [seg_sample(mask(255)[None])] * 2 + [seg_sample(mask(0, 1, 2)[None])]
     warnings = run_hook(monkeypatch, samples)

@@ -29,6 +29,14 @@ pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 train_dataloader = dict(dataset=dict(type='CustomDataset', data_root={root!r}, data_prefix='images', pipeline=pipeline,
                                      with_label=False))
 """
+PLAIN = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+# The images of `data_root` in the place of Cityscapes.
+DATA = [
+    'train_dataloader.dataset.data_prefix.img_path=images',
+    'train_dataloader.dataset.data_prefix.seg_map_path=labels',
+    'train_dataloader.dataset.img_suffix=.jpg',
+    'train_dataloader.dataset.seg_map_suffix=.png',
+]
 
 
 @pytest.fixture(scope='module')
@@ -134,6 +142,20 @@ def test_settings_of_the_command_line_replace_the_configs(tool: ModuleType, data
 @pytest.mark.slow
 def test_more_clips_than_images_show_each_image_once(tool: ModuleType, data_root: Path) -> None:
     assert len(clips_of(tool, segmentation_config(data_root), 100)) == 5
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'frames'), [(['repeat', '--frames', '3'], 3), (['search'], 4), (['policy.json'], 5)]
+)
+def test_plain_config_shows_the_clips_of_what_it_becomes(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str], frames: int
+) -> None:
+    monkeypatch.chdir(data_root)
+    random_policy(data_root, 5)
+    root = f'train_dataloader.dataset.data_root={data_root}'
+    command = [PLAIN, '--num', '1', '--das', *arguments, '--cfg-options', root, *DATA]
+    assert run_command('browse', command) == 0
+    assert f'1 clips of {frames} frames: clip.png' in capsys.readouterr().out
 
 
 def test_no_clip_is_refused(tool: ModuleType, data_root: Path, capsys: pytest.CaptureFixture) -> None:

@@ -23,7 +23,9 @@ class KeepPolicyHook(Hook):
         filename: of the policy within the work directory. Another policy that is there already gets another name.
     """
 
-    def __init__(self, filename: str = 'policy.json') -> None:
+    FILENAME = 'policy.json'
+
+    def __init__(self, filename: str = FILENAME) -> None:
         self.filename = filename
 
     @master_only

@@ -34,18 +34,19 @@ class LabelCheckHook(Hook):
     every iteration, a label outside the classes and a label image that stores colours are an error. The labels are
     still on the CPU then, so that looking at them costs no synchronisation, and a GPU would answer with a device-side
     assertion that names nothing. After the first epoch, or at once for a small data set, a warning names the classes
-    that no label holds.
+    that no label holds: of all images, since data may be sorted by their classes, or have more classes than a part of
+    them shows.
 
     Args:
         num_files: label files that are looked at beforehand, spread over the data set. Default: 16.
-        num_images: images after which the missing classes are named, if the data set has as many. Default: 2000.
+        num_images: images after which the missing classes are named, if the data set has as many. Default: all.
         num_sure: label files that are looked at where the first hold one class alone. Default: 256.
 
     Raises:
         DataError: naming the label, the classes and the image; or the numbers of classes that disagree.
     """
 
-    def __init__(self, num_files: int = 16, num_images: int = 2000, num_sure: int = 256) -> None:
+    def __init__(self, num_files: int = 16, num_images: int | None = None, num_sure: int = 256) -> None:
         self.num_files = num_files
         self.num_images = num_images
         self.num_sure = num_sure
@@ -101,7 +102,7 @@ class LabelCheckHook(Hook):
             self._warn(
                 f'{mode} number', check_num_classes(num_classes, classes, f'num_classes of the {host.heads[0]}', mode)
             )
-        share = max(min(len(dataset), self.num_images) // get_world_size(), 1)
+        share = max(min(len(dataset), self.num_images or len(dataset)) // get_world_size(), 1)
         classes = classes or range(num_classes)
         self._tallies[mode] = LabelTally(classes, share)
         if is_main_process():

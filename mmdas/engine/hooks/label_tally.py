@@ -1,4 +1,4 @@
-"""Which classes the labels of the first images hold."""
+"""Which classes the labels of a data set hold."""
 
 from collections.abc import Sequence
 from typing import Any
