@@ -53,7 +53,7 @@ def silence_log(logger: logging.Logger) -> None:
 def silence_warnings() -> None:
     """Keep noise out of Python's warnings, in this process."""
     for text, module in WARNED.items():
-        warnings.filterwarnings('ignore', re.escape(text), UserWarning, re.escape(module))
+        warnings.filterwarnings('ignore', re.escape(text), UserWarning, rf'{re.escape(module)}\Z')
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -126,6 +127,39 @@ def test_options_of_the_conversion_and_of_the_config_reach_it():
 def test_sites_are_where_the_fusion_is():
     cfg = config_of(HOST, '--das', 'repeat', '--sites', 'layer1.0.conv1', 'layer2.0.conv1')
     assert cfg.model.backbone.stages == ['layer1.0.conv1', 'layer2.0.conv1']
+
+
+def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('policy', 'far shift.v2'):
+        Policy.random(2).save(tmp_path / f'{name}.json')
+        assert main(['convert', HOST, '--out-dir', '.', '--policy', f'{name}.json']) == 0
+    expected = [f'das-2f-gsf_{HOST}', f'das-2f-gsf_{HOST}_far-shift-v2']
+    assert [Path(config_of(HOST, '--das', f'{name}.json').work_dir).name for name in ('policy', 'far shift.v2')] == expected
+    assert {path.stem for path in tmp_path.glob('das-*.py')} == set(expected)
+    assert [Path(load_config(f'{name}.py').work_dir).name for name in expected] == expected
+
+
+@pytest.mark.parametrize('converted', [False, True])
+def test_training_over_one_with_another_policy_is_refused(converted: bool, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: SimpleNamespace(train=lambda: None))
+    for seed, name in enumerate(('first', 'second')):
+        (tmp_path / name).mkdir()
+        Policy.random(2, seed=seed).save(tmp_path / name / 'policy.json')
+    command = ['train', HOST, '--das']
+    if converted:
+        assert main(['convert', HOST, '--out-dir', '.', '--policy', 'first/policy.json']) == 0
+        command = ['train', f'das-2f-gsf_{HOST}.py', '--policy']
+    folder = Path('work_dirs', f'das-2f-gsf_{HOST}')
+    folder.mkdir(parents=True)
+    Policy.load('first/policy.json').save(folder / 'policy.json')
+    assert main([*command, 'second/policy.json']) == 0  # no training there so far
+    torch.save({'state_dict': {}, 'meta': {'epoch': 1, 'iter': 1}}, folder / 'epoch_1.pth')
+    assert main([*command, 'first/policy.json']) == 0
+    assert main([*command, 'second/policy.json', '--work-dir', str(folder)]) == 0
+    line = line_of(capsys, *command, 'second/policy.json')
+    assert f'{folder} holds a training with another policy ({folder}/policy.json) than second/policy.json' in line
 
 
 def test_two_policies_are_refused(policy: str):

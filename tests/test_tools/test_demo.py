@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from PIL import Image
 from rich.console import Console
 
 from mmdas.commands import demo
+from mmdas.commands.step_process import fast_context
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / 'tools/demo.py'
+NEW = get_context('spawn')  # without the imports that all steps share
 PICTURES = ('clip.png', 'policy.png', 'predictions.png')
 
 
@@ -99,7 +102,7 @@ def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(t
     write_script(monkeypatch, tmp_path, "print('first')\nfor i in range(30): print(i)\nraise OSError('no disk')")
     step = demo.Step('fill the disk', 'fill', ['step.py'])
     with pytest.raises(SystemExit) as caught:
-        demo.run_step(step, tmp_path, demo.Report(Console()))
+        demo.run_step(step, tmp_path, demo.Report(Console()), NEW)
     message = str(caught.value)
     assert 'OSError: no disk' in message
     assert '"fill the disk" failed (exit status 1)' in message
@@ -110,7 +113,7 @@ def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(t
 def test_without_a_terminal_a_step_tells_its_quarters(tmp_path, monkeypatch, capsys):
     lines = [f'INFO - Iter(train) [{done:2}/40]  eta: 0:00:{40 - done:02}  time: 1' for done in range(1, 41)]
     write_script(monkeypatch, tmp_path, f'print({chr(10).join(lines)!r})')
-    demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, demo.Report(Console()))
+    demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, demo.Report(Console()), NEW)
     printed = capsys.readouterr().out.splitlines()
     assert printed[:-1] == ['train ...', *(f'    {done}/40, 0:00:{40 - done:02} left' for done in (10, 20, 30, 40))]
 
@@ -119,9 +122,26 @@ def test_on_a_terminal_a_step_is_one_line_with_its_progress(tmp_path, monkeypatc
     write_script(monkeypatch, tmp_path, "print('Iter(train) [ 1/4]  eta: 0:00:03')\nraise SystemExit(1)")
     report = demo.Report(Console(force_terminal=True, width=100))
     with report.progress, pytest.raises(SystemExit):
-        demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, report)
+        demo.run_step(demo.Step('train', 'train', ['step.py']), tmp_path, report, NEW)
     lines = capsys.readouterr().out.split('\n')
     assert any('train' in line and '1/4, 0:00:03 left' in line for line in lines)
+
+
+@pytest.mark.skipif('forkserver' not in get_all_start_methods(), reason='this system cannot fork')
+@pytest.mark.slow
+def test_steps_begin_with_the_imports_done_and_share_nothing_else(tmp_path, monkeypatch):
+    text = """
+import os, sys
+assert 'mmseg.datasets' in sys.modules and 'mmdas.apis' in sys.modules
+assert 'left' not in os.environ and __name__ == '__main__'
+os.environ['left'] = 'here'
+print(os.getcwd(), *sys.argv[1:])
+"""
+    write_script(monkeypatch, tmp_path, text)
+    context = fast_context()
+    for name in ('first', 'second'):
+        demo.run_step(demo.Step(name, name, ['step.py', name]), tmp_path, demo.Report(Console()), context)
+        assert (tmp_path / f'{name}.log').read_text() == f'{tmp_path} {name}\n'
 
 
 def test_environment_of_the_user_comes_first(monkeypatch):
