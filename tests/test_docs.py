@@ -2,9 +2,12 @@
 
 import inspect
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from shlex import split
 
 import pytest
 import torch
@@ -13,7 +16,9 @@ from mmengine.registry import MODELS, DefaultScope
 from own_operations import forgotten_afterwards
 
 import mmdas.apis
-from mmdas.apis import adapt_to_device, check_num_frames, load_config
+from mmdas.apis import adapt_to_device, check_num_frames, find_config, load_config
+from mmdas.commands.main import COMMANDS
+from mmdas.commands.parser import Parser
 from mmdas.search import load_policy
 from mmdas.search.das import Policy
 
@@ -33,6 +38,37 @@ FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAM
 CONFIGS = [name for name, text in FILES.items() if '_base_' in text]  # the others are modules that configs import
 SNIPPETS = [text for text in blocks('python') if not FILE_NAME.match(text) and 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
+# Scripts that are verbs of the command.
+VERBS = {
+    'tools/train.py': 'train',
+    'tools/test.py': 'test',
+    'tools/misc/add_das.py': 'convert',
+    'tools/visualization/browse_clip.py': 'browse',
+}
+
+
+def commands() -> Iterator[list[str]]:
+    """The words of every command of the pages, with the values of shell variables."""
+    for text in (*blocks('bash'), *blocks('sh')):
+        variables: dict[str, str] = {}
+        for line in text.replace('\\\n', ' ').splitlines():
+            line = re.sub(r'\$\(cat [^)]*\)', 'last.pth', line)
+            for name, value in variables.items():
+                line = line.replace(f'${name}', value)
+            words = split(line, comments=True)
+            if len(words) == 1 and re.fullmatch(r'\w+=\S+', words[0]):
+                variables.update([words[0].split('=', 1)])
+            elif words[:1] == ['for']:
+                variables[words[1]] = words[3].rstrip(';')
+            elif words[:1] == ['mmdas'] or (words[:1] == ['python'] and words[1].startswith('tools/')):
+                yield words
+
+
+OF_VERBS = sorted(
+    {(words[1], *words[2:]) for words in commands() if words[0] == 'mmdas'}
+    | {(VERBS[words[1]], *words[2:]) for words in commands() if words[1] in VERBS}
+)
+OF_SCRIPTS = sorted({tuple(words[1:]) for words in commands() if words[0] == 'python' and words[1] not in VERBS})
 
 
 @pytest.fixture
@@ -114,3 +150,24 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
     paths = {ROOT / path for path in PATH.findall(re.sub(r'\]\([^)]*\)', ']', text))}
     links = {page.parent / link for link in LINK.findall(text) if '://' not in link}
     assert sorted(str(path) for path in paths | links if not path.exists()) == []
+
+
+@pytest.mark.parametrize('words', OF_VERBS, ids=' '.join)
+def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, ...], folder: Path):
+    module = import_module(f'mmdas.commands.{words[0]}')
+    assert words[0] in COMMANDS
+    parser = Parser(prog='mmdas')
+    module.add_arguments(parser)
+    config = getattr(parser.parse_args(words[1:]), 'config', 'CONFIG')
+    if config != 'CONFIG' and not (folder / config).is_file():
+        assert find_config(ROOT / config if (ROOT / config).is_file() else config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('words', OF_SCRIPTS, ids=' '.join)
+def test_script_of_the_pages_has_its_options(words: tuple[str, ...]):
+    script, *given = words
+    finished = subprocess.run([sys.executable, ROOT / script, '--help'], capture_output=True, text=True)
+    options = [word.partition('=')[0] for word in given if word.startswith('--')]
+    assert finished.returncode == 0, finished.stderr
+    assert [option for option in options if option not in finished.stdout] == []

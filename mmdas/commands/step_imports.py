@@ -6,5 +6,12 @@ from mmdas.noise import import_toolbox, silence_warnings
 
 silence_warnings()
 import_toolbox('mmseg')
-for _module in ('mmseg.models', 'mmseg.engine', 'mmseg.evaluation', 'mmseg.visualization', 'mmdas.apis', 'mmdas.models'):
+for _module in (
+    'mmseg.models',
+    'mmseg.engine',
+    'mmseg.evaluation',
+    'mmseg.visualization',
+    'mmdas.apis',
+    'mmdas.models',
+):
     import_module(_module)

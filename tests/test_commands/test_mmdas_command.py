@@ -135,7 +135,9 @@ def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: P
         Policy.random(2).save(tmp_path / f'{name}.json')
         assert main(['convert', HOST, '--out-dir', '.', '--policy', f'{name}.json']) == 0
     expected = [f'das-2f-gsf_{HOST}', f'das-2f-gsf_{HOST}_far-shift-v2']
-    assert [Path(config_of(HOST, '--das', f'{name}.json').work_dir).name for name in ('policy', 'far shift.v2')] == expected
+    assert [
+        Path(config_of(HOST, '--das', f'{name}.json').work_dir).name for name in ('policy', 'far shift.v2')
+    ] == expected
     assert {path.stem for path in tmp_path.glob('das-*.py')} == set(expected)
     assert [Path(load_config(f'{name}.py').work_dir).name for name in expected] == expected
 
