@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import time
-import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,13 +77,15 @@ def steps(out: Path, quick: bool) -> Iterator[Step]:
 
 
 def checkpoint(out: Path, config: str) -> str:
-    """Newest checkpoint of a config's run."""
-    from mmdas.engine.checkpoints import newest_checkpoint
+    """Newest checkpoint of a config's run.
 
-    found = newest_checkpoint(out / 'work_dirs' / config)
-    if found is None:
+    Raises:
+        CommandError: if there is none.
+    """
+    pointer = out / 'work_dirs' / config / 'last_checkpoint'
+    if not pointer.is_file():
         raise CommandError(f'the run of {config} left no checkpoint in {out}')
-    return str(found[0])
+    return pointer.read_text()
 
 
 def environment() -> dict[str, str]:
@@ -232,8 +233,8 @@ def save_predictions_figure(out: Path) -> None:
     figure.savefig(out / 'predictions.png', dpi=150)
 
 
-def summarise(out: Path, seconds: dict[str, float], quick: bool) -> dict:
-    """Write the pictures and ``results.json``; its content."""
+def summarise(out: Path, seconds: dict[str, float], quick: bool) -> None:
+    """Write the pictures and ``results.json``."""
     save_predictions_figure(out)
     shutil.copy(out / 'work_dirs' / SEARCH / 'policy.png', out / 'policy.png')
     results = {
@@ -243,7 +244,6 @@ def summarise(out: Path, seconds: dict[str, float], quick: bool) -> dict:
         'policy': f'work_dirs/{SEARCH}/policy.json',
     }
     (out / 'results.json').write_text(json.dumps(results, indent=2) + '\n')
-    return results
 
 
 def print_summary(console: Console, out: Path, results: dict) -> None:
@@ -282,8 +282,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Run all steps and show what they brought."""
-    warnings.simplefilter('ignore')  # those of the toolboxes say nothing of this run and would break the bars
+    """Run all steps and show what they brought.
+
+    Raises:
+        CommandError: if a training leaves no checkpoint, or the summary fails.
+    """
     out, console = Path(args.out).resolve(), Console()
     out.mkdir(parents=True, exist_ok=True)
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True)
@@ -291,4 +294,9 @@ def run(args: Namespace) -> None:
     report, context = Report(console), fast_context()
     with report.progress:
         seconds = {step.name: run_step(step, out, report, context) for step in steps(out, args.quick)}
-    print_summary(console, out, summarise(out, seconds, args.quick))
+    process = context.Process(target=summarise, args=(out, seconds, args.quick))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise CommandError('the summary failed, for the reason above')
+    print_summary(console, out, json.loads((out / 'results.json').read_text()))

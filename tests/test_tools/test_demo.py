@@ -10,6 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from mmdas.commands import demo
+from mmdas.commands.parser import CommandError
 from mmdas.commands.step_process import fast_context
 from mmdas.search.das import Policy
 
@@ -96,6 +97,11 @@ def test_progress_is_read_from_the_log(line, expected):
 
 def test_every_config_of_the_demo_exists():
     assert all(Path(demo.config_path(name)).is_file() for name in (demo.SEARCH, *demo.MODEL_CONFIGS.values()))
+
+
+def test_run_without_a_checkpoint_is_named(tmp_path):
+    with pytest.raises(CommandError, match=f'the run of {demo.HOST} left no checkpoint in {tmp_path}'):
+        demo.checkpoint(tmp_path, demo.HOST)
 
 
 def test_failing_step_ends_the_demo_with_the_end_of_its_log_and_the_log_s_path(tmp_path, monkeypatch):
