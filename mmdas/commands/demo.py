@@ -5,6 +5,8 @@ very commands of the README, run in the folder ``--out``. Ends with a table and 
 is in a log beside them.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -13,8 +15,8 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.config import Config
@@ -25,6 +27,9 @@ from rich.table import Table
 
 from .parser import CommandError
 from .step_process import fast_context, run_script
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 ROOT = Path(__file__).parents[1] / '.mim'  # tools and configs of the installed package
 HOST = 'fcn_r18-d4_digits-48x48'
@@ -149,7 +154,7 @@ class Report:
             self.console.print(f'    done in {seconds:.0f} s')
 
 
-def run_step(step: Step, out: Path, report: Report, context: BaseContext) -> float:
+def run_step(step: Step, out: Path, report: Report, context: ForkServerContext | SpawnContext) -> float:
     """Run the command of a step in the folder ``out``; the seconds that it took.
 
     Args:

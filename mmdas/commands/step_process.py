@@ -1,15 +1,21 @@
 """A process that runs a step of the demo."""
 
+from __future__ import annotations
+
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from io import TextIOWrapper
 from multiprocessing import get_all_start_methods, get_context, set_start_method
-from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 
-def fast_context() -> BaseContext:
+def fast_context() -> ForkServerContext | SpawnContext:
     """Where the system can fork, processes that begin with all imports done; elsewhere new ones."""
     if 'forkserver' not in get_all_start_methods():
         return get_context('spawn')
@@ -24,7 +30,7 @@ def run_script(script: Path, options: Sequence[str], folder: Path, log: Path) ->
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(file.fileno(), stream.fileno())
-    sys.stdout.reconfigure(line_buffering=True, encoding='utf-8', errors='replace')
+    sys.stdout = TextIOWrapper(sys.stdout.buffer, encoding='utf-8', errors='replace', line_buffering=True)
     set_start_method(None, force=True)  # that of this process is its own choice
     os.chdir(folder)
     sys.argv = [str(script), *options]
