@@ -1,5 +1,5 @@
 # The plain 2-D model: FCN on three stages of a quarter-width ResNet-18, small enough for two CPU cores.
-# It learns in few steps: nothing starts near zero (residual branches, classifier), nothing is dropped, the rate is high.
+# It learns in few steps: no weight starts near zero, nothing is dropped, and the rate is high.
 _base_ = [
     'mmseg::_base_/models/fcn_r50-d8.py',
     '../_base_/datasets/digit_scenes.py',
