@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+
+# MMEngine's first log writes to what is the standard output when it is made: here to that of the whole session, not to
+# that of a test with `capsys`, which ends with the test.
+MMLogger.get_current_instance()
 
 
 @pytest.fixture(autouse=True)

@@ -46,11 +46,13 @@ VERBS = {
     'tools/visualization/browse_clip.py': 'browse',
 }
 
+PLACEHOLDERS = ('CONFIG', 'my_config.py')  # a config of the reader
+
 
 def commands() -> Iterator[list[str]]:
     """The words of every command of the pages, with the values of shell variables."""
+    variables: dict[str, str] = {}
     for text in (*blocks('bash'), *blocks('sh')):
-        variables: dict[str, str] = {}
         for line in text.replace('\\\n', ' ').splitlines():
             line = re.sub(r'\$\(cat [^)]*\)', 'last.pth', line)
             for name, value in variables.items():
@@ -158,8 +160,8 @@ def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, .
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)
-    config = getattr(parser.parse_args(words[1:]), 'config', 'CONFIG')
-    if config != 'CONFIG' and not (folder / config).is_file():
+    config = getattr(parser.parse_args(words[1:]), 'config', PLACEHOLDERS[0])
+    if config not in PLACEHOLDERS and not (folder / config).is_file():
         assert find_config(ROOT / config if (ROOT / config).is_file() else config)
 
 
