@@ -178,7 +178,12 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
     options = DASOptions(frames=8, fusion=fusion, policy='mine.json', pooling='reference')
     paths = add_das('resnet18_8xb16_cifar10', tmp_path, options)
     assert [path.name for path in paths] == [
-        f'{method}-8f-{fusion}_resnet18_8xb16_cifar10.py' for method in ('repeat', 'search', 'das')
+        f'{name}.py'
+        for name in (
+            f'repeat-8f-{fusion}_resnet18_8xb16_cifar10',
+            f'search-8f-{fusion}_resnet18_8xb16_cifar10',
+            f'das-8f-{fusion}_resnet18_8xb16_cifar10_mine',
+        )
     ]
     cfg = load_config(paths[2])
     kind = {'tsm': 'TemporalShift', 'gsm': 'GateShift', 'gsf': 'GateShiftFuse'}.get(fusion)

@@ -22,7 +22,7 @@ OPTIONS = {
     'model.backbone.backbone.base_channels': 8,
     'model.backbone.backbone.stem_channels': 8,
     'model.decode_head.head.in_channels': 32,
-    'model.decode_head.head.channels': 16,
+    'model.decode_head.head.channels': 32,
     'train_dataloader.batch_size': 8,
     'model.data_preprocessor.cell.ranges': None,  # the authors' wide ones: a bad policy hurts
     'train_cfg.max_iters': 200,
