@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from toy_search import cls_model, differences, epoch_search, final_state, iter_search, run, seg_model
+from toy_search import cls_model, differences, epoch_search, final_state, iter_search, prepare, run, seg_model
 
 from mmdas.engine.utils import find_searchable
 from mmdas.search import load_policy
@@ -122,6 +122,21 @@ def test_the_critic_has_the_channels_of_the_backbone_s_last_maps(searched):
     (kind, _), runner = searched
     if kind == 'FasterAASearch':
         assert runner.train_loop.step.critic.linear.in_features == 8
+
+
+@pytest.mark.parametrize('task', SEARCHES)
+def test_the_pass_that_counts_channels_leaves_nothing_behind(tmp_path, task):
+    runner = prepare(SEARCHES[task](tmp_path, 'FasterAASearch'))
+    step, model = runner.train_loop.step, runner.model
+    batch = next(runner.train_loop.weights_batches)
+    before = {name: value.clone() for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+    modes, random = [module.training for module in model.modules()], torch.get_rng_state()
+    assert step.state_dict() == {'channels': None}
+    assert step._channels(batch) == 8
+    assert torch.equal(torch.get_rng_state(), random)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize('kind', STEPS)

@@ -181,17 +181,6 @@ def test_a_perceptron_critic_judges_the_mean_of_maps_of_any_size(shape):
     torch.testing.assert_close(critic(features), expected + critic.linear.bias)
 
 
-def test_a_critic_without_channels_takes_those_of_the_first_batch_and_leaves_nothing_behind():
-    model, (_, train) = Tiny(), batches()
-    step = AdversarialStep(model, wrappers(model), dict(type='mmdas.PerceptronCritic'))
-    assert step.state_dict() == {'channels': None}
-    state = torch.get_rng_state()
-    assert step._channels(train) == 1
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.training
-    assert model.backbone.weight.grad is None
-
-
 # every step, on networks of the toolboxes
 
 

@@ -16,3 +16,14 @@ def test_penalty_trains_the_critic():
     gradient_penalty(lambda x: critic(x.flatten(1))[:, 0], *torch.randn(2, 5, 6, dtype=torch.float64)).backward()
     expected = 2 * (1 - 1 / critic.weight.norm()) * critic.weight
     torch.testing.assert_close(critic.weight.grad, expected.detach())
+
+
+def test_penalty_goes_through_attention():
+    projection = nn.Linear(4, 4)
+
+    def critic(images: torch.Tensor) -> torch.Tensor:
+        tokens = projection(images)
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).mean(dim=(1, 2))
+
+    gradient_penalty(critic, torch.rand(2, 3, 4), torch.rand(2, 3, 4)).backward()
+    assert projection.weight.grad.abs().max() > 0
