@@ -75,13 +75,17 @@ class AtomicCheckpointHook(CheckpointHook):
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = as_written(checkpoint['message_hub'])
 
-    def save_stopped(self, runner: Runner) -> str:
-        """Save after an iteration, for a run that is about to end; the next checkpoint of its resumption replaces it.
+    def save_stopped(self, runner: Runner, step: int) -> str:
+        """Save for a run that is about to end; the next checkpoint of its resumption replaces it.
+
+        Args:
+            runner: in training.
+            step: iterations done.
 
         Returns:
             The path.
         """
-        step, epoch = runner.iter + 1, runner.epoch
+        epoch = runner.epoch
         name = f'epoch_{epoch}_iter_{step}.pth' if self.by_epoch else self.filename_tmpl.format(step)
         path = self.file_backend.join_path(self.out_dir, name)
         if not self.by_epoch:
@@ -106,6 +110,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.remove(stopped)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        self._gather(runner)
         with self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
 

@@ -12,6 +12,7 @@ from mmdas.models.settings import DifferenceError
 
 LEVELS = {'warning': logging.WARNING, 'info': logging.INFO}
 POSITION = 'position'  # in the data, of the record
+VALIDATED = 'validated'  # whether the validation that is due at the checkpoint has taken place
 
 
 class RunRecordHook(Hook):
@@ -22,7 +23,8 @@ class RunRecordHook(Hook):
 
     Args:
         loop: of the training or search. One with a method ``position(meta)``, batches of this process that are taken,
-            in a training with epochs those of the epoch, finds them as :attr:`position` after a resume.
+            in a training with epochs those of the epoch, finds them as :attr:`position` after a resume. One with a
+            method ``is_validated(meta)`` finds what it said as :attr:`validated`.
 
     Raises:
         DifferenceError: on resume, naming the settings.
@@ -33,12 +35,15 @@ class RunRecordHook(Hook):
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.position: int | None = None
+        self.validated: bool | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the record."""
         record = describe_run(runner)
         if hasattr(self.loop, 'position'):
             record[POSITION] = self.loop.position(checkpoint['meta'])
+        if hasattr(self.loop, 'is_validated'):
+            record[VALIDATED] = self.loop.is_validated(checkpoint['meta'])
         checkpoint[KEY] = record
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -60,6 +65,7 @@ class RunRecordHook(Hook):
             )
         for one in found:
             runner.logger.log(LEVELS[one.level], f'resumed under other settings: {one.text}')
+        self.validated = was.get(VALIDATED)
         if was.get(POSITION) is not None:
             self.position = was[POSITION] * _batch(was) // _batch(is_)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_distributed
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 from mmdas.registry import HOOKS
@@ -33,11 +33,13 @@ class RunStopped(SystemExit):
 class StopSignalHook(Hook):
     """Save a checkpoint and end at SIGTERM, SIGUSR1 (preemption) and SIGINT (Ctrl-C).
 
-    After the iteration that is under way, and after the other hooks. A second Ctrl-C ends the run at once. Needs
-    :class:`AtomicCheckpointHook` as ``default_hooks.checkpoint``. A run without it ends as always.
+    After the iteration that is under way, and after the other hooks. A validation is left, and takes place in the run
+    that goes on. A second Ctrl-C ends the run at once. Needs :class:`AtomicCheckpointHook` as
+    ``default_hooks.checkpoint``. A run without it ends as always.
 
     Args:
-        interval: iterations after which the processes of a distributed run tell each other of a signal.
+        interval: iterations, of the training or of a validation, after which the processes of a distributed run tell
+            each other of a signal.
 
     Raises:
         RunStopped: with the exit code 75 (temporary failure: schedulers can be told to start such a job again), or 130
@@ -60,20 +62,40 @@ class StopSignalHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Stop if this or another process was told to."""
+        stop = self._told(self.every_n_train_iters(runner, self.interval))
+        if stop:
+            self._stop(runner, stop, runner.iter + 1)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """The same in a validation of the training, which gives its place in the run back."""
+        if not self._before:  # of a run that only validates
+            return
+        stop = self._told(self.every_n_inner_iters(batch_idx, self.interval))
+        if not stop:
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                hook.after_val_epoch(runner)  # the weights of the training, not their average
+        getattr(runner.train_loop, 'abandon_validation', lambda: None)()
+        self._stop(runner, stop, runner.iter)
+
+    def _told(self, asks: bool) -> int:
+        """The signal that this process has received, or another one where they ask each other; 0 for none."""
         if not is_distributed():
-            stop = self.received
-        elif self.every_n_train_iters(runner, self.interval):
-            told = torch.tensor(self.received)
-            all_reduce(told, 'max')
-            stop = int(told)
-        else:
-            return
+            return self.received
+        if not asks:
+            return 0
+        told = torch.tensor(self.received)
+        all_reduce(told, 'max')
+        return int(told)
+
+    def _stop(self, runner: Runner, stop: int, iterations: int) -> None:
         checkpoints = _checkpoints(runner)
-        if not stop or checkpoints is None:
+        if checkpoints is None:
             return
-        path = checkpoints.save_stopped(runner)
+        path = checkpoints.save_stopped(runner, iterations)
         self._leave()
-        text = f'stopped by {signal.Signals(stop).name} after iteration {runner.iter + 1}; saved {path}'
+        text = f'stopped by {signal.Signals(stop).name} after iteration {iterations}; saved {path}'
         runner.logger.warning(f'{text}; --resume goes on from it')
         raise RunStopped(INTERRUPTED if stop == signal.SIGINT else REQUEUE, text)
 

@@ -9,21 +9,22 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
 from mmdas.registry import LOOPS
 
 from .endless_batches import EndlessBatches
+from .validation import Validating
 
 
-class _Resumable:
+class _Resumable(Validating):
     """What both share; a mixin before MMEngine's loop.
 
     * Every sample has random numbers of its own, by its place in the training, so that augmentation does not depend on
       what a worker has loaded before.
     * Checkpoints hold the random state, which dropout draws from.
-    * A validation leaves the random state alone.
+    * A validation leaves the random state alone, and takes place once, see :class:`Validating`.
     * Batches of another size, or in other processes, go on where the data stood.
     """
 
@@ -61,11 +62,8 @@ class _Resumable:
             print_log(text, 'current', logging.WARNING)
 
     def _validate(self, done: int, last: int) -> None:
-        self._decide_current_val_interval()  # type: ignore[attr-defined]
-        due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)  # type: ignore[attr-defined]
-        if self.runner.val_loop is not None and due:
-            with kept_random_state():  # a training resumed from here does not validate again
-                self.runner.val_loop.run()
+        self._decide_current_val_interval()  # type: ignore[attr-defined]  # of MMEngine's loop
+        super()._validate(done, last)
 
 
 @LOOPS.register_module()
@@ -89,6 +87,7 @@ class ResumableIterBasedTrainLoop(_Resumable, IterBasedTrainLoop):
             self._tell_of_seed()
             batches.skip(self._go_on(self._iter))
             self._random_state.restore()
+            self._make_up_for_validation(self._iter, self._max_iters)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
@@ -119,6 +118,8 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
         resumed = self._iter > 0
         if resumed:
             self._tell_of_seed()
+            if not self._record.position:  # between two epochs
+                self._make_up_for_validation(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
             self._run_epoch(resumed)
             resumed = False
@@ -138,6 +139,7 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+        self._start = self._iter  # of the next epoch, for checkpoints of the validation
 
     def _batches(self, done: int, resumed: bool) -> Iterator[Any]:
         """Batches of the current epoch from ``done`` on, with the random state of the checkpoint.
