@@ -1,5 +1,7 @@
 """What every training and search gets so that a week of it is not lost."""
 
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from mmengine.config import Config
@@ -47,6 +49,22 @@ def make_reliable(cfg: Config) -> None:
     for hook in HOOKS:
         add_hook(cfg, hook)
     set_loop(cfg)
+
+
+def check_work_dir(folder: str | Path) -> None:
+    """Make the folder of a run, and check that files can be written there.
+
+    Raises:
+        ValueError: if not, before anything is built.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder, prefix='.', suffix='.part') as stream:
+            stream.write(b'0')
+    except OSError as error:
+        raise ValueError(
+            f'nothing can be written to the work dir {folder}: {error.strerror or error}; give another --work-dir'
+        ) from error
 
 
 def add_hook(cfg: Config, kind: str) -> None:

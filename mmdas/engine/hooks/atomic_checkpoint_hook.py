@@ -14,6 +14,8 @@ from mmdas.engine.checkpoints import (
     AtomicBackend,
     as_plain_data,
     as_written,
+    hold_folder,
+    release_folder,
     remove_unfinished,
     write_atomically,
 )
@@ -38,6 +40,7 @@ class AtomicCheckpointHook(CheckpointHook):
       were the best, go after that.
     * It is plain data, that PyTorch's weights-only loading takes; the log's histories come back on resume.
     * A model with a value that is not finite is not saved: the run ends.
+    * No second run trains in the work directory meanwhile.
 
     Args:
         backend_args: as of MMEngine's hook; a place that is not on a local disk keeps its own way of writing.
@@ -45,6 +48,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Raises:
         NotFiniteError: naming the first weight that is not finite.
+        FolderInUseError: if another process trains in the work directory.
     """
 
     file_backend: Any
@@ -56,10 +60,18 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **options)
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, and remove what a killed run had begun to write there."""
+        """Find the folder, take it, and remove what a killed run had begun to write there."""
+        if is_main_process():
+            hold_folder(runner.work_dir)
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicBackend):
             remove_unfinished(self.out_dir)
+
+    def after_train(self, runner: Runner) -> None:
+        """Let the folder go."""
+        super().after_train(runner)
+        if is_main_process():
+            release_folder(runner.work_dir)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights, and make the content plain."""

@@ -1,5 +1,6 @@
 """Runs that are told to stop save what they have."""
 
+import os
 import signal
 import threading
 from typing import Any
@@ -18,6 +19,18 @@ REQUEUE = 75
 INTERRUPTED = 130
 # What schedulers send before they kill a job, where the system has it.
 SIGNALS = tuple(getattr(signal, name) for name in ('SIGTERM', 'SIGUSR1', 'SIGINT') if hasattr(signal, name))
+# Whether this process is in a training, and listens.
+_listening = False
+
+
+def _leave_to_parent() -> None:
+    """Let a worker of a data loader end with its parent alone: schedulers send a signal to all processes of a job."""
+    if _listening:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+if hasattr(os, 'register_at_fork') and hasattr(signal, 'pthread_sigmask'):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class RunStopped(SystemExit):
@@ -33,7 +46,8 @@ class RunStopped(SystemExit):
 class StopSignalHook(Hook):
     """Save a checkpoint and end at SIGTERM, SIGUSR1 (preemption) and SIGINT (Ctrl-C).
 
-    After the iteration that is under way, and after the other hooks. A validation is left, and takes place in the run
+    After the iteration that is under way, and after the other hooks. Workers go on until then, even if they get the
+    signal, too. A validation is left, and takes place in the run
     that goes on. A second Ctrl-C ends the run at once. Needs :class:`AtomicCheckpointHook` as
     ``default_hooks.checkpoint``. A run without it ends as always.
 
@@ -59,6 +73,7 @@ class StopSignalHook(Hook):
         """Listen, in the main thread, which alone may."""
         if threading.current_thread() is threading.main_thread() and _checkpoints(runner) is not None:
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+            _listen(True)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Stop if this or another process was told to."""
@@ -112,6 +127,12 @@ class StopSignalHook(Hook):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+        _listen(False)
+
+
+def _listen(listening: bool) -> None:
+    global _listening
+    _listening = listening
 
 
 def _checkpoints(runner: Runner) -> AtomicCheckpointHook | None:

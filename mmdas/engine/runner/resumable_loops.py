@@ -14,7 +14,7 @@ from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
 from mmdas.registry import LOOPS
 
-from .endless_batches import EndlessBatches
+from .endless_batches import EndlessBatches, check_batches
 from .validation import Validating
 
 
@@ -35,6 +35,7 @@ class _Resumable(Validating):
         if isinstance(dataloader, dict):
             dataloader = place_samples(dataloader, runner.seed)
         super().__init__(runner, dataloader, *args, **options)  # type: ignore[call-arg]  # of MMEngine's loop
+        check_batches(self.dataloader)
         self._seed = runner.seed
         self._random_state, self._record = RandomStateHook(), RunRecordHook(self)
         runner.register_hook(self._random_state)
