@@ -48,6 +48,7 @@ def make_reliable(cfg: Config) -> None:
     cfg.default_hooks = hooks
     for hook in HOOKS:
         add_hook(cfg, hook)
+    set_stopping_first(cfg)
     set_loop(cfg)
 
 
@@ -72,6 +73,15 @@ def add_hook(cfg: Config, kind: str) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
         cfg.custom_hooks = [*hooks, {'type': kind}]
+
+
+def set_stopping_first(cfg: Config) -> None:
+    """Let early stopping count before the checkpoint of a best validation is written, which holds the count."""
+    hooks = [dict(hook) if isinstance(hook, dict) else hook for hook in cfg.get('custom_hooks') or []]
+    for hook in hooks:
+        if type_name(hook) == 'EarlyStoppingHook':
+            hook.setdefault('priority', 'LOW')
+    cfg.custom_hooks = hooks
 
 
 def set_loop(cfg: Config) -> None:

@@ -14,16 +14,16 @@ from mmdas.registry import HOOKS
 
 @HOOKS.register_module()
 class ResumeCheckHook(Hook):
-    """Refuse a checkpoint of a model with frames for a plain model; for a resume, any of another model.
+    """Refuse a checkpoint of a model with frames for a plain model; for a resume, the other way round, too.
 
     After the checkpoint is read and before its weights are loaded. Two models with frames compare their settings
-    themselves, see :class:`mmdas.models.settings.Recorded`. MMEngine loads what fits and goes on.
+    themselves, see :class:`mmdas.models.settings.Recorded`.
 
     Args:
         accept_difference: whether a plain model may start from a model with frames. Default: False.
 
     Raises:
-        DifferenceError: naming the config and what the checkpoint says of its own, or the weights that do not fit.
+        DifferenceError: naming the config and what the checkpoint says of its own.
     """
 
     priority = 'VERY_HIGH'  # before EMAHook, which loads its weights at the same time
@@ -44,14 +44,14 @@ class ResumeCheckHook(Hook):
                 f'checkpoint of {kinds[found]} (run {origin}); resume it with its own config, give another '
                 '--work-dir, or start from its weights by --cfg-options load_from=CHECKPOINT without --resume'
             )
-        if runner.cfg.get('resume'):
-            check_same_weights(unwrap(runner.model), checkpoint, str(source))
         if not expected and not self.accept_difference:
             refuse_frames(checkpoint, str(source))
 
 
 def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str) -> None:
     """Check that a checkpoint holds every parameter of a model in its shape, and none of another model.
+
+    MMEngine loads what fits and goes on.
 
     Args:
         model: that resumes.

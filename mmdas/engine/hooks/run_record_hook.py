@@ -8,7 +8,10 @@ from mmengine.runner import Runner
 
 from mmdas.engine.run_differences import compare_runs
 from mmdas.engine.run_record import KEY, describe_run
+from mmdas.engine.utils import unwrap
 from mmdas.models.settings import DifferenceError
+
+from .resume_check_hook import check_same_weights
 
 LEVELS = {'warning': logging.WARNING, 'info': logging.INFO}
 POSITION = 'position'  # in the data, of the record
@@ -27,7 +30,7 @@ class RunRecordHook(Hook):
             method ``is_validated(meta)`` finds what it said as :attr:`validated`.
 
     Raises:
-        DifferenceError: on resume, naming the settings.
+        DifferenceError: on resume, naming the settings, or the weights that do not fit.
     """
 
     priority = 'VERY_HIGH'  # before the weights and averages are looked at
@@ -47,19 +50,24 @@ class RunRecordHook(Hook):
         checkpoint[KEY] = record
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare, before the weights are loaded."""
+        """Compare, before the weights are loaded, which have to fit as well."""
         if not runner.cfg.get('resume'):
             return
+        source = runner.cfg.get('load_from') or runner.work_dir
         was = checkpoint.get(KEY)
-        if not isinstance(was, dict):
+        if isinstance(was, dict):
+            self._compare(runner, was, checkpoint['meta']['iter'], source)
+        else:
             runner.logger.info('the checkpoint does not say under which settings it was made: they are not compared')
-            return
+        check_same_weights(unwrap(runner.model), checkpoint, str(source))
+
+    def _compare(self, runner: Runner, was: dict[str, Any], iterations: int, source: str) -> None:
         is_ = describe_run(runner)
-        found = compare_runs(was, is_, checkpoint['meta']['iter'])
+        found = compare_runs(was, is_, iterations)
         refused = [one.text for one in found if one.level == 'refused']
         if refused:
             raise DifferenceError(
-                f'cannot resume from {runner.cfg.get("load_from") or runner.work_dir}: {"; ".join(refused)}. Give the '
+                f'cannot resume from {source}: {"; ".join(refused)}. Give the '
                 'settings of its run, whose work directory keeps its config, another --work-dir to begin anew, or take '
                 'its weights alone by --cfg-options load_from=CHECKPOINT without --resume'
             )

@@ -23,14 +23,21 @@ SIGNALS = tuple(getattr(signal, name) for name in ('SIGTERM', 'SIGUSR1', 'SIGINT
 _listening = False
 
 
-def _leave_to_parent() -> None:
-    """Let a worker of a data loader end with its parent alone: schedulers send a signal to all processes of a job."""
+def _heed_the_parent_alone() -> None:
+    """Let a worker of a data loader end when its parent says so: schedulers send a signal to all processes of a job."""
     if _listening:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
-if hasattr(os, 'register_at_fork') and hasattr(signal, 'pthread_sigmask'):
-    os.register_at_fork(after_in_child=_leave_to_parent)
+def _end_with(parent: int) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+        pass
+    os._exit(0)
+
+
+if hasattr(os, 'register_at_fork') and hasattr(signal, 'sigwaitinfo'):  # on Linux
+    os.register_at_fork(after_in_child=_heed_the_parent_alone)
 
 
 class RunStopped(SystemExit):
@@ -46,8 +53,8 @@ class RunStopped(SystemExit):
 class StopSignalHook(Hook):
     """Save a checkpoint and end at SIGTERM, SIGUSR1 (preemption) and SIGINT (Ctrl-C).
 
-    After the iteration that is under way, and after the other hooks. Workers go on until then, even if they get the
-    signal, too. A validation is left, and takes place in the run
+    After the iteration that is under way, and after the other hooks. Workers that are forked go on until then, even if
+    they get the signal, too (on Linux). A validation is left, and takes place in the run
     that goes on. A second Ctrl-C ends the run at once. Needs :class:`AtomicCheckpointHook` as
     ``default_hooks.checkpoint``. A run without it ends as always.
 

@@ -82,6 +82,6 @@ def check_batches(dataloader: Any) -> None:
     count = len(dataloader.dataset)
     if count == 0 or (len(dataloader) == 0 and not endless):
         raise DataError(
-            f'the data loader of {count} samples has no batch of {dataloader.batch_size}; lower batch_size, set '
+            f'the data loader of {count} samples has no batch of {dataloader.batch_size}; lower the batch size, set '
             'drop_last=False, or give more data (in a search by another ratio of the holdout)'
         )

@@ -9,6 +9,8 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
+from mmdas.engine.hooks.gradient_state_hook import GradientStateHook
 from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
@@ -23,7 +25,8 @@ class _Resumable(Validating):
 
     * Every sample has random numbers of its own, by its place in the training, so that augmentation does not depend on
       what a worker has loaded before.
-    * Checkpoints hold the random state, which dropout draws from.
+    * Checkpoints hold the random state, which dropout draws from, gradients that are being accumulated, and the state
+      of MMEngine's early stopping.
     * A validation leaves the random state alone, and takes place once, see :class:`Validating`.
     * Batches of another size, or in other processes, go on where the data stood.
     """
@@ -38,8 +41,9 @@ class _Resumable(Validating):
         check_batches(self.dataloader)
         self._seed = runner.seed
         self._random_state, self._record = RandomStateHook(), RunRecordHook(self)
-        runner.register_hook(self._random_state)
-        runner.register_hook(self._record)
+        self._gradients = GradientStateHook()
+        for hook in (self._random_state, self._record, self._gradients, EarlyStoppingStateHook()):
+            runner.register_hook(hook)
         self._start = 0  # iteration at which the data, or their epoch, began, for the batches that are taken now
 
     def position(self, meta: dict) -> int:
@@ -57,7 +61,8 @@ class _Resumable(Validating):
         self._start = iteration - batches
         return batches
 
-    def _tell_of_seed(self) -> None:
+    def _begin_resumed(self) -> None:
+        self._gradients.restore(self.runner)
         if self.runner.seed != self._seed:
             text = f'the order of the data was drawn anew; with randomness=dict(seed={self.runner.seed}) it goes on'
             print_log(text, 'current', logging.WARNING)
@@ -85,7 +90,7 @@ class ResumableIterBasedTrainLoop(_Resumable, IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
-            self._tell_of_seed()
+            self._begin_resumed()
             batches.skip(self._go_on(self._iter))
             self._random_state.restore()
             self._make_up_for_validation(self._iter, self._max_iters)
@@ -118,7 +123,7 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         resumed = self._iter > 0
         if resumed:
-            self._tell_of_seed()
+            self._begin_resumed()
             if not self._record.position:  # between two epochs
                 self._make_up_for_validation(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:

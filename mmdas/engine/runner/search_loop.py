@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdas.engine.finite import check_finite
+from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
 from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
@@ -97,7 +98,7 @@ class SearchLoop(Validating, BaseLoop):
         self._seed = runner.seed
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
         self._record = RunRecordHook(self)
-        for hook in (self._random_state, self._step_state, self._record):
+        for hook in (self._random_state, self._step_state, self._record, EarlyStoppingStateHook()):
             runner.register_hook(hook)
 
     @property
