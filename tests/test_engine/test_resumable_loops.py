@@ -27,10 +27,14 @@ class SignalAllHook(Hook):
 
     def __init__(self, after: int) -> None:
         self.after = after
+        self.others: set = set()
+
+    def before_train(self, runner) -> None:
+        self.others = set(active_children())
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.iter + 1 == self.after:
-            workers = active_children()
+            workers = set(active_children()) - self.others
             assert len(workers) == 2
             subprocess.run(['kill', '-TERM', *(str(worker.pid) for worker in workers)], check=True)
             time.sleep(0.5)  # in which PyTorch would tell of workers that ended
