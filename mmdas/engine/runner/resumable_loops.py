@@ -56,7 +56,7 @@ class _Resumable(Validating):
 
     def _go_on(self, batches: int) -> int:
         """Batches to leave out on resume: those of the checkpoint's record, or of a run without one."""
-        iteration = self._iter  # type: ignore[attr-defined]  # of MMEngine's loop
+        iteration = self._iter  # of MMEngine's loop
         batches = batches if self._record.position is None else self._record.position
         self._start = iteration - batches
         return batches
