@@ -17,7 +17,7 @@ from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
 from .das_text import das_configs
 from .inference import Inferencer
-from .reliable_run import explain_lost_process
+from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
     build_runner,

@@ -1,5 +1,7 @@
 """What every training and search gets so that a week of it is not lost."""
 
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from mmengine.config import Config
@@ -46,7 +48,24 @@ def make_reliable(cfg: Config) -> None:
     cfg.default_hooks = hooks
     for hook in HOOKS:
         add_hook(cfg, hook)
+    set_stopping_first(cfg)
     set_loop(cfg)
+
+
+def check_work_dir(folder: str | Path) -> None:
+    """Make the folder of a run, and check that files can be written there.
+
+    Raises:
+        ValueError: if not, before anything is built.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder, prefix='.', suffix='.part') as stream:
+            stream.write(b'0')
+    except OSError as error:
+        raise ValueError(
+            f'nothing can be written to the work dir {folder}: {error.strerror or error}; give another --work-dir'
+        ) from error
 
 
 def add_hook(cfg: Config, kind: str) -> None:
@@ -54,6 +73,15 @@ def add_hook(cfg: Config, kind: str) -> None:
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(type_name(hook) == type_name({'type': kind}) for hook in hooks):
         cfg.custom_hooks = [*hooks, {'type': kind}]
+
+
+def set_stopping_first(cfg: Config) -> None:
+    """Let early stopping count before the checkpoint of a best validation is written, which holds the count."""
+    hooks = [dict(hook) if isinstance(hook, dict) else hook for hook in cfg.get('custom_hooks') or []]
+    for hook in hooks:
+        if type_name(hook) == 'EarlyStoppingHook':
+            hook.setdefault('priority', 'LOW')
+    cfg.custom_hooks = hooks
 
 
 def set_loop(cfg: Config) -> None:

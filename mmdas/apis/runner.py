@@ -179,8 +179,11 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         FileNotFoundError: If there is no file at the path.
         CheckpointError: If it cannot be read, or none of those in ``work_dir`` can.
     """
+    saving = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if resume is None and cfg.get('resume'):
+        cfg.resume, resume = False, cfg.get('load_from') or 'auto'
     if resume is None:
-        if has_checkpoints(cfg.work_dir) and cfg.get('train_cfg') and not cfg.get('resume'):
+        if has_checkpoints(cfg.work_dir, saving) and cfg.get('train_cfg'):
             print_log(
                 f'{cfg.work_dir} holds checkpoints of an earlier run, which this one will overwrite as it goes; '
                 '--resume goes on from the newest of them, another --work-dir keeps them',
@@ -189,7 +192,7 @@ def set_resume(cfg: Config, resume: str | None) -> None:
             )
         return
     if resume == 'auto':
-        found = newest_checkpoint(cfg.work_dir)
+        found = newest_checkpoint(cfg.work_dir, saving)
         if found is None:
             text = f'nothing to resume in {cfg.work_dir}, the run starts from the beginning'
             print_log(text, 'current', logging.WARNING)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 FAILED = 1  # exit code of a run that another process has ended
 STOPPED = 130  # exit code after Ctrl-C
+TEMPORARY = 75  # exit code after a signal of a scheduler: EX_TEMPFAIL of sysexits.h, try again
 
 
 class CommandError(Exception):

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from mmengine.config import Config
 
+from .early_signals import heeding_signals
 from .parser import FAILED, STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refusing_code
 
@@ -35,20 +36,28 @@ def run(args: Namespace) -> None:
 
     Raises:
         CommandError: if the user has to change something, or has stopped the run.
+        SystemExit: after a signal before the first iteration or after the last.
     """
+    with heeding_signals(args.command[0], resume_command(*args.command)):
+        train(args)
+
+
+def train(args: Namespace) -> None:
+    """The same, where signals are heeded."""
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes, explain_lost_process
-    from mmdas.engine.checkpoints import CheckpointError
+    from mmdas.engine.checkpoints import CheckpointError, FolderInUseError, WriteError
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
+    given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError
+    found = NotFiniteError, FolderInUseError, WriteError
     try:
-        kinds = DataError, DifferenceError, CheckpointError, NotFiniteError, FileNotFoundError, PolicyError
-        with told_in_one_line(*kinds), refusing_code():
+        with told_in_one_line(*given, *found), refusing_code():
             build_runner(cfg).train()
     except RunStopped as stopped:
         end_processes()
@@ -89,6 +98,7 @@ def read(args: Namespace) -> Config:
     if args.augment is not None:
         set_augment(cfg, args.augment, own_folder=own_folder)
     args.work_dir = cfg.work_dir
+    check_work_dir(cfg.work_dir)
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
     if args.resume is None and own_folder and (args.das or args.policy):
@@ -121,7 +131,7 @@ def how_to_go_on(cfg: Config, prog: str, arguments: list[str]) -> str:
     from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
 
     try:
-        found = newest_checkpoint(cfg.work_dir)
+        found = newest_checkpoint(cfg.work_dir, (cfg.get('default_hooks') or {}).get('checkpoint'))
     except CheckpointError as error:
         return f'stopped; {error}'
     if found is None:

@@ -66,6 +66,8 @@ class _ShiftChannels(torch.autograd.Function):
 
 
 def _concatenate_shifted(x: Tensor, num_frames: int, n: int) -> Tensor:
+    if n == 0:  # a part without channels cannot be padded in torch 2.6.0 to 2.9.1
+        return x.clone()
     from_next, from_previous, rest = split_frames(x, num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
     inner = (0, 0) * (x.ndim - 1)
     # A negative pad removes the frame at that end.

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
+from mmdas.apis.reliable_run import check_work_dir, make_reliable
 from mmdas.apis.runner import add_data_checks, set_dataloader_defaults
 from mmdas.engine.checkpoints import CheckpointError
 from mmdas.search.das import Policy
@@ -174,9 +175,9 @@ def test_resume_from_a_missing_file_is_an_error_that_names_it(tmp_path):
 
 
 def test_no_resume_leaves_the_config_as_it_is():
-    cfg = Config(dict(work_dir='x', resume=True, load_from='a.pth'))
+    cfg = Config(dict(work_dir='x', load_from='a.pth'))
     set_resume(cfg, None)
-    assert cfg.to_dict() == dict(work_dir='x', resume=True, load_from='a.pth')
+    assert cfg.to_dict() == dict(work_dir='x', load_from='a.pth')
 
 
 # enable_amp
@@ -408,3 +409,31 @@ def test_a_preprocessor_without_its_frames_or_of_the_other_toolbox_is_named():
     cfg.model.data_preprocessor.type = 'mmdas.DASSegDataPreProcessor'
     with pytest.raises(ValueError, match=r'but the config is one of mmpretrain; use mmdas.DASClsDataPreprocessor'):
         check_num_frames(cfg)
+
+
+@pytest.mark.parametrize('named', [False, True])
+def test_a_resume_that_the_config_asks_for_takes_what_can_be_read(tmp_path, named):
+    torch.save(dict(meta=dict(epoch=1, iter=1)), tmp_path / 'epoch_1.pth')
+    (tmp_path / 'epoch_2.pth').write_bytes(b'PK')
+    cfg = Config(dict(work_dir=str(tmp_path), resume=True, load_from=str(tmp_path / 'epoch_2.pth') if named else None))
+    if named:
+        with pytest.raises(CheckpointError, match='epoch_2.pth'):
+            set_resume(cfg, None)
+    else:
+        set_resume(cfg, None)
+        assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'epoch_1.pth'))
+
+
+def test_early_stopping_counts_before_the_best_checkpoint_is_written():
+    hooks = [dict(type='EarlyStoppingHook', monitor='acc'), dict(type='mmengine.EarlyStoppingHook', priority='LOWEST')]
+    cfg = Config(dict(train_cfg=dict(by_epoch=True, max_epochs=1), custom_hooks=hooks))
+    make_reliable(cfg)
+    assert [hook.get('priority') for hook in cfg.custom_hooks[:2]] == ['LOW', 'LOWEST']
+
+
+def test_a_work_dir_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match=r'work dir .*file/run: .*; give another --work-dir'):
+        check_work_dir(tmp_path / 'file' / 'run')
+    check_work_dir(tmp_path / 'new' / 'run')
+    assert not list((tmp_path / 'new' / 'run').iterdir())

@@ -8,7 +8,7 @@ from tool_scripts import load_script
 from mmdas.apis import ConversionError, add_das
 from mmdas.commands import run_command
 
-INPUTS = load_script('misc/malformed_inputs.py')
+INPUTS = load_script('misc/fault_trial/malformed_inputs.py')
 HOST, CONFIGS, ARGUMENTS, ENDLESS = INPUTS.HOST, INPUTS.CONFIGS, INPUTS.ARGUMENTS, INPUTS.ENDLESS
 files = INPUTS.files
 

@@ -1,6 +1,7 @@
 """The command ``mmdas``: its help, its slips in one line, and any config as one of DAS."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmengine.registry import MODELS, DefaultScope
 
 from mmdas.apis import FUSIONS, SELECTIONS, DASOptions, convert, load_config, preprocessor_of
 from mmdas.commands import main, run_command, train
+from mmdas.commands.early_signals import heeding_signals
 from mmdas.commands.main import COMMANDS, overview
 from mmdas.commands.parser import Parser
 from mmdas.commands.run_options import load_run_config
@@ -307,3 +309,14 @@ def test_data_at_fault_ends_a_run_in_one_line(verb, tmp_path, capsys, monkeypatc
     monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: Broken())
     line = line_of(capsys, verb, HOST, '--work-dir', str(tmp_path))
     assert line == f'mmdas {verb}: the image a.jpg is empty; restore it'
+
+
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1'])
+def test_a_signal_before_the_first_iteration_ends_with_the_code_for_another_try(capsys, name):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended, heeding_signals('mmdas train', 'mmdas train C --resume'):
+        signal.raise_signal(number)
+    assert ended.value.code == 75
+    assert f'stopped by {name} outside the iterations; go on with: mmdas train C --resume' in capsys.readouterr().err
+    assert signal.getsignal(number) is before

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from test_resumable_loops import training
 from toy_search import cell_config, epoch_search, iter_search, loader, read_log, run, seg_model
+from toy_training import training
 
 from mmdas.engine.hooks import RunStopped
 from mmdas.engine.run_differences import compare_runs
@@ -262,3 +262,25 @@ def test_settings_that_a_record_does_not_know_are_not_compared():
 @pytest.mark.parametrize(('iterations', 'expected'), [(0, []), (1, [['a', 1]]), (3, [['a', 2], ['b', 1]])])
 def test_the_first_phases_end_with_their_iterations(iterations, expected):
     assert first([['a', 2], ['b', 5]], iterations) == expected
+
+
+def deeper(cfg: Config) -> None:
+    cfg.model.backbone.backbone.update(depth=34)
+
+
+def narrower(cfg: Config) -> None:
+    cfg.model.decode_head.head.update(channels=2)
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'),
+    [
+        (deeper, r'backbone\.layer1\.2\.conv1\.weight of the model is not in it, and \d+ more'),
+        (narrower, r'its decode_head\.\S+ is \(.*\), that of the model \('),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused(by_iterations, tmp_path, change, told):
+    cfg = training(tmp_path, False, 0)
+    change(cfg)
+    with pytest.raises(DifferenceError, match=f'cannot resume from .*, a checkpoint of another model: {told}'):
+        run(cfg, by_iterations)

@@ -15,11 +15,17 @@ from mmengine.logging import HistoryBuffer, MessageHub
 
 from mmdas.engine.checkpoints import (
     CheckpointError,
+    FolderInUseError,
+    WriteError,
     as_plain_data,
     as_written,
     atomic_file,
+    has_checkpoints,
+    hold_folder,
     newest_checkpoint,
     read_checkpoint,
+    release_folder,
+    run_lock,
     trust_checkpoints,
     write_atomically,
 )
@@ -214,6 +220,62 @@ def test_an_empty_folder_has_none_and_one_of_damaged_files_is_refused(tmp_path):
     (tmp_path / 'iter_1.pth').write_bytes(b'')
     with pytest.raises(CheckpointError, match=r'none of the 1 checkpoints .*iter_1\.pth is empty.*--work-dir'):
         newest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('saving', [dict(filename_tmpl='model_{}.pth'), dict(out_dir='OUT')])
+def test_checkpoints_of_other_names_and_in_other_folders_are_found_without_the_pointer(tmp_path, saving):
+    work = tmp_path / 'work'
+    work.mkdir()
+    folder = work
+    if 'out_dir' in saving:
+        saving, folder = dict(out_dir=str(tmp_path / 'out')), tmp_path / 'out' / 'work'
+        folder.mkdir(parents=True)
+    name = saving.get('filename_tmpl', 'iter_{}.pth')
+    for iteration in (9, 10):
+        save(folder / name.format(iteration), iteration)
+    assert newest_checkpoint(work) is None
+    assert has_checkpoints(work, saving)
+    assert newest_checkpoint(work, saving)[0] == folder / name.format(10)
+
+
+# one run in a folder
+
+
+def in_another_process(work) -> int:
+    """Exit code of a process that holds the folder of ``work``; 3 where it is refused."""
+    process = os.fork()
+    if process == 0:
+        run_lock._held.clear()  # what another process would not have
+        try:
+            hold_folder(work)
+            os._exit(0)
+        except FolderInUseError as error:
+            os._exit(3 if f'process {os.getppid()}' in str(error) and '--work-dir' in str(error) else 4)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+@pytest.mark.skipif(run_lock.fcntl is None, reason='this system has no locks')
+def test_a_second_process_is_refused_until_the_first_one_lets_the_folder_go(tmp_path):
+    hold_folder(tmp_path)
+    hold_folder(tmp_path)  # a run of this process that ended in an error is no obstacle
+    assert in_another_process(tmp_path) == 3
+    release_folder(tmp_path)
+    assert in_another_process(tmp_path) == 0
+    hold_folder(tmp_path)  # the other one has ended
+    release_folder(tmp_path)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_what_was_there_stays(tmp_path, monkeypatch):
+    write_atomically(tmp_path / 'iter_1.pth', b'old')
+
+    def full(handle):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(WriteError, match=r'iter_1\.pth cannot be written: No space left on device; .*--resume'):
+        write_atomically(tmp_path / 'iter_1.pth', b'new')
+    assert [path.name for path in tmp_path.iterdir()] == ['iter_1.pth']
+    assert (tmp_path / 'iter_1.pth').read_bytes() == b'old'
 
 
 # finite numbers

@@ -20,7 +20,7 @@ from mmdas.engine.data_error import DataError
 from mmdas.engine.data_files import Survey, guard, guarded_pipeline
 from mmdas.engine.hooks import data_files_hook
 
-FAULTS = load_script('misc/data_faults.py')
+FAULTS = load_script('misc/fault_trial/data_faults.py')
 SIDE, COUNT, VICTIM = 48, 4, 1
 LOAD = (dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'))
 PACK = dict(type='PackSegInputs')

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader
 from toy_search import ToyImages, loader
 
+from mmdas.engine.data_error import DataError
 from mmdas.engine.runner.endless_batches import EndlessBatches
 
 SAMPLERS = ['DefaultSampler', 'InfiniteSampler']
@@ -96,3 +97,13 @@ def test_closing_ends_the_workers_and_the_next_batch_begins_a_pass():
 def test_a_loader_without_a_batch_is_an_error_that_names_the_sizes():
     with pytest.raises(ValueError, match='data loader of 3 samples has no batch of 4; lower the batch size'):
         build(count=3, batch_size=4, drop_last=True)
+
+
+@pytest.mark.parametrize('count', [0, 1])
+def test_a_sampler_without_end_fills_a_batch_with_few_images_but_not_with_none(count):
+    few = dict(batch_size=4, drop_last=True, sampler='InfiniteSampler')
+    if count == 0:
+        with pytest.raises(DataError, match='data loader of 0 samples has no batch'):
+            build(count, **few)
+    else:
+        assert len(paths(take(build(count, **few), 1)[0])) == 4

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 from mmengine.hooks import Hook
-from test_resumable_loops import training
 from toy_search import differences, epoch_search, iter_search, run, selection_config
+from toy_training import training
 
 from mmdas.engine.checkpoints import newest_checkpoint
 from mmdas.engine.finite import NotFiniteError, check_finite

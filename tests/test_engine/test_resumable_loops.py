@@ -1,16 +1,18 @@
 """Trainings that are resumed as if they had not been interrupted."""
 
 import signal
-from pathlib import Path
+import subprocess
+import time
+from multiprocessing import active_children
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from toy_search import _search, cls_model, differences, loader, run, seg_model
+from toy_search import differences, run
+from toy_training import state, training
 
 from mmdas.engine.checkpoints import newest_checkpoint
+from mmdas.engine.data_error import DataError
 from mmdas.engine.hooks import RunStopped
 from mmdas.engine.runner.endless_batches import EndlessBatches
 from mmdas.engine.runner.sample_seeds import PlacedDataset, PlacedSampler
@@ -18,58 +20,25 @@ from mmdas.registry import HOOKS
 
 
 @HOOKS.register_module()
-class InterruptHook(Hook):
-    """End a run after an iteration: by an error, as a crash does, or by a signal that the process gets."""
+class SignalAllHook(Hook):
+    """Send SIGTERM to this process and its workers after an iteration, as schedulers do."""
 
     priority = 'NORMAL'
 
-    def __init__(self, after: int, by: str = 'crash') -> None:
+    def __init__(self, after: int) -> None:
         self.after = after
-        self.by = by
+        self.others: set = set()
+
+    def before_train(self, runner) -> None:
+        self.others = set(active_children())
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.iter + 1 == self.after:
-            if self.by == 'crash':
-                raise ConnectionError('crash')
-            signal.raise_signal(getattr(signal, self.by))
-
-
-def training(work_dir: Path, by_epoch: bool, workers: int, *hooks: dict, **options) -> Config:
-    """Ten iterations with dropout, random flips, EMA and validation; in epochs, five of three with one batch of one."""
-    pack = 'PackInputs' if by_epoch else 'PackSegInputs'
-    model = cls_model() if by_epoch else seg_model()
-    model['data_preprocessor'].update(cell=None)
-    if by_epoch:
-        head = dict(type='StackedLinearClsHead', num_classes=2, in_channels=8, mid_channels=[4], dropout_rate=0.3)
-        model['head']['head'] = head
-        loop = dict(by_epoch=True, max_epochs=3, val_interval=1)
-    else:
-        model['decode_head']['head'].update(dropout_ratio=0.3)
-        loop = dict(type='IterBasedTrainLoop', max_iters=10, val_interval=4)
-    loading = dict(num_workers=workers, persistent_workers=workers > 0)
-    sampler = 'DefaultSampler' if by_epoch else 'InfiniteSampler'
-    checkpoint = dict(type='CheckpointHook', interval=1 if by_epoch else 4, by_epoch=by_epoch, max_keep_ckpts=1)
-    cfg = _search(
-        work_dir,
-        by_epoch,
-        'mmpretrain' if by_epoch else 'mmseg',
-        model=model,
-        train_dataloader=loader(pack, sampler=sampler, dataset=dict(count=7), **loading),
-        train_cfg=loop,
-        val_dataloader=loader(pack, shuffle=False, dataset=dict(count=2)),
-        val_cfg={},
-        val_evaluator=dict(type='Accuracy') if by_epoch else dict(type='IoUMetric'),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
-        custom_hooks=[dict(type='EMAHook', momentum=0.1), *hooks],
-        **options,
-    )
-    cfg.default_hooks.checkpoint = checkpoint
-    return cfg
-
-
-def state(runner: Runner) -> dict:
-    content = newest_checkpoint(runner.work_dir)[1]
-    return {key: content[key] for key in ('state_dict', 'ema_state_dict', 'optimizer', 'random_states')}
+            workers = set(active_children()) - self.others
+            assert len(workers) == 2
+            subprocess.run(['kill', '-TERM', *(str(worker.pid) for worker in workers)], check=True)
+            time.sleep(0.5)  # in which PyTorch would tell of workers that ended
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.fixture(scope='module')
@@ -125,6 +94,67 @@ def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path):
     (tmp_path / '.iter_4.pth.abc.part').write_bytes(b'')
     run(training(tmp_path, False, 0))
     assert not list(tmp_path.glob('.*.part'))
+
+
+@pytest.mark.parametrize('by_epoch', [False, True])
+def test_gradients_that_are_being_accumulated_survive_a_resume(tmp_path, by_epoch):
+    def accumulating(folder, *hooks):
+        cfg = training(tmp_path / folder, by_epoch, 0, *hooks)
+        cfg.optim_wrapper.accumulative_counts = 3  # the checkpoint at 4 holds those of one iteration
+        return cfg
+
+    whole = state(run(accumulating('whole')))
+    with pytest.raises(ConnectionError):
+        run(accumulating('resumed', dict(type='mmdas.InterruptHook', after=5)))
+    checkpoint, content = newest_checkpoint(tmp_path / 'resumed')
+    assert (content['meta']['iter'], bool(content['gradients'])) == (4, True)
+    assert differences(state(run(accumulating('resumed'), resume=checkpoint)), whole) == []
+
+
+def test_early_stopping_ends_a_resumed_training_where_it_ends_one_without_interruption(tmp_path):
+    def stopping(folder, *hooks):
+        early = dict(type='EarlyStoppingHook', monitor='accuracy/top1', min_delta=1000.0, patience=3)
+        cfg = training(tmp_path / folder, True, 0, early, *hooks)
+        cfg.train_cfg.max_epochs = 9
+        cfg.default_hooks.checkpoint.save_best = 'auto'  # writes the checkpoint once more, in the validation
+        return cfg
+
+    whole = run(stopping('whole'))
+    with pytest.raises(ConnectionError):
+        run(stopping('resumed', dict(type='mmdas.InterruptHook', after=10)))
+    resumed = run(stopping('resumed'), resume=newest_checkpoint(tmp_path / 'resumed')[0])
+    assert (resumed.epoch, whole.epoch) == (4, 4)  # the first is the best, and three are not better
+    assert differences(state(resumed), state(whole)) == []
+
+
+def test_an_epoch_without_a_batch_is_refused(tmp_path):
+    cfg = training(tmp_path, True, 0)
+    cfg.train_dataloader.update(batch_size=8, drop_last=True)
+    with pytest.raises(DataError, match='7 samples has no batch of 8'):
+        run(cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, 'sigwaitinfo'), reason='this system does not tell who sent a signal')
+def test_a_signal_to_all_processes_of_a_job_saves_as_one_to_the_main_process(tmp_path, uninterrupted):
+    with pytest.raises(RunStopped):
+        run(training(tmp_path, False, 2, dict(type='mmdas.SignalAllHook', after=6)))
+    checkpoint, content = newest_checkpoint(tmp_path)
+    assert content['meta']['iter'] == 6
+    resumed = run(training(tmp_path, False, 2), resume=checkpoint)
+    assert differences(state(resumed), uninterrupted(False, 2)) == []
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_training_that_failed_end_with_it(tmp_path):
+    with pytest.raises(ConnectionError) as failed:
+        run(training(tmp_path, False, 2, dict(type='mmdas.InterruptHook', after=2)))
+    workers = active_children()  # which the traceback keeps
+    assert workers and failed
+    for worker in workers:
+        worker.terminate()  # as Python does at its end
+        worker.join(10)
+    assert not any(worker.is_alive() for worker in workers)
 
 
 # the random numbers of a sample

@@ -3,8 +3,8 @@
 import pytest
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from test_resumable_loops import state, training
 from toy_search import differences, quick_configs
+from toy_training import state, training
 
 from mmdas.engine.checkpoints import newest_checkpoint
 from mmdas.engine.hooks import RunStopped

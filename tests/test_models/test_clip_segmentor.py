@@ -330,7 +330,7 @@ def test_exported_model_takes_an_image():
     model, image = equivariant(policy=TURN, pooling='aligned'), torch.rand(1, 3, *CROP)
     with torch.no_grad():
         expected = model(image)
-        program = torch.export.export(model, (image,))
+        program = torch.export.export(model, (image,), strict=False)
         torch.testing.assert_close(program.module()(image), expected, atol=1e-5, rtol=1e-5)
 
 

@@ -221,7 +221,7 @@ def test_open_backbone_can_be_exported(scope, how, seen):
         if seen:
             backbone(clip)
         if how == 'export':
-            exported = torch.export.export(backbone, (clip,)).module()
+            exported = torch.export.export(backbone, (clip,), strict=False).module()
         elif how == 'trace':
             exported = torch.jit.trace(backbone, clip, check_trace=False)
         else:

@@ -11,6 +11,10 @@ from mmengine.fileio.backends import LocalBackend
 BACKEND = 'mmdas_atomic'
 
 
+class WriteError(OSError):
+    """A file that cannot be written."""
+
+
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write a file beside its place, bring it to the disk, and rename it.
 
@@ -19,23 +23,29 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         content: what it holds.
 
     Raises:
-        OSError: if it cannot be written; a file that was there is as before.
+        WriteError: if it cannot be written, on a full disk for instance; a file that was there is as before.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.', suffix='.part', delete=False) as stream:
-        part = Path(stream.name)
-        try:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        except BaseException:
-            part.unlink()
-            raise
-    mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
-    part.chmod(mode)
-    part.replace(path)
-    _sync_folder(path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.', suffix='.part', delete=False) as stream:
+            part = Path(stream.name)
+            try:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            except BaseException:
+                part.unlink()
+                raise
+        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+        part.chmod(mode)
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(
+            f'{path} cannot be written: {error.strerror or error}; files that were there are as before, so make room '
+            'or give another folder, and go on by --resume'
+        ) from error
 
 
 def remove_unfinished(folder: str | Path) -> None:

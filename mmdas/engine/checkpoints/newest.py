@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -13,13 +14,15 @@ POINTER = 'last_checkpoint'
 NAME = re.compile(r'(iter|epoch)_(\d+)(?:_iter_(\d+))?\.pth')
 
 
-def newest_checkpoint(folder: str | Path) -> tuple[Path, dict] | None:
+def newest_checkpoint(folder: str | Path, saving: Mapping | None = None) -> tuple[Path, dict] | None:
     """Find the newest checkpoint in a folder, whatever became of the file that points to it.
 
     Damaged ones are left out with a line in the log.
 
     Args:
         folder: of the run, where ``iter_N.pth`` or ``epoch_N.pth`` and MMEngine's pointer ``last_checkpoint`` are.
+        saving: config of the run's checkpoint hook, whose ``filename_tmpl`` and ``out_dir`` say of other names and
+            another folder.
 
     Returns:
         Its path and content; None if the folder holds no checkpoint.
@@ -28,7 +31,7 @@ def newest_checkpoint(folder: str | Path) -> tuple[Path, dict] | None:
         CheckpointError: if there are checkpoints and none of them can be read.
     """
     reasons = []
-    for path in _candidates(Path(folder)):
+    for path in _candidates(Path(folder), saving or {}):
         try:
             content = read_checkpoint(path)
             _check_resumable(path, content)
@@ -45,9 +48,9 @@ def newest_checkpoint(folder: str | Path) -> tuple[Path, dict] | None:
     return None
 
 
-def has_checkpoints(folder: str | Path) -> bool:
-    """Whether a run has left checkpoints in a folder."""
-    return bool(_candidates(Path(folder)))
+def has_checkpoints(folder: str | Path, saving: Mapping | None = None) -> bool:
+    """Whether a run has left checkpoints in a folder; arguments as of :func:`newest_checkpoint`."""
+    return bool(_candidates(Path(folder), saving or {}))
 
 
 def _check_resumable(path: Path, content: object) -> None:
@@ -56,12 +59,15 @@ def _check_resumable(path: Path, content: object) -> None:
         raise CheckpointError(f'{path} does not say where its training stood')
 
 
-def _candidates(folder: Path) -> list[Path]:
+def _candidates(folder: Path, saving: Mapping) -> list[Path]:
     """Checkpoints of a run, the newest first, those of the kind that was written last before others."""
     target = _target(folder)
     folders = {folder} if target is None else {folder, target.parent}
+    if saving.get('out_dir') and '://' not in str(saving['out_dir']):
+        folders.add(Path(saving['out_dir'], folder.resolve().name))  # where MMEngine's hook writes
+    names = [NAME, *_own_names(saving.get('filename_tmpl'))]
     files = [path for place in folders for path in place.glob('*.pth')]
-    found = {path: match for path in files if (match := NAME.fullmatch(path.name)) is not None}
+    found = {path: match for path in files for name in names if (match := name.fullmatch(path.name)) is not None}
     latest = {
         kind: max(path.stat().st_mtime_ns for path, match in found.items() if match[1] == kind)
         for kind in {match[1] for match in found.values()}
@@ -69,10 +75,18 @@ def _candidates(folder: Path) -> list[Path]:
 
     def age(path: Path) -> tuple[int, int, int]:
         kind, number, more = found[path].groups()
-        return latest[kind], int(number), int(more or 0)
+        return latest[kind], int(number), int(more) if (more or '').isdigit() else 0
 
     ordered = sorted(found, key=age, reverse=True)
     return ordered if target is None or target in ordered else [*ordered, target]
+
+
+def _own_names(template: str | None) -> list[re.Pattern]:
+    """The names that a template such as ``'model_{}.pth'`` makes."""
+    if template is None or template.count('{}') != 1:
+        return []
+    before, after = map(re.escape, template.split('{}'))
+    return [re.compile(rf'({before})(\d+)({after})')]
 
 
 def _target(folder: Path) -> Path | None:

@@ -14,6 +14,8 @@ from mmdas.engine.checkpoints import (
     AtomicBackend,
     as_plain_data,
     as_written,
+    hold_folder,
+    release_folder,
     remove_unfinished,
     write_atomically,
 )
@@ -38,6 +40,7 @@ class AtomicCheckpointHook(CheckpointHook):
       were the best, go after that.
     * It is plain data, that PyTorch's weights-only loading takes; the log's histories come back on resume.
     * A model with a value that is not finite is not saved: the run ends.
+    * No second run trains in the work directory meanwhile.
 
     Args:
         backend_args: as of MMEngine's hook; a place that is not on a local disk keeps its own way of writing.
@@ -45,6 +48,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Raises:
         NotFiniteError: naming the first weight that is not finite.
+        FolderInUseError: if another process trains in the work directory.
     """
 
     file_backend: Any
@@ -56,10 +60,18 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **options)
 
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, and remove what a killed run had begun to write there."""
+        """Find the folder, take it, and remove what a killed run had begun to write there."""
+        if is_main_process():
+            hold_folder(runner.work_dir)
         super().before_train(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicBackend):
             remove_unfinished(self.out_dir)
+
+    def after_train(self, runner: Runner) -> None:
+        """Let the folder go."""
+        super().after_train(runner)
+        if is_main_process():
+            release_folder(runner.work_dir)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights, and make the content plain."""
@@ -75,13 +87,17 @@ class AtomicCheckpointHook(CheckpointHook):
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = as_written(checkpoint['message_hub'])
 
-    def save_stopped(self, runner: Runner) -> str:
-        """Save after an iteration, for a run that is about to end; the next checkpoint of its resumption replaces it.
+    def save_stopped(self, runner: Runner, step: int) -> str:
+        """Save for a run that is about to end; the next checkpoint of its resumption replaces it.
+
+        Args:
+            runner: in training.
+            step: iterations done.
 
         Returns:
             The path.
         """
-        step, epoch = runner.iter + 1, runner.epoch
+        epoch = runner.epoch
         name = f'epoch_{epoch}_iter_{step}.pth' if self.by_epoch else self.filename_tmpl.format(step)
         path = self.file_backend.join_path(self.out_dir, name)
         if not self.by_epoch:
@@ -106,6 +122,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self.file_backend.remove(stopped)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        self._gather(runner)
         with self._removing_last():
             super()._save_best_checkpoint(runner, metrics)
 

@@ -24,11 +24,12 @@ class RandomStateHook(Hook):
     def __init__(self) -> None:
         self._gathered: list[dict] = []
         self._loaded: list[dict] | None = None
+        self._kept: dict | None = None
 
     def gather(self) -> None:
         """Ask all processes for their states; the main process alone will save and cannot ask for them then."""
         if is_distributed():
-            self._gathered = all_gather_object(random_state())
+            self._gathered = all_gather_object(self._state())
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Gather after each iteration where the hook of the checkpoints does not ask for it before it saves."""
@@ -37,7 +38,7 @@ class RandomStateHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the states of all processes."""
-        checkpoint['random_states'] = self._gathered if is_distributed() else [random_state()]
+        checkpoint['random_states'] = self._gathered if is_distributed() else [self._state()]
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remember the states until :meth:`restore`."""
@@ -47,6 +48,20 @@ class RandomStateHook(Hook):
         """Set this process to the state of the loaded checkpoint, if it had one."""
         if self._loaded is not None and get_rank() < len(self._loaded):
             set_random_state(self._loaded[get_rank()])
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Give the random state back at the end, as :func:`kept_random_state`; checkpoints of meanwhile hold it."""
+        self._kept = random_state()
+        try:
+            yield
+        finally:
+            set_random_state(self._kept)
+            self._kept = None
+
+    def _state(self) -> dict:
+        """What the training of this process goes on with."""
+        return random_state() if self._kept is None else self._kept
 
 
 def random_state() -> dict:

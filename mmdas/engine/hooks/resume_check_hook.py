@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from mmdas.engine.utils import unwrap
 from mmdas.models.settings import DifferenceError, Recorded, holds_record
@@ -46,6 +46,36 @@ class ResumeCheckHook(Hook):
             )
         if not expected and not self.accept_difference:
             refuse_frames(checkpoint, str(source))
+
+
+def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str) -> None:
+    """Check that a checkpoint holds every parameter of a model in its shape, and none of another model.
+
+    MMEngine loads what fits and goes on.
+
+    Args:
+        model: that resumes.
+        checkpoint: its content.
+        source: where it is from, for the message.
+
+    Raises:
+        DifferenceError: naming the first weight that differs.
+    """
+    own = {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
+    found = {key.removeprefix('module.'): value for key, value in checkpoint.get('state_dict', {}).items()}
+    lost = [name for name, _ in model.named_parameters() if name in own and name not in found]
+    foreign = [key for key in found if key not in own and key.endswith(('.weight', '.bias'))]
+    reshaped = [key for key in own if isinstance(found.get(key), Tensor) and found[key].shape != own[key].shape]
+    told = [f'{key} of the model is not in it' for key in lost]
+    told += [f'its {key} is not in the model' for key in foreign]
+    told += [f'its {key} is {tuple(found[key].shape)}, that of the model {tuple(own[key].shape)}' for key in reshaped]
+    if told:
+        raise DifferenceError(
+            f'cannot resume from {source}, a checkpoint of another model: {told[0]}'
+            + f', and {len(told) - 1} more' * (len(told) > 1)
+            + '; resume it with its own config, give another --work-dir, or start from the weights that fit by '
+            '--cfg-options load_from=CHECKPOINT without --resume'
+        )
 
 
 def refuse_frames(checkpoint: dict[str, Any], source: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.dataset import InfiniteSampler
 
+from mmdas.engine.data_error import DataError
 from mmdas.engine.runner.sample_seeds import placed_sampler
 
 
@@ -15,15 +16,11 @@ class EndlessBatches:
         dataloader: torch's, of a data set that is not empty.
 
     Raises:
-        ValueError: if the data loader has no batch.
+        DataError: if the data loader has no batch.
     """
 
     def __init__(self, dataloader: Any) -> None:
-        if len(dataloader) == 0:
-            raise ValueError(
-                f'the data loader of {len(dataloader.dataset)} samples has no batch of {dataloader.batch_size}; lower '
-                'the batch size or change the ratio of the holdout'
-            )
+        check_batches(dataloader)
         self.dataloader = dataloader
         # a batch sampler that was configured holds the sampler that counts
         self._sampler = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
@@ -69,3 +66,22 @@ class EndlessBatches:
         if set_epoch is not None:
             set_epoch(self._passes)
         return iter(self.dataloader)
+
+
+def check_batches(dataloader: Any) -> None:
+    """Check that a data loader has a batch.
+
+    Args:
+        dataloader: torch's; one without end fills its batches with samples that come again.
+
+    Raises:
+        DataError: if it has none.
+    """
+    sampler: Any = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
+    endless = isinstance(getattr(sampler, 'sampler', sampler), InfiniteSampler)
+    count = len(dataloader.dataset)
+    if count == 0 or (len(dataloader) == 0 and not endless):
+        raise DataError(
+            f'the data loader of {count} samples has no batch of {dataloader.batch_size}; lower the batch size, set '
+            'drop_last=False, or give more data (in a search by another ratio of the holdout)'
+        )

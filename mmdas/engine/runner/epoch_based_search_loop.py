@@ -45,6 +45,8 @@ class EpochBasedSearchLoop(SearchLoop):
         """Launch the search."""
         self.runner.call_hook('before_train')
         self._resume()
+        if self._epoch > 0 and self._iter == self.schedule.end_of_round(self._epoch - 1):  # between two epochs
+            self._make_up_for_validation(self._epoch, self.max_epochs)
         while self._epoch < self.max_epochs and not self.stop_training:
             self.runner.call_hook('before_train_epoch')
             left = self.schedule.end_of_round(self._epoch) - self._iter  # less than a round within a resumed epoch

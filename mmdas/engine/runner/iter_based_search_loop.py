@@ -44,6 +44,7 @@ class IterBasedSearchLoop(SearchLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._resume()
+        self._make_up_for_validation(self._iter, self.max_iters)
         while self._iter < self.max_iters and not self.stop_training:
             self.run_iter(self._iter)
             self._validate(self._iter, self.max_iters)

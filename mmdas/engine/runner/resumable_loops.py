@@ -9,21 +9,25 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
+from mmdas.engine.hooks.gradient_state_hook import GradientStateHook
+from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
 from mmdas.registry import LOOPS
 
-from .endless_batches import EndlessBatches
+from .endless_batches import EndlessBatches, check_batches
+from .validation import Validating
 
 
-class _Resumable:
+class _Resumable(Validating):
     """What both share; a mixin before MMEngine's loop.
 
     * Every sample has random numbers of its own, by its place in the training, so that augmentation does not depend on
       what a worker has loaded before.
-    * Checkpoints hold the random state, which dropout draws from.
-    * A validation leaves the random state alone.
+    * Checkpoints hold the random state, which dropout draws from, gradients that are being accumulated, and the state
+      of MMEngine's early stopping.
+    * A validation leaves the random state alone, and takes place once, see :class:`Validating`.
     * Batches of another size, or in other processes, go on where the data stood.
     """
 
@@ -34,10 +38,12 @@ class _Resumable:
         if isinstance(dataloader, dict):
             dataloader = place_samples(dataloader, runner.seed)
         super().__init__(runner, dataloader, *args, **options)  # type: ignore[call-arg]  # of MMEngine's loop
+        check_batches(self.dataloader)
         self._seed = runner.seed
         self._random_state, self._record = RandomStateHook(), RunRecordHook(self)
-        runner.register_hook(self._random_state)
-        runner.register_hook(self._record)
+        self._gradients = GradientStateHook()
+        for hook in (self._random_state, self._record, self._gradients, EarlyStoppingStateHook()):
+            runner.register_hook(hook)
         self._start = 0  # iteration at which the data, or their epoch, began, for the batches that are taken now
 
     def position(self, meta: dict) -> int:
@@ -50,22 +56,20 @@ class _Resumable:
 
     def _go_on(self, batches: int) -> int:
         """Batches to leave out on resume: those of the checkpoint's record, or of a run without one."""
-        iteration = self._iter  # type: ignore[attr-defined]  # of MMEngine's loop
+        iteration = self._iter  # of MMEngine's loop
         batches = batches if self._record.position is None else self._record.position
         self._start = iteration - batches
         return batches
 
-    def _tell_of_seed(self) -> None:
+    def _begin_resumed(self) -> None:
+        self._gradients.restore(self.runner)
         if self.runner.seed != self._seed:
             text = f'the order of the data was drawn anew; with randomness=dict(seed={self.runner.seed}) it goes on'
             print_log(text, 'current', logging.WARNING)
 
     def _validate(self, done: int, last: int) -> None:
-        self._decide_current_val_interval()  # type: ignore[attr-defined]
-        due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)  # type: ignore[attr-defined]
-        if self.runner.val_loop is not None and due:
-            with kept_random_state():  # a training resumed from here does not validate again
-                self.runner.val_loop.run()
+        self._decide_current_val_interval()  # type: ignore[attr-defined]  # of MMEngine's loop
+        super()._validate(done, last)
 
 
 @LOOPS.register_module()
@@ -86,9 +90,10 @@ class ResumableIterBasedTrainLoop(_Resumable, IterBasedTrainLoop):
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
-            self._tell_of_seed()
+            self._begin_resumed()
             batches.skip(self._go_on(self._iter))
             self._random_state.restore()
+            self._make_up_for_validation(self._iter, self._max_iters)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(batches))
@@ -118,7 +123,9 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         resumed = self._iter > 0
         if resumed:
-            self._tell_of_seed()
+            self._begin_resumed()
+            if not self._record.position:  # between two epochs
+                self._make_up_for_validation(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
             self._run_epoch(resumed)
             resumed = False
@@ -138,6 +145,7 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+        self._start = self._iter  # of the next epoch, for checkpoints of the validation
 
     def _batches(self, done: int, resumed: bool) -> Iterator[Any]:
         """Batches of the current epoch from ``done`` on, with the random state of the checkpoint.

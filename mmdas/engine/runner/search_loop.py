@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdas.engine.finite import check_finite
-from mmdas.engine.hooks.random_state_hook import RandomStateHook, kept_random_state
+from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
+from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.selection import Trials
@@ -21,9 +22,10 @@ from mmdas.registry import TASK_UTILS
 
 from .endless_batches import EndlessBatches
 from .search_schedule import Round, SearchSchedule
+from .validation import Validating
 
 
-class SearchLoop(BaseLoop):
+class SearchLoop(Validating, BaseLoop):
     """What the epoch-based and the iteration-based search share: the course of the phases.
 
     A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration steps policy and
@@ -95,7 +97,8 @@ class SearchLoop(BaseLoop):
         self.schedule = SearchSchedule(self._rounds(warmup, length), num_batches, self.step.passes)
         self._seed = runner.seed
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
-        for hook in (self._random_state, self._step_state, RunRecordHook(self)):
+        self._record = RunRecordHook(self)
+        for hook in (self._random_state, self._step_state, self._record, EarlyStoppingStateHook()):
             runner.register_hook(hook)
 
     @property
@@ -192,12 +195,6 @@ class SearchLoop(BaseLoop):
             NotFiniteError: naming the parameter.
         """
         check_finite(dict(self.searchable.named_parameters()), 'there is no policy to be had from it')
-
-    def _validate(self, done: int, last: int) -> None:
-        due = done >= self.val_begin and (done % self.val_interval == 0 or done == last)
-        if self.runner.val_loop is not None and due:
-            with kept_random_state():  # a search resumed from here does not validate again
-                self.runner.val_loop.run()
 
 
 def policy_part(dataloader: Any) -> dict:

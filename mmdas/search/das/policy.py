@@ -1,6 +1,7 @@
 """A policy: the discretised cell as a small, versioned, human-readable file."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -270,7 +271,9 @@ class Policy:
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise PolicyError(f'{path}: origin cannot be written as JSON: {error}') from error
-        Path(path).write_text(text + '\n', encoding='utf-8')
+        part = Path(f'{path}.{os.getpid()}.part')  # a run that is killed leaves the file of before
+        part.write_text(text + '\n', encoding='utf-8')
+        part.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> 'Policy':

@@ -371,5 +371,5 @@ def test_tracing_and_export_keep_the_fusion():
     expected = outputs(backbone, clip)
     with torch.no_grad():
         assert all_equal(list(torch.jit.trace(backbone, clip, check_trace=False)(clip)), expected)
-        exported = torch.export.export(backbone, (clip,)).module()
+        exported = torch.export.export(backbone, (clip,), strict=False).module()
         assert all_equal(list(exported(clip)), expected)

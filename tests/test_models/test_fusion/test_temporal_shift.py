@@ -84,7 +84,7 @@ class TestEveryFusion:
     def test_survives_an_export(self, fusion):
         module = with_random_parameters(fusion(16, 4))
         x = torch.randn(8, 16, 3, 3)
-        exported = torch.export.export(module, (x,)).module()
+        exported = torch.export.export(module, (x,), strict=False).module()
         assert torch.allclose(exported(x), module(x), atol=1e-6)
 
     def test_deep_copy_computes_the_same_and_shares_nothing(self, fusion):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from own_operations import forgotten_afterwards, write_module
 from torch import Tensor
+from torch_limits import needs_second_derivatives
 
 from mmdas.ops.affine import scale_matrix
 from mmdas.search.das import (
@@ -91,6 +92,7 @@ def test_warp_moves_content_by_its_matrix() -> None:
     torch.testing.assert_close(wide, expected.expand(1, 1, 4, 8))
 
 
+@needs_second_derivatives
 @pytest.mark.parametrize('share', [True, False])
 def test_warp_has_the_fast_form_of_a_cell_with_both_derivatives(images: Tensor, share: bool) -> None:
     cell = DASCell(3, space=WARPS, num_nodes=2, share_strength=share).double()

@@ -12,7 +12,7 @@ from mmdas.search.das import OPERATIONS, DASCell, Policy, PolicyClip, PolicyEdge
 from mmdas.search.das.topology import needed_nodes
 from mmdas.search.policy_file import MAX_DEPTH
 
-INPUTS = load_script('misc/malformed_inputs.py')
+INPUTS = load_script('misc/fault_trial/malformed_inputs.py')
 text, POLICIES = INPUTS.text, INPUTS.POLICIES
 
 

@@ -164,7 +164,9 @@ def test_exported_policy_gives_the_same_clip(any_size: bool, training: bool) -> 
     images, other = random_images(), random_images(3, (12, 9))
     dimensions = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     clip = build(seed=1).train(training)
-    exported = torch.export.export(clip, (images,), dynamic_shapes=(dimensions,) if any_size else None).module()
+    exported = torch.export.export(
+        clip, (images,), strict=False, dynamic_shapes=(dimensions,) if any_size else None
+    ).module()
     for size in (images, other) if any_size else (images,):
         torch.testing.assert_close(exported(size), build(seed=1)(size))
 
@@ -172,7 +174,7 @@ def test_exported_policy_gives_the_same_clip(any_size: bool, training: bool) -> 
 def test_policy_that_was_exported_is_as_before() -> None:
     """What stands for tensors meanwhile must not be kept."""
     clip, images = build(seed=1).eval(), random_images()
-    torch.export.export(clip, (images,))
+    torch.export.export(clip, (images,), strict=False)
     assert torch.equal(clip(images), build(seed=1).eval()(images))
 
 

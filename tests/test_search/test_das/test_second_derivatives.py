@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jacrev, vmap
+from torch_limits import needs_second_derivatives
 
 from mmdas.search.das import DASCell, Policy, PolicyClip
 
@@ -39,6 +40,7 @@ def hessian_vector_products(
     return list(torch.autograd.grad(first, inputs, vectors))
 
 
+@needs_second_derivatives
 @pytest.mark.parametrize('of_images', [False, True])
 def test_hessian_vector_product_equals_that_of_the_loop(cell: DASCell, images: Tensor, of_images: bool) -> None:
     inputs = (cell.logits, images.requires_grad_()) if of_images else (cell.logits,)
@@ -47,6 +49,7 @@ def test_hessian_vector_product_equals_that_of_the_loop(cell: DASCell, images: T
     torch.testing.assert_close(actual, expected, **CLOSE)
 
 
+@needs_second_derivatives
 def test_hessian_vector_product_after_a_decision_equals_that_of_the_loop(cell: DASCell, images: Tensor) -> None:
     cell.choose(1, 2)
     cell.keep_edges(3, [2, 4])
@@ -54,6 +57,7 @@ def test_hessian_vector_product_after_a_decision_equals_that_of_the_loop(cell: D
     torch.testing.assert_close(actual, expected, **CLOSE)
 
 
+@needs_second_derivatives
 def test_backward_through_a_gradient_equals_that_of_the_loop(cell: DASCell, images: Tensor) -> None:
     results = []
     for form in (cell, cell._loop):
@@ -93,7 +97,10 @@ TRANSFORMS = {
 }
 
 
-@pytest.mark.parametrize('transform', TRANSFORMS)
+@pytest.mark.parametrize(
+    'transform',
+    [pytest.param(name, marks=needs_second_derivatives) if 'jacrev' in name else name for name in TRANSFORMS],
+)
 def test_transforms_of_functions_equal_those_of_the_loop_and_leave_no_trace(
     cell: DASCell, images: Tensor, transform: str
 ) -> None:
@@ -111,7 +118,9 @@ def test_transforms_of_functions_equal_those_of_the_loop_and_leave_no_trace(
 
 @pytest.mark.parametrize('kept', [False, True], ids=['first', 'after a clip'])
 @pytest.mark.parametrize(
-    'transform', [vmap, lambda form: jacrev(grad(lambda x: loss_of(form(x))))], ids=['vmap', 'jacrev']
+    'transform',
+    [vmap, pytest.param(lambda form: jacrev(grad(lambda x: loss_of(form(x)))), marks=needs_second_derivatives)],
+    ids=['vmap', 'jacrev'],
 )
 def test_transforms_of_a_policy_equal_those_of_its_samples(transform: Callable, kept: bool, images: Tensor) -> None:
     edges = [

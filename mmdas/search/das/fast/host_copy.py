@@ -1,5 +1,6 @@
 """Values of small buffers on the host, without a wait for the device in every step."""
 
+import torch
 from torch import Tensor
 
 
@@ -15,7 +16,9 @@ class HostCopy:
         self._values: list = []
 
     def read(self, buffer: Tensor) -> list:
-        """``buffer.tolist()``."""
+        """``buffer.tolist()`` of a buffer (N,)."""
+        if torch._C._are_functorch_transforms_active():  # in which `tolist` finds no storage, torch 2.6.0 to 2.9.1
+            return [value.item() for value in buffer]
         if buffer.device.type == 'cpu' or buffer.is_inference():
             return buffer.tolist()
         # The version counts changes in place; the buffer itself tells whether it was replaced.

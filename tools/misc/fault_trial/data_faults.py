@@ -1,4 +1,4 @@
-"""Faults of data files, for ``fault_trial.py`` and the tests: what is done to a file, and what a run must say of it."""
+"""Faults of data files, for ``fault_trial`` and the tests: what is done to a file, and what a run must say of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
