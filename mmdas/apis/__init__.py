@@ -21,9 +21,9 @@ from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
     build_runner,
+    check_kept_policy,
     check_num_frames,
     check_run,
-    check_work_dir,
     enable_amp,
     end_processes,
     load_config,
@@ -43,6 +43,7 @@ __all__ = [
     'Inferencer',
     'add_das',
     'check_conversion',
+    'check_kept_policy',
     'convert',
     'convert_augment_search',
     'fit_to_budget',

@@ -208,7 +208,7 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         cfg.randomness = {**randomness, 'seed': seed}
 
 
-def check_work_dir(cfg: Config) -> None:
+def check_kept_policy(cfg: Config) -> None:
     """Check that a training with a policy does not write over one with another policy.
 
     Args:

@@ -81,6 +81,7 @@ def read(args: Namespace) -> Config:
         ValueError, FileNotFoundError: as the message says.
     """
     from mmdas.apis import (
+        check_kept_policy,
         check_run,
         check_work_dir,
         enable_amp,
@@ -102,7 +103,7 @@ def read(args: Namespace) -> Config:
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
     if args.resume is None and own_folder and (args.das or args.policy):
-        check_work_dir(cfg)
+        check_kept_policy(cfg)
     set_resume(cfg, args.resume)
     if args.amp:
         enable_amp(cfg)

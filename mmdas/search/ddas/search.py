@@ -171,5 +171,5 @@ class DDASSearch(AugmentSearch):
             (SubPolicy((Stage(choices, repeat=SEQUENCE),)),),
             probability=round(float(self.probability.detach()), 8),
             trajectory=points,
-            origin={'method': 'DDAS', **(origin or {})},
+            origin={**(origin or {}), 'method': 'DDAS'},
         )
