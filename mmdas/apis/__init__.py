@@ -31,6 +31,8 @@ from .runner import (
 )
 from .search_budget import fit_to_budget
 from .search_length import short_search
+from .view_policy import is_view_policy, use_views
+from .view_search import FoundViews, ViewSearchOptions, search_views
 
 __all__ = [
     'AUGMENT_SEARCHES',
@@ -40,7 +42,9 @@ __all__ = [
     'SELECTIONS',
     'ConversionError',
     'DASOptions',
+    'FoundViews',
     'Inferencer',
+    'ViewSearchOptions',
     'add_das',
     'check_conversion',
     'check_kept_policy',
@@ -63,14 +67,17 @@ __all__ = [
     'find_config',
     'host_of',
     'import_custom_modules',
+    'is_view_policy',
     'iterate_dicts',
     'load_config',
     'preprocessor_of',
     'preprocessor_place',
     'read_config',
     'require_checkpoint',
+    'search_views',
     'set_policy',
     'set_resume',
     'short_search',
     'training_size',
+    'use_views',
 ]

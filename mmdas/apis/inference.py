@@ -19,6 +19,7 @@ from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand
 from .pure_python import types_as_text
 from .runner import adapt_to_device, check_num_frames, find_num_frames, load_config
+from .view_policy import is_view_policy, use_views
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.
 LOADING = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation', 'LoadOneDLAnnotations')
@@ -37,8 +38,8 @@ class Inferencer:
         config: path, name of an installed config, or a loaded config, as :func:`mmdas.apis.load_config` gives it.
         checkpoint: path of the weights.
         device: such as ``'cuda:0'``. Default: a GPU if there is one.
-        policy: file of a policy in place of the config's. Default: the config's, or the checkpoint's where the file
-            that the config names is absent.
+        policy: file of a policy in place of the config's, or one of views at test time. Default: the config's, or the
+            checkpoint's where the file that the config names is absent.
         accept_difference: whether to load weights that were trained with other frames, policy, fusion or pooling.
             Default: False.
 
@@ -62,7 +63,8 @@ class Inferencer:
         require_checkpoint(str(checkpoint))
         cfg = types_as_text(config if isinstance(config, Config) else load_config(config))
         cfg.load_from = str(checkpoint)
-        set_policy(cfg, policy)
+        views = policy if is_view_policy(policy) else None
+        set_policy(cfg, None if views else policy)
         if accept_difference:
             accept_differences(cfg)
         check_num_frames(cfg)
@@ -73,6 +75,8 @@ class Inferencer:
         unwrap_test_set(cfg)
         self.scope, toolbox = toolbox_of(cfg), host_of(cfg)
         self.colour = reads_colour(cfg)
+        if views is not None:
+            use_views(cfg, views)
         device = device or get_device()
         import_toolbox(toolbox.scope)
         with DefaultScope.overwrite_default_scope(self.scope):

@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--out-dir', default='predictions', help='folder for label maps and pictures (%(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='images at a time (default: %(default)s)')
     parser.add_argument('--device', help='such as cuda:0 (default: a GPU if there is one)')
-    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
+    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's, or one of views")
     parser.add_argument(
         '--accept-difference', action='store_true', help='load weights that were trained with other settings'
     )

@@ -30,7 +30,9 @@ def add_run_arguments(parser: ArgumentParser) -> None:
         action=DictAction,
         help='settings that replace the config\'s, as key=value; lists as key="[a,b]" or key=a,b, without white space',
     )
-    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
+    parser.add_argument(
+        '--policy', metavar='FILE', help="policy to use in place of the config's; in a test also one of views"
+    )
     parser.add_argument(
         '--accept-difference',
         action='store_true',
@@ -135,22 +137,31 @@ def register_own_operations(args: Namespace) -> None:
     import_custom_modules(cfg)
 
 
-def load_run_config(args: Namespace) -> Config:
+def load_run_config(args: Namespace, takes_views: bool = False) -> Config:
     """The config of a run as the command line asks for it.
+
+    Args:
+        args: of the command.
+        takes_views: whether the command puts a policy of views at test time into the config afterwards.
 
     Raises:
         ValueError: for an option that nothing would read, or a config that cannot be converted.
         FileNotFoundError: if there is no such config or policy.
     """
-    from mmdas.apis import accept_differences, check_conversion, load_config, set_policy
+    from mmdas.apis import accept_differences, check_conversion, is_view_policy, load_config, set_policy
 
     guard_loading(args)
+    views = is_view_policy(args.policy)
+    if views and not takes_views:
+        raise ValueError(
+            f'--policy {args.policy} is a policy of views at test time; mmdas test and mmdas predict take it'
+        )
     das, options = read_das(args)
     run = args.work_dir, args.cfg_options, args.launcher, args.local_rank
     cfg = load_config(args.config, *run, das, options)
     if das is not None:
         check_conversion(cfg)
-    set_policy(cfg, args.policy)
+    set_policy(cfg, None if views else args.policy)
     if args.accept_difference:
         accept_differences(cfg)
     return cfg
@@ -178,7 +189,9 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
         if given:
             raise ValueError(f'--{given[0]} goes with --das, which makes a plain config one of DAS')
         return None, None
-    if args.policy is not None:
+    from mmdas.apis import is_view_policy
+
+    if args.policy is not None and not is_view_policy(args.policy):
         raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')
     if args.das in METHODS:
         return args.das, conversion_options(args)

@@ -134,11 +134,14 @@ def read(args: Namespace) -> Config:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import check_run, host_of, require_checkpoint
+    from mmdas.apis import check_run, host_of, is_view_policy, require_checkpoint, use_views
 
     refuse_search(args)
     require_checkpoint(args.checkpoint)
-    cfg = load_run_config(args)
+    views = is_view_policy(args.policy)
+    if views and args.tta:
+        raise ValueError(f'--policy {args.policy} says which views are averaged; leave out --tta')
+    cfg = load_run_config(args, takes_views=True)
     cfg.load_from, cfg.resume = args.checkpoint, False
     reason = host_of(cfg).single_pictures
     if args.tta and (args.show or args.show_dir) and reason:
@@ -150,4 +153,6 @@ def read(args: Namespace) -> Config:
         save_predictions(cfg, args.out)
     if args.tta:
         enable_tta(cfg)
+    if views:
+        use_views(cfg, args.policy)
     return cfg

@@ -30,6 +30,8 @@ class Host:
         pictures: option of the inferencer that names the folder of the results.
         tta_model: type for a config that says nothing of test-time augmentation; empty where a config has to.
         tta_models: types that are wrong, without scope -> what takes their place.
+        view_model: type that looks at several views of an image; empty where there is none.
+        metric: of its evaluators that decides between policies of views, higher being better.
         single_pictures: why it draws no predictions of several views of an image; empty where it does.
     """
 
@@ -47,6 +49,8 @@ class Host:
     pictures: str = 'out_dir'
     tta_model: str = ''
     tta_models: Mapping[str, str] = field(default_factory=dict)
+    view_model: str = ''
+    metric: str = ''
     single_pictures: str = ''
 
     def labels(self, sample: Any) -> Tensor:

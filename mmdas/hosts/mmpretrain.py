@@ -35,5 +35,7 @@ MMPRETRAIN = MMPretrain(
     inferencer='mmdas.NamedClsInferencer',
     pictures='show_dir',
     tta_model='mmpretrain.AverageClsScoreTTA',
+    view_model='mmdas.ClsViewModel',
+    metric='accuracy/top1',
     single_pictures='the hook of MMPretrain draws single images only',
 )

@@ -17,5 +17,7 @@ MMSEG = Host(
     label_loader=('mmseg.datasets.transforms', 'LoadAnnotations'),
     inferencer='mmdas.NamedSegInferencer',
     pictures='out_dir',
+    view_model='mmdas.SegViewModel',
+    metric='mIoU',
     tta_models={'SegTTAModel': 'mmdas.SegTTAModel'},  # wrong for heads with one output channel
 )

@@ -18,11 +18,13 @@ MODELS.register_module(module=DASCell)
 # Name -> module that defines it.
 PARTS = {
     'ClipSegmentor': 'mmdas.models.segmentors.clip_segmentor',
+    'ClsViewModel': 'mmdas.models.views.cls_view_model',
     'DASCascadeEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
     'DASClsDataPreprocessor': 'mmdas.models.data_preprocessors.cls_data_preprocessor',
     'DASEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
     'DASSegDataPreProcessor': 'mmdas.models.data_preprocessors.seg_data_preprocessor',
     'SegTTAModel': 'mmdas.models.tta.seg_tta',
+    'SegViewModel': 'mmdas.models.views.seg_view_model',
     'TemporalPoolingClsHead': 'mmdas.models.heads.cls_head',
     'TemporalPoolingHead': 'mmdas.models.heads.seg_head',
 }

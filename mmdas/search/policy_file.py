@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,11 +60,9 @@ def load_policy(path: str | Path) -> SearchedPolicy:
         FileNotFoundError: if there is no such file.
         PolicyError: naming the file and what is wrong with it, such as a kind that no class is registered for.
     """
-    import mmdas.search.augmentation
-    import mmdas.search.das  # noqa: F401  both register their kind
-
+    _register_rooms()
     data = read_json(path)
-    kind = data.get('kind', DEFAULT_KIND) if isinstance(data, Mapping) else DEFAULT_KIND
+    kind = kind_of(data)
     if not isinstance(kind, str) or kind not in _kinds:
         raise PolicyError(
             f'{path}: kind is {shown(kind)}, known are {sorted(_kinds)}; import the module that registers it, or '
@@ -72,8 +71,21 @@ def load_policy(path: str | Path) -> SearchedPolicy:
     return _kinds[kind].from_dict(data, str(path))
 
 
+def _register_rooms() -> None:
+    """Import the methods of mmdas, which register their kinds."""
+    import mmdas.search.augmentation
+    import mmdas.search.das
+    import mmdas.search.test_time  # noqa: F401
+
+
+def kind_of(data: Any) -> Any:
+    """The field ``kind`` of the content of a policy file, ``'das'`` where it is not there."""
+    return data.get('kind', DEFAULT_KIND) if isinstance(data, Mapping) else DEFAULT_KIND
+
+
 def reader_of(kind: Any) -> str:
     """The part of a message that says which class reads the files of a kind."""
+    _register_rooms()
     known = isinstance(kind, str) and kind in _kinds
     return f'{_kinds[kind].__name__} reads' if known else f'no class is registered for; known are {sorted(_kinds)}'
 
@@ -121,6 +133,41 @@ def check_depth(value: Any, where: str) -> None:
         if not level:
             return
     raise PolicyError(f'{where}: {_DEEP}')
+
+
+def check_fields(data: Any, known: set[str], required: set[str], where: str) -> None:
+    """Check the names of the fields of a JSON object.
+
+    Args:
+        data: what should be the object.
+        known: all names that it may have.
+        required: those that it must have.
+        where: file and field, for the message.
+
+    Raises:
+        PolicyError: if it is no object, or a name is missing or not known.
+    """
+    if not isinstance(data, Mapping):
+        raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
+    missing, unknown = required - set(data), set(data) - known
+    if missing or unknown:
+        raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown, key=str)}')
+
+
+def check_origin(origin: Any, where: str) -> None:
+    """Check that the free field of a policy can be written again.
+
+    Raises:
+        PolicyError: if it is too deep, or holds a number that is not finite.
+    """
+    check_depth([origin], where)
+    nodes = [origin]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, float) and not isfinite(node):
+            raise PolicyError(f'{where} holds {node}, expected finite numbers')
+        if isinstance(node, (Mapping, list, tuple)):
+            nodes.extend(node.values() if isinstance(node, Mapping) else node)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from .clip_figure import clip_to_images, draw_clips
 from .mixture_figure import draw_mixtures
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
+from .view_figure import draw_views, save_view_figure
 
 __all__ = [
     'clip_to_images',
@@ -13,7 +14,9 @@ __all__ = [
     'draw_mixtures',
     'draw_policy',
     'draw_predictions',
+    'draw_views',
     'labels_to_colours',
     'operation_shares',
     'save_policy_figure',
+    'save_view_figure',
 ]

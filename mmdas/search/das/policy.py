@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import inf, isfinite, log10
+from math import inf, log10
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from mmdas.ops.affine import PADDINGS
 from mmdas.search.policy_file import (
     DEFAULT_KIND,
     PolicyError,
-    check_depth,
+    check_fields,
+    check_origin,
     read_json,
     reader_of,
     register_policy,
@@ -244,14 +245,14 @@ class Policy:
             )
         if version == 1 and 'reference_size' in data:
             raise PolicyError(f'{where}: reference_size belongs to schema_version 2, the file has {version}')
-        _check_fields(data, _names(cls), {'num_frames', 'num_nodes', 'edges'}, where)
-        _check_origin(data.get('origin'), f'{where}: origin')
+        check_fields(data, _names(cls), {'num_frames', 'num_nodes', 'edges'}, where)
+        check_origin(data.get('origin'), f'{where}: origin')
         for name in ('edges', 'operations'):
             if not isinstance(data.setdefault(name, ()), (list, tuple)):
                 raise PolicyError(f'{where}: {name} is a {type(data[name]).__name__}, expected a list')
         edges = []
         for position, edge in enumerate(data.pop('edges')):
-            _check_fields(edge, _names(PolicyEdge), _names(PolicyEdge), f'{where}: edges[{position}]')
+            check_fields(edge, _names(PolicyEdge), _names(PolicyEdge), f'{where}: edges[{position}]')
             edges.append(PolicyEdge(**edge))
         data['operations'] = tuple(data['operations'])
         try:
@@ -320,23 +321,3 @@ class Policy:
 def _names(record: type) -> set[str]:
     """Names of the fields of a dataclass."""
     return {one.name for one in fields(record)}
-
-
-def _check_fields(data: Any, known: set[str], required: set[str], where: str) -> None:
-    if not isinstance(data, Mapping):
-        raise PolicyError(f'{where}: expected a JSON object, got {type(data).__name__}')
-    missing, unknown = required - set(data), set(data) - known
-    if missing or unknown:
-        raise PolicyError(f'{where}: missing fields {sorted(missing)}, unknown fields {sorted(unknown, key=str)}')
-
-
-def _check_origin(origin: Any, where: str) -> None:
-    """Check that the free field of a policy can be written again."""
-    check_depth([origin], where)
-    nodes = [origin]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, float) and not isfinite(node):
-            raise PolicyError(f'{where} holds {node}, expected finite numbers')
-        if isinstance(node, (Mapping, list, tuple)):
-            nodes.extend(node.values() if isinstance(node, Mapping) else node)
