@@ -30,15 +30,8 @@ ITERATIONS = {'cifar10': 4800, 'camvid': 2000}
 
 
 def measure(task: Task, seed: int, iterations: int, out: Path) -> dict[str, Any]:
-    """Train, search and test with one seed; the record."""
-    path = out / task.host / f'{iterations}-{seed}.pth'
-    seconds_file = path.with_suffix('.json')
-    if not seconds_file.is_file():
-        start = time.process_time()
-        point = train_plain(load_config(task.path), task, seed, iterations, path)
-        taken = {'train_seconds': round(time.process_time() - start, 1), 'step_seconds': point['train_seconds']}
-        seconds_file.write_text(json.dumps(taken))
-    taken = json.loads(seconds_file.read_text())
+    """Train, search and test with one seed; the record. Seconds are those of the CPU, all in all."""
+    path, taken = trained(task, seed, iterations, out)
     torch.set_num_threads(1)
     cfg = load_config(task.path)
     set_apart(cfg, task)
@@ -59,6 +52,18 @@ def measure(task: Task, seed: int, iterations: int, out: Path) -> dict[str, Any]
         'test': {name: score(task, path, policy, out) for name, policy in policies(found).items()},
         'views': found.to_dict()['views'],
     }
+
+
+def trained(task: Task, seed: int, iterations: int, out: Path) -> tuple[Path, dict[str, float]]:
+    """Checkpoint of the plain model, trained now if it was not before, and what its training took."""
+    path = out / task.host / f'{iterations}-{seed}.pth'
+    taken = path.with_suffix('.json')
+    if not taken.is_file():
+        start = time.process_time()
+        point = train_plain(load_config(task.path), task, seed, iterations, path)
+        seconds = {'train_seconds': round(time.process_time() - start, 1), 'step_seconds': point['train_seconds']}
+        taken.write_text(json.dumps(seconds))
+    return path, json.loads(taken.read_text())
 
 
 def policies(found: ViewPolicy) -> dict[str, ViewPolicy]:
