@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmdas.models.data_preprocessors.pixel_values import converted_order
 from mmdas.search.policy_file import kind_of, read_json
 from mmdas.search.test_time import ViewPolicy
 from mmdas.search.test_time.policy import KIND
@@ -49,15 +50,15 @@ def use_views(cfg: Config, policy: str | Path | None) -> None:
     # The runner hands the top-level data preprocessor to the wrapper, which puts it in the place of the model's own.
     if cfg.model.get('data_preprocessor') is not None:
         cfg.data_preprocessor = cfg.model.data_preprocessor
+    options = {} if policy is None else {'policy': str(policy)}
     order = channel_order(cfg, preprocessor)
-    options = {} if order is None else {'channel_order': order}
-    options.update({} if policy is None else {'policy': str(policy)})
-    cfg.model = ConfigDict(type=host.view_model, module=cfg.model, **options)
+    cfg.model = ConfigDict(type=host.view_model, module=cfg.model, channel_order=order, **options)
 
 
-def channel_order(cfg: Config, preprocessor: dict) -> str | None:
-    """Order of the colours that the network takes, where the data preprocessor does not say it; None where it does."""
-    if any(preprocessor.get(key) for key in ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr', 'channel_order')):
-        return None
+def channel_order(cfg: Config, preprocessor: dict) -> str:
+    """Order of the colours that the network takes."""
+    told = preprocessor.get('channel_order') or converted_order(preprocessor)
+    if told is not None:
+        return told
     steps = pipeline_of(cfg.get('test_dataloader')) or pipeline_of(cfg.get('val_dataloader'))
     return 'rgb' if host_of(cfg).holds_pixels and not reads_files(steps) else 'bgr'

@@ -123,7 +123,7 @@ def search_views(cfg: Config, checkpoint: str | Path, options: ViewSearchOptions
         runner.build_dataloader({**loader, 'dataset': Part(whole, chosen[part].tolist()), **IN_ORDER})
         for part in (learners, ~learners)
     ]
-    views = usable_views(runner.model, options.views)
+    views = usable_views(runner.model, options.views, halves[0])
     table = learn(runner.model, host, halves[0], views, options)
     picked = choose_views(
         table.probabilities, table.seen, options.max_views, options.price, [view.sees_all for view in views]
@@ -182,10 +182,11 @@ def draw(images: int, options: ViewSearchOptions) -> Tensor:
     return torch.randperm(images, generator=torch.Generator().manual_seed(options.seed))[: options.images]
 
 
-def usable_views(model: ViewModel, views: Sequence[View]) -> tuple[View, ...]:
-    """The views without those of colours where the model's pixels have none that are known; tells so."""
+def usable_views(model: ViewModel, views: Sequence[View], loader: Iterable[dict]) -> tuple[View, ...]:
+    """The views without those of colours where the pixels of the images have none that are known; tells so."""
+    channels = len(next(iter(loader))['inputs'][0])
     try:
-        model.check_views(views)
+        model.check_views(views, channels)
         return tuple(views)
     except ValueError as error:
         print_log(f'note: views of colours are left out: {error}', 'current')

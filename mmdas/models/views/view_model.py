@@ -32,7 +32,8 @@ class ViewModel(BaseTTAModel):
         module: the model or its config.
         policy: file of a policy of the kind ``'test-time'``, its content as a dict, or the policy. Default: the image
             alone.
-        channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, where its data preprocessor converts none.
+        channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for operations on colours. Default: RGB where
+            the data preprocessor converts, else as the toolbox reads.
         data_preprocessor: of the model, where its config has none.
 
     Raises:
@@ -68,8 +69,12 @@ class ViewModel(BaseTTAModel):
         self.check_views(policy.views)
         self.policy = policy
 
-    def check_views(self, views: Iterable[View]) -> None:
+    def check_views(self, views: Iterable[View], channels: int | None = None) -> None:
         """Find out what the pixels are, where views change colours.
+
+        Args:
+            views: that are to be used.
+            channels: of the images, where they are known.
 
         Raises:
             ValueError: if that is not known, or the images have no colours.
@@ -81,7 +86,7 @@ class ViewModel(BaseTTAModel):
         normalised = bool(getattr(preprocessor, '_enable_normalize', False))
         mean = preprocessor.mean.flatten().tolist() if normalised else [0.0]
         std = preprocessor.std.flatten().tolist() if normalised else [1.0]
-        check_grey(len(mean) if normalised else 3, operations)
+        check_grey(channels or (len(mean) if normalised else 3), operations)
         white = getattr(preprocessor, 'max_value', None) or find_max_value(mean, std, operations)
         order = self._channel_order()
         if order is None and any(operation.reads_grey for operation in operations):
@@ -92,11 +97,10 @@ class ViewModel(BaseTTAModel):
         self.pixels = Pixels(mean, std, white, order or 'rgb').to(next(self.module.parameters()).device)
 
     def _channel_order(self) -> str | None:
+        """Order of the colours that the network takes, None where it is not known."""
         preprocessor = self.module.data_preprocessor
-        converts = getattr(preprocessor, 'channel_conversion', getattr(preprocessor, '_channel_conversion', False))
-        if self.channel_order is not None:
-            return self.channel_order
-        return getattr(preprocessor, 'channel_order', None) or ('rgb' if converts else None)
+        converts = any(getattr(preprocessor, name, False) for name in ('to_rgb', 'channel_conversion'))
+        return self.channel_order or getattr(preprocessor, 'channel_order', None) or ('rgb' if converts else None)
 
     @torch.no_grad()
     def test_step(self, data: Any) -> list:

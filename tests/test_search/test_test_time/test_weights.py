@@ -27,8 +27,7 @@ def by_brute_force(probabilities: Tensor, seen: Tensor, steps: int = 50) -> tupl
     for first in range(steps + 1):
         for second in range(steps + 1 - first):
             weights = torch.tensor([first, second, steps - first - second]).double() / steps
-            if weights[0] == 0:  # the only one that shows all
-                continue
+            weights[0] = weights[0].clamp(min=1e-3)  # it alone shows all
             logs = []
             for column in range(probabilities.shape[1]):
                 votes = [float(w * s) for w, s in zip(weights, seen[:, column], strict=True)]
