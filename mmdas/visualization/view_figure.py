@@ -1,18 +1,18 @@
 """The views of a policy of test time, with their weights."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from mmdas.search.test_time import ViewPolicy
 
-from .image_grid import new_image_grid
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTES = 0.75  # inches below the images
+# Inches of a view, between views, of a line above them, below them, and of the narrowest picture.
+WIDTH, GAP, LINE, NOTES, LEAST = 1.7, 0.1, 0.21, 0.6, 3.2
 LETTERS = 18  # of a line of a title
 
 
@@ -34,21 +34,24 @@ def draw_views(policy: ViewPolicy, image: Tensor) -> 'Figure':
         policy: what to draw.
         image: (C, H, W), RGB or grey, from 0 to 1; of several channels more than that the first one is drawn.
     """
-    from textwrap import fill
+    from matplotlib.figure import Figure  # not before a picture is drawn
 
     titles = [
         f'{weight:.2f}\n{fill(str(view), LETTERS)}' for view, weight in zip(policy.views, policy.weights, strict=True)
     ]
-    lines = max(title.count('\n') for title in titles)
-    figure, grid = new_image_grid([''], titles, image.shape[1] / image.shape[2], bottom=NOTES)
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(max(width, 3.2), height + 0.16 * lines)
-    figure.subplots_adjust(top=1 - (0.35 + 0.16 * lines) / (height + 0.16 * lines))
-    for axes, view in zip(grid[0], policy.views, strict=True):
+    lines = 1 + max(title.count('\n') for title in titles)
+    side = WIDTH * image.shape[1] / image.shape[2]
+    width, height = max((WIDTH + GAP) * len(titles) + GAP, LEAST), NOTES + side + LINE * lines
+    figure = Figure(figsize=(width, height))
+    for position, (view, title) in enumerate(zip(policy.views, titles, strict=True)):
+        left = GAP + position * (WIDTH + GAP)
+        axes = figure.add_axes((left / width, NOTES / height, WIDTH / width, side / height))
         shown = view.apply(image[None])[0].clamp(0, 1)
         shown = shown if len(shown) == 3 else shown[:1].expand(3, *shown.shape[1:])
         axes.imshow(shown.permute(1, 2, 0).numpy(), interpolation='nearest')
-    figure.text(0.02, 0.03, describe_views(policy), fontsize=8, va='bottom')
+        axes.set_title(title, fontsize=9)
+        axes.set(xticks=[], yticks=[])
+    figure.text(GAP / width, GAP / height, describe_views(policy), fontsize=8)
     return figure
 
 
