@@ -43,10 +43,9 @@ def weighted_mean(parts: Iterable[tuple[float, Tensor, Tensor | None]]) -> Tenso
     Returns:
         (N, K, ...).
     """
-    total: Tensor | float = 0.0
-    votes: Tensor | float = 0.0
+    votes = total = torch.zeros(())
     for weight, probabilities, seen in parts:
-        vote = weight if seen is None else weight * seen
-        total = total + vote * probabilities
-        votes = votes + vote
+        vote = torch.as_tensor(weight).to(probabilities) if seen is None else weight * seen
+        total = total.to(probabilities.device) + vote * probabilities
+        votes = votes.to(probabilities.device) + vote
     return total / votes

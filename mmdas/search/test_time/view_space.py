@@ -1,11 +1,10 @@
 """The views that a search chooses from, in groups."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from .view import View
 
-# Every group also holds the mirror images of its views where 'flip' is there, but for colours: a mirror image costs as
-# much as any other view, and colours alone seldom help.
 GROUPS: Mapping[str, tuple[View, ...]] = {
     'flip': (View(flip=True),),
     'shift': tuple(View(f'translate_{axis}', sign * 1 / 16) for axis in 'xy' for sign in (1, -1)),
@@ -18,6 +17,7 @@ GROUPS: Mapping[str, tuple[View, ...]] = {
         for strength in strengths
     ),
 }
+MIRRORED = ('shift', 'size')  # groups whose views come as mirror images, too, where 'flip' is among the groups
 
 
 def build_views(groups: Sequence[str] = tuple(GROUPS)) -> tuple[View, ...]:
@@ -39,6 +39,5 @@ def build_views(groups: Sequence[str] = tuple(GROUPS)) -> tuple[View, ...]:
         raise ValueError(f'a group of views stands twice in {list(groups)}')
     views = [View(), *(view for group in groups for view in GROUPS[group])]
     if 'flip' in groups:
-        mirrored = [view for view in views if not view.flip and not view.changes_colours and not view.is_image]
-        views += [View(view.operation, view.magnitude, True, view.size) for view in mirrored]
+        views += [replace(view, flip=True) for group in groups if group in MIRRORED for view in GROUPS[group]]
     return tuple(views)

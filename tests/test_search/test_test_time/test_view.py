@@ -133,7 +133,8 @@ def test_space_begins_with_the_image_and_has_every_view_once():
     assert len(set(views)) == len(views)
     assert set(build_views(['flip'])) == {View(), View(flip=True)}
     assert not any(view.flip for view in build_views(['shift', 'colour']))
-    assert set(GROUPS['colour']) <= set(views)
+    assert all(set(group) <= set(views) for group in GROUPS.values())
+    assert {str(view) for view in build_views(['flip', 'size'])} >= {'size 1.25', 'flip, size 1.25'}
 
 
 def test_unknown_group_of_views_is_refused():
