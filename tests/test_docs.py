@@ -36,7 +36,9 @@ def blocks(language: str) -> list[str]:
 
 FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
 CONFIGS = [name for name, text in FILES.items() if '_base_' in text]  # the others are modules that configs import
-SNIPPETS = [text for text in blocks('python') if not FILE_NAME.match(text) and 'Inferencer' not in text]
+VIEWS = [text for text in blocks('python') if 'predict_views' in text]
+OTHERS = [text for text in blocks('python') if text not in VIEWS and not FILE_NAME.match(text)]
+SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
 VERBS = {
@@ -121,6 +123,13 @@ def test_other_code_of_the_pages_augments_images_and_labels(folder: Path, code: 
     exec(code, names)
     assert names['images'].shape == (8, 3, 64, 64)
     assert names['labels'].shape == (8, 1, 64, 64) and names['labels'].dtype == torch.long
+
+
+@pytest.mark.parametrize('code', VIEWS)
+def test_code_of_the_pages_averages_views(code: str):
+    names: dict = {}
+    exec(code, names)
+    torch.testing.assert_close(names['probabilities'].sum(1), torch.ones(4, 24, 32))
 
 
 @pytest.mark.parametrize('code', INFERENCE)

@@ -62,7 +62,7 @@ class View:
         if operation.geometric:
             if operation.growth == 'power' and self.magnitude <= -1:
                 raise PolicyError(f'magnitude is {self.magnitude}, but {operation.name} needs more than -1')
-            theta = self._matrix((64, 64), 'cpu')
+            theta = self._matrix((64, 64))
             determinant = float(torch.linalg.det(theta[0, :, :2]))
             if not (isfinite(determinant) and abs(determinant) > 1 / STEEPEST and float(theta.abs().max()) <= STEEPEST):
                 raise PolicyError(
@@ -108,7 +108,7 @@ class View:
         operation = OPERATIONS[self.operation]
         size = images.shape[-2:]
         if operation.geometric:
-            theta = self._matrix(size, images.device).to(torch.promote_types(images.dtype, torch.float32))
+            theta = self._matrix(size).to(images.device, torch.promote_types(images.dtype, torch.float32))
             images = warp_affine(images, theta.expand(len(images), 2, 3), PADDING)
         elif not operation.is_identity:
             images = self._recolour(images, operation, pixels or Pixels())
@@ -133,24 +133,24 @@ class View:
             if tuple(maps.shape[-2:]) != tuple(size):
                 maps = F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)
             return maps, maps.new_ones(len(maps), 1, *size)
-        grid = sampling_grid(inverse(self._matrix(size, maps.device)), size)  # (1, H, W, 2)
+        dtype = torch.promote_types(maps.dtype, torch.float32)
+        grid = sampling_grid(inverse(self._matrix(size)).to(maps.device, dtype), size)  # (1, H, W, 2)
         seen = (grid.abs() <= 1 + CLOSE).all(dim=-1)[:, None].expand(len(maps), 1, *size)
         if self.flip:
             grid = grid * grid.new_tensor([-1, 1])
-        dtype = torch.promote_types(maps.dtype, torch.float32)
-        grid = grid.to(dtype).expand(len(maps), *size, 2)
+        grid = grid.expand(len(maps), *size, 2)
         back = F.grid_sample(maps.to(dtype), grid, mode='bilinear', padding_mode='border', align_corners=False)
         return back.to(maps.dtype), seen.to(maps.dtype)
 
-    def _matrix(self, size: Size, device: torch.device | str) -> Tensor:
-        """(1, 2, 3) in double precision: places in the warped image to places in the image."""
+    def _matrix(self, size: Size) -> Tensor:
+        """(1, 2, 3) on the CPU, in double precision: places in the warped image to places in the image."""
         operation = OPERATIONS[self.operation]
         assert operation.matrix is not None
         magnitude = float(self.magnitude)
         if operation.unit in SIDES:
             side = SIDES[operation.unit](tuple(size))
             magnitude = round(magnitude * side) / side
-        return operation.matrix(torch.tensor([magnitude], dtype=torch.float64, device=device), tuple(size))
+        return operation.matrix(torch.tensor([magnitude], dtype=torch.float64), tuple(size))
 
     def _recolour(self, images: Tensor, operation: Operation, pixels: Pixels) -> Tensor:
         colours = pixels.scale(images) + pixels.zero

@@ -56,8 +56,7 @@ def test_smooth_images_come_back_nearly_as_they_were(view: View):
 def test_seen_pixels_are_those_whose_place_lies_within_the_view(view: View):
     marks = torch.zeros(1, 1, *SIZE)
     _, seen = view.undo(marks, SIZE)
-    # a view of an image of ones between zeros shows a one wherever it shows the image; undone by numbers
-    theta = view._matrix(SIZE, 'cpu')[0]
+    theta = view._matrix(SIZE)[0]
     linear, shift = theta[:, :2], theta[:, 2]
     for row in range(0, SIZE[0], 7):
         for column in range(0, SIZE[1], 7):
