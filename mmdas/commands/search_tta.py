@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from mmdas.search.test_time import ViewPolicy
 
 FILE = 'views.json'
+# Options that this search alone has, and those of trainings that it has no use for.
+OWN = ('checkpoint', 'out', 'views', 'max_views', 'price', 'images', 'holdout', 'metric', 'view_seed')
+OF_TRAININGS = ('resume', 'amp', 'augment', 'budget')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,6 +47,7 @@ def run(args: Namespace) -> None:
 
     with told_in_one_line(), refusing_code():
         refuse_search(args)
+        refuse_given(args, OF_TRAININGS, 'is for a training, and a search of views trains nothing; leave it out')
         if args.checkpoint is None:
             raise ValueError('a search of views needs a trained model; give --checkpoint FILE')
         options = ViewSearchOptions(**given_options(args))
@@ -59,8 +64,28 @@ def run(args: Namespace) -> None:
 def given_options(args: Namespace) -> dict:
     """Options of the search that the command line gives."""
     names = {'views': 'groups', 'view_seed': 'seed'}
-    keys = ('views', 'max_views', 'price', 'images', 'holdout', 'metric', 'view_seed')
-    return {names.get(key, key): getattr(args, key) for key in keys if getattr(args, key) is not None}
+    keys = [key for key in OWN if key not in ('checkpoint', 'out') and getattr(args, key) is not None]
+    return {names.get(key, key): getattr(args, key) for key in keys}
+
+
+def refuse_own(args: Namespace) -> None:
+    """Refuse the options of this search, for a search by another method.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    refuse_given(args, OWN, 'goes with --method tta, which searches the views of a trained model')
+
+
+def refuse_given(args: Namespace, names: Iterable[str], reason: str) -> None:
+    """Refuse options that nothing would read.
+
+    Raises:
+        ValueError: naming the first one that is given.
+    """
+    for name in names:
+        if getattr(args, name, None) not in (None, False):
+            raise ValueError(f'--{name.replace("_", "-")} {reason}')
 
 
 def set_aside_earlier(path: Path) -> None:

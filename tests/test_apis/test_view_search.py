@@ -206,6 +206,16 @@ def test_command_without_checkpoint_is_refused(saved):
         search_tta.run(command_line(saved[0]))
 
 
+def test_options_that_nothing_would_read_are_refused(saved):
+    with pytest.raises(ValueError, match='--max-views goes with --method tta'):
+        search_tta.refuse_own(command_line(saved[0], '--max-views', '2'))
+    search_tta.refuse_own(command_line(saved[0]))
+    args = command_line(saved[0], '--checkpoint', saved[1])
+    args.amp = True
+    with pytest.raises(CommandError, match='--amp is for a training'):
+        search_tta.run(args)
+
+
 def parsed(module, *arguments: str) -> Namespace:
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)
