@@ -139,6 +139,7 @@ def search_views(cfg: Config, checkpoint: str | Path, options: ViewSearchOptions
         'metric': judge.metric,
         'scores': scores,
         'milliseconds_an_image': cost,
+        'temperature': table.temperature,
         'max_views': options.max_views,
         'price': options.price,
         'seed': options.seed,

@@ -103,6 +103,7 @@ def search_views(
         'method': 'test-time search',
         'images': {'learn': int(learners.sum()), 'decide': int((~learners).sum())},
         'scores': scores,
+        'temperature': table.temperature,
         'seed': seed,
         'search_cost': {'seconds': round(time.perf_counter() - start, 1), 'views': len(views)},
     }

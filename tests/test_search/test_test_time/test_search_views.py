@@ -97,14 +97,14 @@ def test_pixel_gets_no_vote_from_a_view_that_does_not_show_it():
 def test_table_reads_the_probability_of_the_class_at_each_pixel():
     labels = torch.randint(3, (6, 8))
     labels[0] = 255
-    probabilities = torch.rand(3, 6, 8)
+    probabilities = torch.rand(3, 6, 8).softmax(0)
     table = ViewTable([View()], num_images=1, num_pixels=1000)
     drawn = table.draw_pixels(labels)
     table.add_pixels(0, probabilities, torch.ones(1, 6, 8), labels.shape, drawn)
     places, classes = drawn
     assert len(places) == 5 * 8  # without those that are ignored
-    expected = probabilities.flatten(1)[classes, places]
-    torch.testing.assert_close(table.probabilities[0], expected)
+    read = probabilities.flatten(1)[:, places].log() / table.temperature
+    torch.testing.assert_close(table.probabilities[0], read.softmax(0).gather(0, classes[None])[0])
     assert torch.equal(classes, labels.flatten()[places])
 
 
@@ -122,8 +122,20 @@ def test_single_channel_counts_as_foreground():
     foreground = torch.tensor([[[0.1, 0.7], [0.8, 0.4]]])
     drawn = table.draw_pixels(labels)
     table.add_pixels(0, foreground, torch.ones(1, 2, 2), labels.shape, drawn)
-    expected = torch.tensor([0.9, 0.7, 0.8, 0.6])[drawn[0]]
-    torch.testing.assert_close(table.probabilities[0], expected)
+    expected = torch.tensor([0.9, 0.7, 0.8, 0.6])[drawn[0]].logit()
+    torch.testing.assert_close(table.probabilities[0].logit() * table.temperature, expected)
+
+
+@pytest.mark.parametrize('factor', [0.5, 2.0])
+def test_policy_does_not_depend_on_how_sure_a_network_is(factor: float):
+    def noisy(images: Tensor) -> Tensor:
+        return one_sided(images) + 40 * images[:, 2, :2, 0]
+
+    batches = two_sided_images(100)
+    policy, other = (search_views(net, batches, FEW) for net in (noisy, lambda images: factor * noisy(images)))
+    assert other.origin['temperature'] == pytest.approx(factor * policy.origin['temperature'])
+    assert policy.views == other.views
+    assert policy.weights == pytest.approx(other.weights, abs=1e-3)
 
 
 def test_label_beyond_the_classes_is_refused():
