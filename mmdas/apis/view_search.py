@@ -1,5 +1,6 @@
 """Search the views of an image that a trained model should average at test time."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ def search_views(cfg: Config, checkpoint: str | Path, options: ViewSearchOptions
     loader, facts = held_out_loader(cfg, options.holdout, options.seed)
     runner = frozen_model(cfg, checkpoint)
     if 'warning' in facts:
-        print_log(f'note: {facts["warning"]}', 'current')
+        print_log(facts['warning'], 'current', logging.WARNING)
     whole = runner.build_dataloader(loader).dataset
     chosen = draw(len(whole), options)
     learners = deal(len(chosen), options.seed)
@@ -190,7 +191,7 @@ def usable_views(model: ViewModel, views: Sequence[View], loader: Iterable[dict]
         model.check_views(views, channels)
         return tuple(views)
     except ValueError as error:
-        print_log(f'note: views of colours are left out: {error}', 'current')
+        print_log(f'views of colours are left out: {error}', 'current', logging.WARNING)
         return tuple(view for view in views if not view.changes_colours)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .parser import told_in_one_line
-from .run_options import load_run_config, refuse_search, refusing_code
+from .run_options import CONVERSION, load_run_config, refuse_search, refusing_code
 
 if TYPE_CHECKING:
     from mmdas.search.test_time import ViewPolicy
@@ -18,6 +18,7 @@ FILE = 'views.json'
 # Options that this search alone has, and those of trainings that it has no use for.
 OWN = ('checkpoint', 'out', 'views', 'max_views', 'price', 'images', 'holdout', 'metric', 'view_seed')
 OF_TRAININGS = ('resume', 'amp', 'augment', 'budget')
+FLAGS = ('accept_difference', 'trust_checkpoint')  # that a test needs, too
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,6 +49,7 @@ def run(args: Namespace) -> None:
     with told_in_one_line(), refusing_code():
         refuse_search(args)
         refuse_given(args, OF_TRAININGS, 'is for a training, and a search of views trains nothing; leave it out')
+        refuse_given(args, ['policy'], 'would be that of the clip; name it in the config, or by --das')
         if args.checkpoint is None:
             raise ValueError('a search of views needs a trained model; give --checkpoint FILE')
         options = ViewSearchOptions(**given_options(args))
@@ -111,10 +113,18 @@ def report(policy: ViewPolicy, path: Path, args: Namespace) -> list[str]:
         f'policy: {path}',
         f'picture: {path.with_suffix(".png")}',
     ]
-    if 'warning' in data:
-        lines.insert(0, f'note: {data["warning"]}')
     if policy.is_image and 'tried' in origin:
         lines.append(f'tried: {"; ".join(origin["tried"])}')
+    return [*lines, f'test with it: {shlex.join(test_command(path, args))}']
+
+
+def test_command(path: Path, args: Namespace) -> list[str]:
+    """The command that tests with a policy, with the options that decide the model."""
     command = ['mmdas', 'test', args.config, args.checkpoint, '--policy', str(path)]
-    command += ['--das', args.das] if args.das else []
-    return [*lines, f'test with it: {shlex.join(command)}']
+    for name in ('das', *CONVERSION):
+        value = getattr(args, name)
+        if value is not None:
+            command += [f'--{name}', *([str(one) for one in value] if isinstance(value, list) else [str(value)])]
+    command += [f'--{name.replace("_", "-")}' for name in FLAGS if getattr(args, name)]
+    given = [f'{key}={value}'.replace(' ', '').replace("'", '') for key, value in (args.cfg_options or {}).items()]
+    return [*command, '--cfg-options', *given] if given else command

@@ -201,6 +201,17 @@ def test_command_ends_with_policy_picture_cost_and_the_next_command(saved, tmp_p
         assert word in text
 
 
+def test_next_command_names_all_that_decides_the_model(saved, tmp_path: Path):
+    das = ('--das', 'repeat', '--frames', '2', '--fusion', 'none', '--accept-difference')
+    options = ('--cfg-options', 'model.head.topk=1,5', 'work_dir=x')
+    args = command_line(saved[0], '--checkpoint', saved[1], *das, *options)
+    command = search_tta.test_command(tmp_path / 'views.json', args)
+    again = parsed(test_command, *command[2:])
+    for name in ('config', 'checkpoint', 'das', 'frames', 'fusion', 'accept_difference', 'cfg_options'):
+        assert getattr(again, name) == getattr(args, name)
+    assert again.policy == str(tmp_path / 'views.json')
+
+
 def test_command_without_checkpoint_is_refused(saved):
     with pytest.raises(CommandError, match='give --checkpoint FILE'):
         search_tta.run(command_line(saved[0]))
