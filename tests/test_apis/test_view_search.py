@@ -11,7 +11,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from sides import SCOPES, SIZE, Sides, loader, make_config, save_weights
+from sides import SCOPES, SIZE, Sides, loader, make_config, model_config, save_weights
 
 from mmdas.apis import Inferencer, ViewSearchOptions, build_runner, search_views, use_views
 from mmdas.commands import search_tta
@@ -256,3 +256,19 @@ def test_test_of_a_model_with_clips_takes_its_policy_and_views(saved, tmp_path: 
     with pytest.raises(ValueError, match='give the file of the policy to --das'):
         other = ('--policy', str(tmp_path / 'clip.json'), *arguments[2:])
         test_command.read(parsed(test_command, config, checkpoint, *other))
+
+
+def test_views_of_a_model_with_clips_are_searched(tmp_path: Path):
+    plain, policy = model_config('mmseg'), Policy.random(2, space=['translate_x'], reference_size=(SIZE, SIZE))
+    clips = dict(type='mmdas.DASSegDataPreProcessor', num_frames=2, policy=policy.to_dict())
+    model = dict(
+        plain,
+        type='mmdas.DASEncoderDecoder',
+        data_preprocessor={**plain['data_preprocessor'], **clips},
+        backbone=dict(type='mmdas.FrameFusionBackbone', backbone=plain['backbone'], fusion=None),
+        decode_head=dict(type='mmdas.TemporalPoolingHead', head=plain['decode_head'], pooling='reference'),
+    )
+    cfg = make_config('mmseg', tmp_path, model=model)
+    found = search_views(cfg, save_weights('mmseg', tmp_path), ViewSearchOptions(**GROUPS)).policy
+    assert any(view.flip for view in found.views)
+    assert found.origin['scores']['views'] > found.origin['scores']['image'] + 10
