@@ -1,16 +1,17 @@
 """Search a policy for a model and its data, with a plain config or a search config.
 
 Methods: das, the clip of DAS; and three that find how images are augmented: ddas, how often and with which operations;
-dada, with which pairs of operations; faster-aa, with which of ten sub-policies.
+dada, with which pairs of operations; faster-aa, with which of ten sub-policies. And tta: which views of an image a
+trained model averages in a test; nothing is trained.
 """
 
 import shlex
 from argparse import ArgumentParser, Namespace
 
-from . import train
+from . import search_tta, train
 from .parser import told_in_one_line
 
-METHODS = ('das', 'ddas', 'dada', 'faster-aa')
+METHODS = ('das', 'ddas', 'dada', 'faster-aa', 'tta')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='about how long the search may take, such as 30m or 2h; it measures some steps first (default: a tenth of '
         "the training's iterations)",
     )
+    search_tta.add_arguments(parser)
 
 
 def run(args: Namespace) -> None:
@@ -31,9 +33,13 @@ def run(args: Namespace) -> None:
     Raises:
         CommandError: if the user has to change something, or has stopped the run.
     """
+    if args.method == 'tta':
+        search_tta.run(args)
+        return
     from mmdas.apis import find_config, preprocessor_of, read_config
 
     with told_in_one_line():
+        search_tta.refuse_own(args)
         if args.das not in (None, 'search'):
             raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
         preprocessor = preprocessor_of(read_config(find_config(args.config)[0]))
