@@ -186,6 +186,19 @@ def test_from_a_plain_config_to_a_trained_model_by_two_commands(
 
 
 @pytest.mark.slow
+def test_views_of_a_trained_model_are_searched_by_the_same_command(plain: str, tmp_path: Path, capsys):
+    assert main(['train', plain, '--work-dir', str(tmp_path / 'run')]) == 0
+    checkpoint = str(tmp_path / 'run/epoch_2.pth')
+    command = ['search', plain, '--method', 'tta', '--checkpoint', checkpoint, '--work-dir', str(tmp_path / 'views')]
+    assert main(command) == 0
+    assert json.loads((tmp_path / 'views/views.json').read_text())['kind'] == 'test-time'
+    assert main(['test', plain, checkpoint, '--policy', f'{tmp_path}/views/views.json']) == 0
+    capsys.readouterr()
+    assert main(['search', plain, '--method', 'ddas', '--checkpoint', checkpoint]) == 2
+    assert '--checkpoint goes with --method tta' in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_search_within_a_budget_is_resumed_with_its_length(plain: str, tmp_path: Path):
     command = ['search', plain, '--method', 'ddas', '--work-dir', str(tmp_path / 'search'), '--budget', '4s']
     assert main(command) == 0
