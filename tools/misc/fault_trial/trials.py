@@ -23,7 +23,10 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
-model = dict(backbone=dict(base_channels=4, stem_channels=4), decode_head=dict(in_channels=16, channels=16, dropout_ratio=0.1))
+model = dict(
+    backbone=dict(base_channels=4, stem_channels=4),
+    decode_head=dict(in_channels=16, channels=16, dropout_ratio=0.1),
+)
 train_dataloader = dict(batch_size=4, num_workers={workers}, persistent_workers={workers} > 0,
     sampler=dict(type='{sampler}', shuffle=True), dataset=dict(data_root={data!r}, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root={data!r}))
