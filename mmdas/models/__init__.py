@@ -10,6 +10,7 @@ from mmdas.search.das import DASCell
 
 from .backbones import FrameFusionBackbone, WideResNet
 from .data_preprocessors import ImageToClip
+from .distillation import ChannelWiseDistillation, KLDistillation
 from .fusion import FrameFusion, GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling
 
@@ -48,12 +49,14 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    'ChannelWiseDistillation',
     'DASCell',
     'FrameFusion',
     'FrameFusionBackbone',
     'GateShift',
     'GateShiftFuse',
     'ImageToClip',
+    'KLDistillation',
     'TemporalPooling',
     'TemporalShift',
     'WideResNet',

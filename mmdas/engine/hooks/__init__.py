@@ -3,6 +3,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .augment_hook import AugmentHook
 from .data_files_hook import DataFilesHook
+from .distill_hook import DistillHook
 from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
@@ -16,6 +17,7 @@ from .stop_signal_hook import RunStopped, StopSignalHook
 __all__ = [
     'AtomicCheckpointHook',
     'DataFilesHook',
+    'DistillHook',
     'FiniteLossHook',
     'AugmentHook',
     'KeepPolicyHook',

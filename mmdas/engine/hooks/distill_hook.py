@@ -1,0 +1,160 @@
+"""Let a model learn from a teacher while it trains."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdas.engine.distillation import TeacherScore, load_teacher
+from mmdas.engine.utils import main_head, unwrap
+from mmdas.models.distillation import Distillation, Teacher, distil, release
+from mmdas.models.settings import DifferenceError
+from mmdas.registry import HOOKS, MODELS, loaded
+
+from .random_state_hook import kept_random_state
+
+KEY = 'distillation'  # of a checkpoint
+
+
+@HOOKS.register_module()
+class DistillHook(Hook):
+    """Add the distance from a frozen teacher to the loss of any model of either toolbox.
+
+    The model has a teacher from the beginning of the training to its end. Its parts, its keys and its config stay those
+    of a training without one, so that its checkpoints are ordinary ones. The teacher gets the images that the data
+    preprocessor of the student has augmented, normalised as it needs them. It is in no optimiser, average or
+    checkpoint. In each validation its score stands beside the student's.
+
+    Args:
+        teacher: ``dict(config=FILE, checkpoint=FILE)``, of a plain model or one of DAS with any T, whose config says
+            all of its model, as work directories keep it; with ``output`` for the place of its logits, where its head
+            returns several tensors.
+        losses: configs of the losses. Default: ``[dict(type='mmdas.KLDistillation')]``.
+        views: of the teacher in training, 1 or 2 (the image and its mirror image). Default: 1.
+        output: place of the logits where the student's head returns several tensors in training. Default: the only
+            one.
+        swap_colours: whether the teacher's network takes colours in the other order. Default: not, if both data
+            preprocessors convert alike; otherwise it has to be given.
+        score: whether the validations tell the teacher's score. Default: True.
+
+    Raises:
+        ValueError: for unknown keys of ``teacher``, or as the parts say.
+    """
+
+    priority = 'NORMAL'  # before the loggers, so that they tell the teacher's score
+
+    def __init__(
+        self,
+        teacher: Mapping[str, Any],
+        losses: Sequence[Mapping[str, Any]] = ({'type': 'mmdas.KLDistillation'},),
+        views: int = 1,
+        output: int | None = None,
+        swap_colours: bool | None = None,
+        score: bool = True,
+    ) -> None:
+        unknown = set(teacher) - {'config', 'checkpoint', 'output'}
+        if unknown or not {'config', 'checkpoint'} <= set(teacher):
+            raise ValueError(
+                f'teacher of mmdas.DistillHook is {dict(teacher)}, expected dict(config=FILE, checkpoint=FILE)'
+            )
+        self.teacher_files, self.losses, self.views = dict(teacher), [dict(loss) for loss in losses], views
+        self.output, self.swap_colours, self.has_score = output, swap_colours, score
+        self.teacher: Any = None
+        self.record: dict[str, Any] = {}
+        self._score: Any = None
+        self._loaded: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Load the teacher and hand it to the model.
+
+        Raises:
+            ValueError: for a search, or a model without a head that predicts.
+            DifferenceError: if the run is resumed with another teacher or other losses.
+        """
+        model = unwrap(runner.model)
+        place = head_place(model)
+        if hasattr(runner.train_loop, 'schedule'):
+            raise ValueError('a search does not learn from a teacher; take mmdas.DistillHook out of its config')
+        with kept_random_state():  # the start of the teacher's weights draws numbers
+            frozen = load_teacher(self.teacher_files['config'], self.teacher_files['checkpoint'])
+        self.teacher = Teacher(frozen, self.views, self.teacher_files.get('output'))
+        self.record = {
+            'teacher': fingerprint(frozen),
+            'views': self.views,
+            'losses': [str(loss) for loss in self.losses],
+        }
+        self._compare()
+        self.teacher.to(next(model.parameters()).device)
+        parts = [MODELS.build(loss) for loss in self.losses]
+        distil(model, Distillation(self.teacher, parts, place, self.output, self.swap_colours))
+        self._score = TeacherScore(self.record['teacher'])
+        name = Path(self.teacher_files['config']).name
+        kinds = ', '.join(f'{type(loss).__name__}({loss.extra_repr()})' for loss in parts)
+        runner.logger.info(f'the model learns from {name} with {self.views} views an image by {kinds}')
+
+    def after_train(self, runner: Runner) -> None:
+        """Make the model what it was."""
+        release(unwrap(runner.model))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any] | None = None) -> None:
+        """Put the teacher's score beside the student's."""
+        if self.has_score and self.teacher is not None and metrics is not None:
+            metrics.update(self._score(runner, self.teacher))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note from which teacher the model learns."""
+        if self.teacher is not None:
+            checkpoint[KEY] = dict(self.record)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember the teacher of a run that is resumed."""
+        self._loaded = checkpoint.get(KEY) if runner.cfg.get('resume') else None
+
+    def _compare(self) -> None:
+        if self._loaded is None:
+            return
+        found = [
+            f'{key} is {value} and was {self._loaded.get(key)}'
+            for key, value in self.record.items()
+            if self._loaded.get(key) != value
+        ]
+        if found:
+            raise DifferenceError(
+                f'cannot resume: {"; ".join(found)} (mmdas.DistillHook). Give the teacher and the losses of its run, '
+                'another --work-dir to begin anew, or start from its weights by --cfg-options load_from=CHECKPOINT'
+            )
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Eight digits that tell the weights and settings of a model from others."""
+    check = 0
+    for name, value in sorted(model.state_dict().items()):
+        check = zlib.crc32(name.encode(), check)
+        check = zlib.crc32(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy(), check)
+    return f'{check:08x}'
+
+
+def head_place(model: nn.Module) -> str:
+    """Attribute of a model that is the head that predicts.
+
+    Raises:
+        ValueError: for a model without one, or of a kind whose logits are no softmax over classes.
+    """
+    host, head = main_head(model)
+    independent = loaded('mmpretrain.models.heads', 'MultiLabelClsHead')
+    if independent and isinstance(head, independent):
+        raise ValueError(
+            f'{type(head).__name__} predicts labels that do not exclude each other; the losses of mmdas.DistillHook '
+            'compare distributions over classes'
+        )
+    if head is None:
+        raise ValueError(
+            f'{type(model).__name__} has no head that mmdas.DistillHook could compare with a teacher; it goes with '
+            'classifiers of MMPretrain and segmentors of MMSegmentation'
+        )
+    return host.heads[0]

@@ -1,0 +1,24 @@
+"""Distillation: a student learns from the logits of a frozen teacher, and stays the plain model that it is."""
+
+from .distilled import Distillation, Distilled, distil, release
+from .losses import (
+    ChannelWiseDistillation,
+    DistillationLoss,
+    KLDistillation,
+    channel_wise_divergence,
+    kl_divergence,
+)
+from .teacher import Teacher
+
+__all__ = [
+    'ChannelWiseDistillation',
+    'Distillation',
+    'DistillationLoss',
+    'Distilled',
+    'KLDistillation',
+    'Teacher',
+    'channel_wise_divergence',
+    'distil',
+    'kl_divergence',
+    'release',
+]
