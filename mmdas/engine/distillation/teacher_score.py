@@ -1,6 +1,7 @@
 """The score of a teacher on the validation set of its student, once a run."""
 
 import json
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +65,4 @@ def evaluate(runner: Runner, model: Any) -> dict[str, Any]:
     for batch in loop.dataloader:
         loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
     metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))
-    return {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, Real)}

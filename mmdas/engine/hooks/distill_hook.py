@@ -104,7 +104,8 @@ class DistillHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any] | None = None) -> None:
         """Put the teacher's score beside the student's."""
         if self.has_score and self.teacher is not None and metrics is not None:
-            metrics.update(self._score(runner, self.teacher))
+            for name, value in self._score(runner, self.teacher).items():  # beside what RuntimeInfoHook notes
+                runner.message_hub.update_scalar(f'val/{name}', value)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note from which teacher the model learns."""

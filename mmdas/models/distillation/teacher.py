@@ -1,6 +1,7 @@
 """A frozen model that says what a student learns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,7 +67,12 @@ class Teacher:
 
     def _logits(self, images: Tensor, samples: Sequence | None, sizes: Sequence[Size] | None) -> Tensor:
         preprocessor = self.model.data_preprocessor
-        inputs = preprocessor.to_inputs(images, sizes) if isinstance(preprocessor, ImageToClip) else images
+        if not isinstance(preprocessor, ImageToClip):
+            return self._predict(images, samples)
+        with clips_as_in_training(preprocessor):
+            return self._predict(preprocessor.to_inputs(images, sizes), samples)
+
+    def _predict(self, inputs: Tensor, samples: Sequence | None) -> Tensor:
         return pick_logits(self.model(inputs, samples, mode='tensor'), self.output, 'the teacher')
 
     @staticmethod
@@ -75,3 +81,21 @@ class Teacher:
             return mirrored(maps)
         # contents end within a position of a coarse map, so that they are mirrored at the size of the images
         return resized(mirrored(resized(maps, canvas), sizes), maps.shape[-2:])
+
+
+@contextmanager
+def clips_as_in_training(preprocessor: ImageToClip) -> Iterator[None]:
+    """Let a policy make its clips as for the crops of a training, which all have one size.
+
+    In evaluation it takes its fast form after some clips of a size. Both forms are equal but for rounding, so that a
+    resumed training would differ from an uninterrupted one.
+    """
+    clip = preprocessor.image_to_clip
+    if clip is None:
+        yield
+        return
+    mode, clip.training = clip.training, True  # of the policy alone: what is random in its operations stays fixed
+    try:
+        yield
+    finally:
+        clip.training = mode

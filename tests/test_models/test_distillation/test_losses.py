@@ -130,5 +130,5 @@ def test_impossible_options_are_refused():
 
 
 def test_scores_without_places_are_refused_for_channel_wise_distillation():
-    with pytest.raises(ValueError, match=r"compares maps of logits, got the shape \(2, 3\).*mmdas\.KLDistillation"):
+    with pytest.raises(ValueError, match=r'compares maps of logits, got the shape \(2, 3\).*mmdas\.KLDistillation'):
         channel_wise_divergence(*maps(2, 3))

@@ -1,0 +1,320 @@
+"""Trainings with a teacher: what the student learns and keeps, and what the teacher does not."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import MomentumAnnealingEMA
+from mmengine.registry import HOOKS, MODELS, DefaultScope
+from toy_search import NUM_FRAMES, Interrupt, _search, cls_model, differences, loader, prepare, read_log, run, seg_model
+
+from mmdas.apis import build_runner
+from mmdas.engine.hooks.distill_hook import DistillHook, fingerprint
+from mmdas.models.distillation import Distilled
+from mmdas.models.settings import DifferenceError
+from mmdas.search.das import Policy
+
+PIXELS = dict(mean=[128.0] * 3, std=[64.0] * 3)
+TOOLBOXES = ('mmpretrain', 'mmseg')
+each_toolbox = pytest.mark.parametrize('toolbox', TOOLBOXES)
+TEACHERS = ('plain', 'das')
+
+
+@HOOKS.register_module()
+class Spy(Hook):
+    """Keeps what a test wants to see of a training while it runs."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.model_class = type(runner.model)
+        self.names = [name for name, _ in runner.model.named_modules()]
+        self.teacher = next(hook for hook in runner.hooks if isinstance(hook, DistillHook)).teacher
+        self.optimised = {id(p) for group in runner.optim_wrapper.param_groups for p in group['params']}
+
+
+def toy_model(toolbox: str, kind: str, **preprocessor) -> dict:
+    """The model of toy searches, plain or with a policy."""
+    model = seg_model() if toolbox == 'mmseg' else cls_model()
+    own = model['data_preprocessor']
+    if kind == 'das':
+        own.update(cell=None, policy=Policy.random(NUM_FRAMES, seed=3).to_dict())
+    else:
+        own.pop('cell'), own.pop('num_frames')
+        own['type'] = 'SegDataPreProcessor' if toolbox == 'mmseg' else 'ClsDataPreprocessor'
+        head = 'decode_head' if toolbox == 'mmseg' else 'head'
+        model['backbone'], model[head] = model['backbone']['backbone'], model[head]['head']
+    own.update(preprocessor)
+    return model
+
+
+def save_teacher(folder: Path, toolbox: str, kind: str, seed: int = 5, **preprocessor) -> dict:
+    """A model with random weights, as a config and a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg = Config(dict(default_scope=toolbox, model=toy_model(toolbox, kind, **preprocessor)))
+    torch.manual_seed(seed)
+    with DefaultScope.overwrite_default_scope(toolbox):
+        model = MODELS.build(cfg.model)
+    (folder / 'teacher.py').write_text('\n'.join(f'{key} = {value!r}' for key, value in cfg.to_dict().items()))
+    torch.save({'state_dict': model.state_dict()}, folder / 'teacher.pth')
+    return dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
+
+
+def training(work_dir: Path, toolbox: str, teacher: dict | None, kind: str = 'plain', iters: int = 4, **options):
+    """A few steps of a toy model, with a validation at the end."""
+    pack = 'PackSegInputs' if toolbox == 'mmseg' else 'PackInputs'
+    distill = [dict(type='mmdas.DistillHook', teacher=teacher, **options.pop('distill', {}))] if teacher else []
+    validation = dict(
+        val_dataloader=loader(pack, shuffle=False, dataset=dict(pipeline=[dict(type=pack)])),
+        val_evaluator=dict(type='Accuracy') if toolbox == 'mmpretrain' else dict(type='IoUMetric'),
+        val_cfg={},
+    )
+    return _search(
+        work_dir,
+        False,
+        toolbox,
+        **{
+            **dict(
+                model=toy_model(toolbox, kind),
+                train_dataloader=loader(pack, sampler='InfiniteSampler'),
+                train_cfg=dict(by_epoch=False, max_iters=iters, val_interval=2),
+                optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
+                custom_hooks=[*distill, *options.pop('hooks', [])],
+            ),
+            **validation,
+            **options,
+        },
+    )
+
+
+def scalars(runner) -> list[dict]:
+    return [json.loads(line) for path in Path(runner.log_dir).rglob('scalars.json') for line in path.open()]
+
+
+def losses_of(runner, name: str) -> list[float]:
+    return [line[name] for line in scalars(runner) if name in line]
+
+
+def newest(runner) -> Path:
+    return Path(runner.work_dir, f'iter_{runner.iter}.pth')
+
+
+@each_toolbox
+@pytest.mark.parametrize('kind', TEACHERS)
+def test_a_plain_student_learns_from_any_teacher_which_stays_as_it_is(tmp_path, toolbox, kind):
+    teacher = save_teacher(tmp_path / 'teacher', toolbox, kind)
+    losses = [dict(type='mmdas.KLDistillation', temperature=2.0)]
+    if toolbox == 'mmseg':
+        losses.append(dict(type='mmdas.ChannelWiseDistillation'))
+    config = training(
+        tmp_path / 'run', toolbox, teacher, hooks=[dict(type='Spy')], distill=dict(losses=losses, views=2)
+    )
+    runner = run(config)
+    spy = next(hook for hook in runner.hooks if isinstance(hook, Spy))
+    model = spy.teacher.model
+    assert issubclass(spy.model_class, Distilled)
+    saved = torch.load(teacher['checkpoint'], weights_only=True)['state_dict']
+    assert differences(dict(model.state_dict()), dict(saved)) == []
+    assert not model.training
+    assert not any(parameter.requires_grad or parameter.grad is not None for parameter in model.parameters())
+    assert not spy.optimised & {id(parameter) for parameter in model.parameters()}
+    for name in ('distil_loss_kl', 'distil_loss_cwd')[: len(losses)]:
+        assert len(losses_of(runner, name)) == 4
+        assert min(losses_of(runner, name)) > 0
+    with DefaultScope.overwrite_default_scope(toolbox):
+        plain = MODELS.build(toy_model(toolbox, 'plain'))
+    assert type(runner.model) is type(plain)
+    checkpoint = torch.load(newest(runner), weights_only=True)
+    assert list(checkpoint['state_dict']) == list(plain.state_dict())
+    assert spy.names == [name for name, _ in plain.named_modules()]
+
+
+def test_the_teachers_score_stands_in_each_validation_and_is_computed_once(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'das')
+    runner = run(training(tmp_path / 'run', 'mmpretrain', teacher))
+    kept = json.loads((tmp_path / 'run' / 'teacher_score.json').read_text())
+    name = 'accuracy/top1'
+    assert losses_of(runner, f'teacher/{name}') == [kept['metrics'][name]] * 2
+    assert len(losses_of(runner, name)) == 2
+    kept['metrics'][name] = 12.5  # a run that goes on does not compute it again
+    (tmp_path / 'run' / 'teacher_score.json').write_text(json.dumps(kept))
+    resumed = run(training(tmp_path / 'run', 'mmpretrain', teacher, iters=6), newest(runner))
+    assert losses_of(resumed, f'teacher/{name}')[-1] == 12.5
+
+
+def test_the_score_of_another_teacher_is_not_taken(tmp_path):
+    first = save_teacher(tmp_path / 'first', 'mmpretrain', 'plain')
+    run(training(tmp_path / 'run', 'mmpretrain', first))
+    before = json.loads((tmp_path / 'run' / 'teacher_score.json').read_text())
+    run(training(tmp_path / 'run', 'mmpretrain', save_teacher(tmp_path / 'second', 'mmpretrain', 'plain', seed=6)))
+    after = json.loads((tmp_path / 'run' / 'teacher_score.json').read_text())
+    assert before['teacher'] != after['teacher']
+
+
+def test_the_teachers_score_is_that_of_a_test_of_its_own(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmseg', 'das')
+    run(training(tmp_path / 'run', 'mmseg', teacher))
+    kept = json.loads((tmp_path / 'run' / 'teacher_score.json').read_text())['metrics']
+    empty = dict(train_dataloader=None, train_cfg=None, optim_wrapper=None)
+    config = training(tmp_path / 'own', 'mmseg', None, kind='das', load_from=teacher['checkpoint'], **empty)
+    config.model = Config.fromfile(teacher['config']).model
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        metrics = build_runner(config).val()
+    assert kept['mIoU'] == pytest.approx(float(metrics['mIoU']))
+
+
+@each_toolbox
+def test_a_teacher_and_its_score_do_not_change_a_training_of_weight_zero(tmp_path, toolbox):
+    teacher = save_teacher(tmp_path / 'teacher', toolbox, 'das')
+    kl = dict(type='mmdas.KLDistillation', weight=0.0)
+    states = [
+        run(training(tmp_path / 'taught', toolbox, teacher, distill=dict(losses=[kl]))).model.state_dict(),
+        run(training(tmp_path / 'alone', toolbox, None)).model.state_dict(),
+    ]
+    assert differences(*map(dict, states)) == []
+
+
+@each_toolbox
+def test_a_resumed_student_equals_an_uninterrupted_one(tmp_path, toolbox):
+    teacher = save_teacher(tmp_path / 'teacher', toolbox, 'das')
+    average = dict(type='EMAHook', ema_type=MomentumAnnealingEMA.__name__, update_buffers=True)
+    options = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9), accumulative_counts=2))
+    whole = run(training(tmp_path / 'whole', toolbox, teacher, hooks=[average], iters=6, **options))
+    with pytest.raises(KeyboardInterrupt):
+        hooks = [average, dict(type=Interrupt.__name__, iteration=4)]  # between two steps of the optimiser
+        run(training(tmp_path / 'parts', toolbox, teacher, hooks=hooks, iters=6, **options))
+    parts = training(tmp_path / 'parts', toolbox, teacher, hooks=[average], iters=6, **options)
+    resumed = run(parts, tmp_path / 'parts' / 'iter_4.pth')
+    left, right = (torch.load(newest(runner), weights_only=True) for runner in (whole, resumed))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer'):
+        assert differences(dict(left[key]), dict(right[key])) == []
+    assert set(left) == set(right)
+    assert not any('teacher' in key for key in [*left['state_dict'], *left['ema_state_dict']])
+
+
+def test_a_student_is_not_resumed_with_another_teacher(tmp_path):
+    first, second = (save_teacher(tmp_path / str(seed), 'mmpretrain', 'plain', seed) for seed in (1, 2))
+    runner = run(training(tmp_path / 'run', 'mmpretrain', first))
+    with pytest.raises(DifferenceError, match=r'cannot resume: teacher is \w+ and was \w+ \(mmdas\.DistillHook\)'):
+        run(training(tmp_path / 'run', 'mmpretrain', second, iters=6), newest(runner))
+
+
+@pytest.mark.parametrize('kind', TEACHERS)
+def test_a_student_of_das_learns_and_keeps_its_record(tmp_path, kind):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', kind)
+    runner = run(training(tmp_path / 'run', 'mmpretrain', teacher, kind='das', distill=dict(views=2)))
+    assert min(losses_of(runner, 'distil_loss_kl')) > 0
+    assert 'data_preprocessor._extra_state' in torch.load(newest(runner), weights_only=True)['state_dict']
+
+
+WITHOUT_MMDAS = """
+import sys
+sys.modules['mmdas'] = None  # importing it fails
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import load_checkpoint
+import {toolbox}.models
+cfg = Config.fromfile(sys.argv[1])
+with DefaultScope.overwrite_default_scope({toolbox!r}):
+    model = MODELS.build(cfg.model).eval()
+load_checkpoint(model, sys.argv[2], map_location='cpu', strict=True)
+torch.save(model(torch.load(sys.argv[3]), mode='tensor').detach(), sys.argv[4])
+"""
+
+
+@each_toolbox
+def test_the_checkpoint_of_a_student_loads_and_predicts_without_mmdas(tmp_path, toolbox):
+    teacher = save_teacher(tmp_path / 'teacher', toolbox, 'das')
+    runner = run(training(tmp_path / 'run', toolbox, teacher))
+    plain = save_teacher(tmp_path / 'plain', toolbox, 'plain')
+    images = torch.randn(2, 3, 16, 16)
+    torch.save(images, tmp_path / 'images.pt')
+    files = [plain['config'], newest(runner), tmp_path / 'images.pt', tmp_path / 'scores.pt']
+    script = WITHOUT_MMDAS.format(toolbox=toolbox)
+    command = [sys.executable, '-W', 'ignore', '-c', script, *map(str, files)]
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    with torch.no_grad():
+        expected = runner.model.eval()(images, mode='tensor')
+    torch.testing.assert_close(torch.load(tmp_path / 'scores.pt'), expected, rtol=0, atol=0)
+
+
+def test_the_graph_of_a_student_is_that_of_the_plain_model(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'das')
+    student = run(training(tmp_path / 'run', 'mmpretrain', teacher)).model.eval()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        plain = MODELS.build(toy_model('mmpretrain', 'plain')).eval()
+    images = torch.randn(2, 3, 16, 16)
+    graphs = [torch.export.export(Tensors(model), (images,)).graph_module.code for model in (student, plain)]
+    assert graphs[0] == graphs[1]
+    assert 'conv2d' in graphs[0]
+
+
+class Tensors(torch.nn.Module):
+    """Scores of images."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        return self.model(images, mode='tensor')
+
+
+def test_a_copy_in_a_training_is_a_student_of_the_same_teacher(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    runner = prepare(training(tmp_path / 'run', 'mmpretrain', teacher))
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, DistillHook))
+    hook.before_train(runner)
+    twin = copy.deepcopy(runner.model)
+    assert isinstance(twin, Distilled)
+    assert twin.distillation.teacher is runner.model.distillation.teacher
+    with pytest.raises(ValueError, match='has a teacher already'):
+        hook.before_train(runner)
+
+
+@pytest.mark.parametrize(
+    ('files', 'error', 'message'),
+    [
+        (dict(config='gone.py'), FileNotFoundError, r'there is no config gone\.py of the teacher'),
+        (dict(checkpoint='gone.pth'), FileNotFoundError, r'there is no checkpoint gone\.pth'),
+    ],
+)
+def test_a_teacher_that_is_not_there_ends_the_run(tmp_path, files, error, message):
+    teacher = {**save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain'), **files}
+    with pytest.raises(error, match=message):
+        run(training(tmp_path / 'run', 'mmpretrain', teacher))
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    other = save_teacher(tmp_path / 'other', 'mmseg', 'plain')
+    with pytest.raises(ValueError, match=r'other/teacher\.pth does not hold the weights of the model of .*teacher\.py'):
+        run(training(tmp_path / 'run', 'mmpretrain', {**teacher, 'checkpoint': other['checkpoint']}))
+
+
+def test_weights_of_clips_are_refused_for_a_plain_teacher(tmp_path):
+    plain, das = (save_teacher(tmp_path / kind, 'mmpretrain', kind) for kind in TEACHERS)
+    with pytest.raises(DifferenceError, match='was trained on clips of several frames'):
+        run(training(tmp_path / 'run', 'mmpretrain', {**plain, 'checkpoint': das['checkpoint']}))
+
+
+def test_unknown_keys_of_a_teacher_are_refused():
+    with pytest.raises(ValueError, match=r"teacher of mmdas\.DistillHook is .*'path'.*expected dict\(config=FILE"):
+        DistillHook(teacher=dict(path='x'))
+
+
+def test_the_log_says_from_whom_a_student_learns(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    log = read_log(run(training(tmp_path / 'run', 'mmpretrain', teacher)))
+    assert 'learns from teacher.py with 1 views an image by KLDistillation(temperature=4.0, weight=1.0)' in log
+
+
+def test_models_of_other_weights_have_other_fingerprints():
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    assert fingerprint(first) == fingerprint(copy.deepcopy(first)) != fingerprint(second)
