@@ -16,6 +16,7 @@ from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
 from .das_text import das_configs
+from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
 from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
@@ -43,6 +44,7 @@ __all__ = [
     'ConversionError',
     'DASOptions',
     'FoundViews',
+    'DistillOptions',
     'Inferencer',
     'ViewSearchOptions',
     'add_das',
@@ -53,6 +55,7 @@ __all__ = [
     'fit_to_budget',
     'fixed_policy',
     'set_augment',
+    'set_distillation',
     'das_configs',
     'did_you_mean',
     'accept_differences',

@@ -51,10 +51,11 @@ def train(args: Namespace) -> None:
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
+    from mmdas.models.distillation import DistillationError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError
+    given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError, DistillationError
     found = NotFiniteError, FolderInUseError, WriteError
     try:
         with told_in_one_line(*given, *found), refusing_code():
@@ -88,6 +89,7 @@ def read(args: Namespace) -> Config:
         fit_to_budget,
         require_checkpoint,
         set_augment,
+        set_distillation,
         set_resume,
         short_search,
     )
@@ -98,6 +100,8 @@ def read(args: Namespace) -> Config:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     if args.augment is not None:
         set_augment(cfg, args.augment, own_folder=own_folder)
+    if getattr(args, 'distillation', None) is not None:
+        set_distillation(cfg, args.distillation, own_folder=own_folder)
     args.work_dir = cfg.work_dir
     check_work_dir(cfg.work_dir)
     if args.resume is None and cfg.get('load_from'):

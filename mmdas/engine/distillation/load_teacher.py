@@ -10,6 +10,7 @@ from torch import nn
 
 from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.engine.hooks.resume_check_hook import has_frames, refuse_frames
+from mmdas.models.distillation import DistillationError
 
 
 def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
@@ -24,8 +25,8 @@ def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: if one of the files is not there.
-        ValueError: if the weights are not those of the model; for a model with frames also if its clip is another one
-            than that of its training.
+        DistillationError: if the weights are not those of the model.
+        DifferenceError: if they were trained with another clip than the config says.
     """
     if not Path(config).is_file():
         raise FileNotFoundError(f'there is no config {config} of the teacher; name the config that its work dir keeps')
@@ -48,14 +49,14 @@ def load_weights(model: nn.Module, weights: dict[str, Any], config: str, checkpo
     """Load weights that have to be all of a model's.
 
     Raises:
-        ValueError: naming the first weights that are missing, left over or of another shape.
+        DistillationError: naming the first weights that are missing, left over or of another shape.
     """
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:  # of PyTorch: a line for every weight
         reason = ' '.join(str(error).split())[:300]
-        raise ValueError(
+        raise DistillationError(
             f'{checkpoint} does not hold the weights of the model of {config}: {reason}; name the config of its '
             'training'
         ) from error

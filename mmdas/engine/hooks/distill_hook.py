@@ -12,7 +12,7 @@ from torch import nn
 
 from mmdas.engine.distillation import TeacherScore, load_teacher
 from mmdas.engine.utils import main_head, unwrap
-from mmdas.models.distillation import Distillation, Teacher, distil, release
+from mmdas.models.distillation import Distillation, DistillationError, Teacher, distil, release
 from mmdas.models.settings import DifferenceError
 from mmdas.registry import HOOKS, MODELS, loaded
 
@@ -43,7 +43,7 @@ class DistillHook(Hook):
         score: whether the validations tell the teacher's score. Default: True.
 
     Raises:
-        ValueError: for unknown keys of ``teacher``, or as the parts say.
+        DistillationError: for unknown keys of ``teacher``, or as the parts say.
     """
 
     priority = 'NORMAL'  # before the loggers, so that they tell the teacher's score
@@ -59,7 +59,7 @@ class DistillHook(Hook):
     ) -> None:
         unknown = set(teacher) - {'config', 'checkpoint', 'output'}
         if unknown or not {'config', 'checkpoint'} <= set(teacher):
-            raise ValueError(
+            raise DistillationError(
                 f'teacher of mmdas.DistillHook is {dict(teacher)}, expected dict(config=FILE, checkpoint=FILE)'
             )
         self.teacher_files, self.losses, self.views = dict(teacher), [dict(loss) for loss in losses], views
@@ -73,13 +73,13 @@ class DistillHook(Hook):
         """Load the teacher and hand it to the model.
 
         Raises:
-            ValueError: for a search, or a model without a head that predicts.
+            DistillationError: for a search, or a model without a head that predicts.
             DifferenceError: if the run is resumed with another teacher or other losses.
         """
         model = unwrap(runner.model)
         place = head_place(model)
         if hasattr(runner.train_loop, 'schedule'):
-            raise ValueError('a search does not learn from a teacher; take mmdas.DistillHook out of its config')
+            raise DistillationError('a search does not learn from a teacher; take mmdas.DistillHook out of its config')
         with kept_random_state():  # the start of the teacher's weights draws numbers
             frozen = load_teacher(self.teacher_files['config'], self.teacher_files['checkpoint'])
         self.teacher = Teacher(frozen, self.views, self.teacher_files.get('output'))
@@ -144,17 +144,17 @@ def head_place(model: nn.Module) -> str:
     """Attribute of a model that is the head that predicts.
 
     Raises:
-        ValueError: for a model without one, or of a kind whose logits are no softmax over classes.
+        DistillationError: for a model without one, or of a kind whose logits are no softmax over classes.
     """
     host, head = main_head(model)
     independent = loaded('mmpretrain.models.heads', 'MultiLabelClsHead')
     if independent and isinstance(head, independent):
-        raise ValueError(
+        raise DistillationError(
             f'{type(head).__name__} predicts labels that do not exclude each other; the losses of mmdas.DistillHook '
             'compare distributions over classes'
         )
     if head is None:
-        raise ValueError(
+        raise DistillationError(
             f'{type(model).__name__} has no head that mmdas.DistillHook could compare with a teacher; it goes with '
             'classifiers of MMPretrain and segmentors of MMSegmentation'
         )

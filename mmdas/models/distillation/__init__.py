@@ -1,6 +1,7 @@
 """Distillation: a student learns from the logits of a frozen teacher, and stays the plain model that it is."""
 
 from .distilled import Distillation, Distilled, distil, release
+from .error import DistillationError
 from .losses import (
     ChannelWiseDistillation,
     DistillationLoss,
@@ -13,6 +14,7 @@ from .teacher import Teacher
 __all__ = [
     'ChannelWiseDistillation',
     'Distillation',
+    'DistillationError',
     'DistillationLoss',
     'Distilled',
     'KLDistillation',

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmdas.augment.content import content_sizes
 from mmdas.models.settings import Parent
 
+from .error import DistillationError
 from .logits import check_classes, content_map, pick_logits, recording, resized
 from .losses import DistillationLoss
 from .pixels import PixelChange, images_of
@@ -27,7 +28,7 @@ class Distillation:
         swap_colours: whether the teacher's network takes colours in the other order, see :class:`PixelChange`.
 
     Raises:
-        ValueError: without losses.
+        DistillationError: without losses.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Distillation:
         swap_colours: bool | None = None,
     ) -> None:
         if not losses:
-            raise ValueError("a distillation needs losses, such as [dict(type='mmdas.KLDistillation')]")
+            raise DistillationError("a distillation needs losses, such as [dict(type='mmdas.KLDistillation')]")
         self.teacher, self.losses = teacher, tuple(losses)
         self.place, self.output, self.swap_colours = place, output, swap_colours
         self._change: PixelChange | None = None
@@ -118,10 +119,10 @@ def distil(model: nn.Module, distillation: Distillation) -> None:
         distillation: its teacher and losses.
 
     Raises:
-        ValueError: if it has a teacher already.
+        DistillationError: if it has a teacher already.
     """
     if isinstance(model, Distilled):
-        raise ValueError(f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook')
+        raise DistillationError(f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook')
     model.distillation = distillation
     model.__class__ = distilled_class(type(model))  # type: ignore[arg-type]  # classes are hashable
 

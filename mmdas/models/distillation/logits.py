@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from mmdas.search.das.operation import Size
 
+from .error import DistillationError
+
 
 @contextmanager
 def recording(head: nn.Module) -> Iterator[list[Any]]:
@@ -51,7 +53,7 @@ def pick_logits(output: Any, place: int | None, whose: str) -> Tensor:
         (B, K) or (B, K, h, w).
 
     Raises:
-        ValueError: if there are several, or none.
+        DistillationError: if there are several, or none.
     """
     if torch.is_tensor(output):
         return output
@@ -59,12 +61,14 @@ def pick_logits(output: Any, place: int | None, whose: str) -> Tensor:
     found = [index for index, part in enumerate(parts) if torch.is_tensor(part)]
     if place is not None:
         if place not in found:
-            raise ValueError(f'output={place} of the distillation is no tensor of {whose}, whose places are {found}')
+            raise DistillationError(
+                f'output={place} of the distillation is no tensor of {whose}, whose places are {found}'
+            )
         return parts[place]
     most = max((parts[index].ndim for index in found), default=0)
     found = [index for index in found if parts[index].ndim == most]
     if len(found) != 1:
-        raise ValueError(
+        raise DistillationError(
             f'{whose} returns {len(found)} tensors of logits in training; say which of the places {found} is the '
             'prediction by output=PLACE of mmdas.DistillHook, or take a head that returns one tensor'
         )
@@ -75,10 +79,10 @@ def check_classes(student: Tensor, teacher: Tensor) -> None:
     """Check that student and teacher predict the same classes.
 
     Raises:
-        ValueError: naming both numbers.
+        DistillationError: naming both numbers.
     """
     if student.shape[:2] != teacher.shape[:2] or student.ndim != teacher.ndim:
-        raise ValueError(
+        raise DistillationError(
             f'the logits of the student are {tuple(student.shape)}, those of the teacher {tuple(teacher.shape)}; both '
             'need the same classes (num_classes and out_channels of the head) and the same task'
         )

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from mmdas.registry import MODELS
 
+from .error import DistillationError
+
 
 def kl_divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0, content: Tensor | None = None) -> Tensor:
     """T^2 KL(softmax(teacher / T) || softmax(student / T)) over the classes (Hinton et al. 2015, Sec. 2).
@@ -42,10 +44,10 @@ def channel_wise_divergence(
         Mean over images and channels, a number.
 
     Raises:
-        ValueError: for logits without positions.
+        DistillationError: for logits without positions.
     """
     if student.ndim != 4:
-        raise ValueError(
+        raise DistillationError(
             f'channel-wise distillation compares maps of logits, got the shape {tuple(student.shape)}; '
             "a classification takes dict(type='mmdas.KLDistillation')"
         )
@@ -70,7 +72,7 @@ class DistillationLoss(nn.Module):
         name: of the loss in the log, after ``distil_loss_``.
 
     Raises:
-        ValueError: for a temperature that is not above 0, or a negative weight.
+        DistillationError: for a temperature that is not above 0, or a negative weight.
     """
 
     name: str
@@ -78,9 +80,9 @@ class DistillationLoss(nn.Module):
     def __init__(self, temperature: float, weight: float) -> None:
         super().__init__()
         if not temperature > 0:
-            raise ValueError(f'temperature of a distillation must be above 0, got {temperature}')
+            raise DistillationError(f'temperature of a distillation must be above 0, got {temperature}')
         if not weight >= 0:
-            raise ValueError(f'weight of a distillation must be at least 0, got {weight}')
+            raise DistillationError(f'weight of a distillation must be at least 0, got {weight}')
         self.temperature, self.weight = temperature, weight
 
     def extra_repr(self) -> str:

@@ -10,6 +10,8 @@ from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 from mmdas.search.das.operation import Size
 
+from .error import DistillationError
+
 
 def images_of(inputs: Tensor, preprocessor: nn.Module) -> Tensor:
     """The images in what a model takes: its inputs, or the reference frame of clips, which is the image.
@@ -36,13 +38,14 @@ class PixelChange:
         swap: whether the colours are in the other order for the teacher. Default: not, and both must convert alike.
 
     Raises:
-        ValueError: if one of them converts the order of the colours, the other does not, and ``swap`` is not given.
+        DistillationError: if one of them converts the order of the colours, the other does not, and ``swap`` is not
+            given.
     """
 
     def __init__(self, student: nn.Module, teacher: nn.Module, swap: bool | None = None) -> None:
         converted = [converts_colours(preprocessor) for preprocessor in (student, teacher)]
         if swap is None and converted[0] != converted[1]:
-            raise ValueError(
+            raise DistillationError(
                 f'data_preprocessor converts the order of the colours: {converted[0]} for the student, {converted[1]} '
                 'for the teacher; set to_rgb (bgr_to_rgb) of both alike, or say by swap_colours=True or False of '
                 'mmdas.DistillHook whether the network of the teacher takes the other order than that of the student'

@@ -11,6 +11,7 @@ from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.frame_count import FrameCount
 from mmdas.search.das.operation import Size
 
+from .error import DistillationError
 from .logits import pick_logits, resized
 from .pixels import mirrored
 
@@ -26,12 +27,14 @@ class Teacher:
         output: place of the logits, where the head returns several tensors in evaluation. Default: the only one.
 
     Raises:
-        ValueError: for other numbers of views.
+        DistillationError: for other numbers of views.
     """
 
     def __init__(self, model: Any, views: int = 1, output: int | None = None) -> None:
         if views not in (1, 2):
-            raise ValueError(f'views of the teacher must be 1 (the image) or 2 (and its mirror image), got {views}')
+            raise DistillationError(
+                f'views of the teacher must be 1 (the image) or 2 (and its mirror image), got {views}'
+            )
         self.model: Any = model.eval().requires_grad_(False)
         self.views, self.output = views, output
         preprocessor = model.data_preprocessor

@@ -1,0 +1,117 @@
+"""A training that learns from a teacher, from any config."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmdas.engine.checkpoints import write_atomically
+from mmdas.search.das import Policy
+
+from .clip_config import prepare_clips
+from .config_files import require_checkpoint, toolbox_of
+from .das_options import DASOptions
+from .das_settings import preprocessor_of
+from .pure_python import types_as_text
+from .runner import adapt_to_device, check_run, load_config
+
+# Word of the command -> type of the loss.
+LOSSES = {'kl': 'mmdas.KLDistillation', 'cwd': 'mmdas.ChannelWiseDistillation'}
+FILE = 'teacher.py'  # in the work directory
+
+
+@dataclass(frozen=True)
+class DistillOptions:
+    """What a user chooses.
+
+    Args:
+        config: file or name of the config of the teacher.
+        checkpoint: file of its weights.
+        das: what its plain config was converted to: ``'repeat'``, ``'das'``, or None for a config that was not.
+        options: of that conversion.
+        losses: words of ``LOSSES``. Default: ``('kl',)``.
+        temperatures: one a loss, or one for all. Default: those of the losses.
+        weights: one a loss, or one for all. Default: those of the losses.
+        views: of the teacher, 1 or 2. Default: 1.
+
+    Raises:
+        ValueError: for an unknown loss, or another number of temperatures or weights than losses.
+    """
+
+    config: str
+    checkpoint: str
+    das: str | None = None
+    options: DASOptions | None = None
+    losses: tuple[str, ...] = ('kl',)
+    temperatures: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    views: int = 1
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.losses) - set(LOSSES))
+        if unknown or not self.losses:
+            raise ValueError(f'losses of a distillation are {" and ".join(LOSSES)}, got {list(self.losses)}')
+        for name in ('temperatures', 'weights'):
+            count = len(getattr(self, name))
+            if count not in (0, 1, len(self.losses)):
+                raise ValueError(f'{count} {name} for {len(self.losses)} losses; give one, or one a loss')
+
+    def loss_configs(self) -> list[dict[str, Any]]:
+        """Configs of the losses."""
+        configs: list[dict[str, Any]] = [{'type': LOSSES[word]} for word in self.losses]
+        for name, values in (('temperature', self.temperatures), ('weight', self.weights)):
+            for config, value in zip(configs, values * (len(configs) if len(values) == 1 else 1), strict=False):
+                config[name] = value
+        return configs
+
+
+def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = False) -> None:
+    """Let a training learn from a teacher, whatever else the config says.
+
+    The config of the teacher's model is written to ``teacher.py`` of the work directory, with its policy.
+
+    Args:
+        cfg: plain or of DAS; changed.
+        options: the teacher and the losses.
+        own_folder: whether the work directory gets another name, since it is that of the training without a teacher.
+            Default: False.
+
+    Raises:
+        FileNotFoundError: if there is no such config, checkpoint or policy.
+        ValueError: if the config of the teacher cannot be used, as :func:`mmdas.apis.load_config` says.
+    """
+    if own_folder:
+        cfg.work_dir = f'{cfg.work_dir}_distilled'
+    text = teacher_config(options).pretty_text
+    path = Path(cfg.work_dir, FILE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode())
+    hook = {
+        'type': 'mmdas.DistillHook',
+        'teacher': {'config': str(path), 'checkpoint': options.checkpoint},
+        'losses': options.loss_configs(),
+        'views': options.views,
+    }
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
+def teacher_config(options: DistillOptions) -> Config:
+    """The model of a teacher as a config that depends on no other file.
+
+    Raises:
+        as :func:`set_distillation`.
+    """
+    require_checkpoint(options.checkpoint)
+    made = types_as_text(load_config(options.config, das=options.das, options=options.options))
+    made.load_from = options.checkpoint  # which may hold the policy
+    check_run(made)
+    preprocessor = preprocessor_of(made)
+    prepare_clips(made, preprocessor)
+    adapt_to_device(made)
+    policy = preprocessor.get('policy')
+    if isinstance(policy, str) and Path(policy).is_file():
+        preprocessor['policy'] = Policy.load(policy).to_dict()
+    model = {**made.model, 'data_preprocessor': preprocessor or None}
+    imports = {'custom_imports': made.custom_imports} if made.get('custom_imports') else {}
+    return Config({'default_scope': toolbox_of(made), **imports, 'model': model})

@@ -1,0 +1,104 @@
+"""Train a model that also learns from a trained one: a plain model from one of DAS, say.
+
+The student stays what its config says. Its checkpoint is an ordinary one, which the toolbox loads without mmdas. It
+costs in a test what it did before.
+"""
+
+from __future__ import annotations
+
+import shlex
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import train
+from .parser import told_in_one_line
+
+if TYPE_CHECKING:
+    from mmdas.apis import DistillOptions
+
+LOSSES = ('kl', 'cwd')
+CONVERSION = ('frames', 'fusion', 'pooling')  # of the teacher
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options: those of a training, and of the teacher."""
+    train.add_arguments(parser)
+    group = parser.add_argument_group('the teacher')
+    group.add_argument(
+        '--teacher',
+        nargs=2,
+        required=True,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='config and checkpoint of the trained model',
+    )
+    group.add_argument(
+        '--teacher-das', metavar='WHAT', help='what --das was in its training: repeat, or the file of its policy'
+    )
+    group.add_argument('--teacher-frames', type=int, help='what --frames was in its training')
+    group.add_argument('--teacher-fusion', help='what --fusion was in its training')
+    group.add_argument('--teacher-pooling', help='what --pooling was in its training')
+    group.add_argument('--views', type=int, default=1, help='1, or 2 for an image and its mirror image (%(default)s)')
+    group.add_argument(
+        '--loss',
+        nargs='+',
+        choices=LOSSES,
+        default=['kl'],
+        help='kl: over the classes; cwd: over the places, for segmentation (kl)',
+    )
+    group.add_argument('--temperature', nargs='+', type=float, default=[], help='one, or one a loss (4)')
+    group.add_argument('--weight', nargs='+', type=float, default=[], help='one, or one a loss (kl: 1, cwd: 3)')
+
+
+def run(args: Namespace) -> None:
+    """Train the student and say how to use it.
+
+    Raises:
+        CommandError: if the user has to change something, or has stopped the run.
+    """
+    with told_in_one_line():
+        args.distillation = read_options(args)
+    train.run(args)
+    print(f'the student is an ordinary model: {test_command(args)}')
+
+
+def read_options(args: Namespace) -> DistillOptions:
+    """What the command line says of the teacher.
+
+    Raises:
+        ValueError: for an option that does not go with the others.
+        FileNotFoundError: if there is no such policy.
+    """
+    from mmdas.apis import DASOptions, DistillOptions
+    from mmdas.search.das import Policy
+
+    given = {key: getattr(args, f'teacher_{key}') for key in CONVERSION}
+    given = {key: value for key, value in given.items() if value is not None}
+    policy = None if args.teacher_das in (None, 'repeat') else args.teacher_das
+    if args.teacher_das is None and given:
+        raise ValueError(f'--teacher-{next(iter(given))} goes with --teacher-das, which converts a plain config')
+    if policy is not None:
+        if not Path(policy).is_file():
+            raise FileNotFoundError(f'--teacher-das takes repeat or the file of a policy; there is no file {policy}')
+        given.setdefault('frames', Policy.load(policy).num_frames)
+    config, checkpoint = args.teacher
+    return DistillOptions(
+        config=config,
+        checkpoint=checkpoint,
+        das=None if args.teacher_das is None else 'repeat' if policy is None else 'das',
+        options=None if args.teacher_das is None else DASOptions(**given, policy=policy),
+        losses=tuple(args.loss),
+        temperatures=tuple(args.temperature),
+        weights=tuple(args.weight),
+        views=args.views,
+    )
+
+
+def test_command(args: Namespace) -> str:
+    """The command that tests the student, with its config and its newest checkpoint."""
+    from mmdas.engine.checkpoints import newest_checkpoint
+
+    found = newest_checkpoint(args.work_dir)
+    checkpoint = args.work_dir if found is None else str(found[0])
+    das = [] if args.das is None else ['--das', args.das]
+    return shlex.join(['mmdas', 'test', args.config, checkpoint, *das])

@@ -1,0 +1,135 @@
+"""``mmdas distill``: a plain student of any teacher, in one command."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from tool_scripts import load_script
+
+from mmdas.apis import DASOptions, DistillOptions, load_config
+from mmdas.apis.distill_config import set_distillation, teacher_config
+from mmdas.commands import main
+from mmdas.search.das import Policy
+
+CONFIG = str(Path(__file__).parents[2] / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
+HOST = 'resnet18_8xb16_cifar10'
+SHORT = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']
+SHORT += ['default_hooks.logger.interval=1', 'train_dataloader.batch_size=2']
+
+
+def save_weights(path: Path, cfg: Config) -> str:
+    """A checkpoint of the untrained model of a config."""
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    torch.save({'state_dict': model.state_dict()}, path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp('policy') / 'policy.json'
+    Policy.random(2, seed=1).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for a training of two steps on a few scenes."""
+    root = tmp_path_factory.mktemp('scenes')
+    load_script('dataset_converters/digit_scenes.py').make_digit_scenes(root, num_train=4, num_val=1)
+    return [*SHORT, *(f'{part}_dataloader.dataset.data_root={root}' for part in ('train', 'val'))]
+
+
+@pytest.fixture(scope='module')
+def das_weights(policy: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    cfg = load_config(CONFIG, das='das', options=DASOptions(2, 'tsm', policy=policy))
+    return save_weights(tmp_path_factory.mktemp('das') / 'das.pth', cfg)
+
+
+def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy, das_weights, scenes, tmp_path, capfd):
+    work_dir = tmp_path / 'run'
+    arguments = ['distill', CONFIG, '--teacher', CONFIG, das_weights, '--teacher-das', policy]
+    arguments += ['--teacher-fusion', 'tsm', '--views', '2', '--loss', 'kl', 'cwd', '--temperature', '2', '1']
+    code = main([*arguments, '--weight', '0.5', '--work-dir', str(work_dir), '--cfg-options', *scenes])
+    output, errors = capfd.readouterr()
+    assert code == 0, errors
+    checkpoint = work_dir / 'iter_2.pth'
+    assert output.splitlines()[-1] == f'the student is an ordinary model: mmdas test {CONFIG} {checkpoint}'
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        plain = MODELS.build(load_config(CONFIG).model)
+    plain.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
+    assert 'learns from teacher.py with 2 views an image by KLDistillation(temperature=2.0, weight=0.5), ' in output
+    assert 'ChannelWiseDistillation(temperature=1.0, weight=0.5)' in output
+    assert 'teacher/mIoU: ' in output
+    assert set(json.loads((work_dir / 'teacher_score.json').read_text())['metrics']) >= {'mIoU', 'aAcc'}
+
+
+def test_the_config_of_a_teacher_holds_its_policy_and_its_data_preprocessor(policy, das_weights, tmp_path):
+    options = DistillOptions(CONFIG, das_weights, 'das', DASOptions(2, 'tsm', policy=policy))
+    made = teacher_config(options)
+    assert made.model.data_preprocessor.policy == Policy.load(policy).to_dict()
+    assert made.model.type == 'mmdas.DASEncoderDecoder'
+    assert set(made) == {'default_scope', 'model'}
+
+
+def test_a_config_whose_preprocessor_stands_outside_its_model_becomes_whole(tmp_path):
+    cfg = load_config(HOST)
+    torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
+    made = teacher_config(DistillOptions(HOST, str(tmp_path / 'weights.pth')))
+    assert made.model.data_preprocessor == cfg.data_preprocessor
+
+
+def test_a_training_with_a_teacher_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
+    cfg = load_config(HOST)
+    set_distillation(cfg, DistillOptions(HOST, str(tmp_path / 'weights.pth')), own_folder=True)
+    assert cfg.work_dir == f'work_dirs/{HOST}_distilled'
+    (hook,) = (hook for hook in cfg.custom_hooks if hook['type'] == 'mmdas.DistillHook')
+    assert hook.teacher.config == f'work_dirs/{HOST}_distilled/teacher.py'
+    assert cfg.model == load_config(HOST).model
+
+
+def test_numbers_are_for_all_losses_or_one_a_loss():
+    both = DistillOptions('x', 'y', losses=('kl', 'cwd'), temperatures=(2.0,), weights=(1.0, 5.0))
+    assert both.loss_configs() == [
+        {'type': 'mmdas.KLDistillation', 'temperature': 2.0, 'weight': 1.0},
+        {'type': 'mmdas.ChannelWiseDistillation', 'temperature': 2.0, 'weight': 5.0},
+    ]
+    assert DistillOptions('x', 'y').loss_configs() == [{'type': 'mmdas.KLDistillation'}]
+    with pytest.raises(ValueError, match='2 weights for 1 losses; give one, or one a loss'):
+        DistillOptions('x', 'y', weights=(1.0, 2.0))
+    with pytest.raises(ValueError, match=r"losses of a distillation are kl and cwd, got \['mse'\]"):
+        DistillOptions('x', 'y', losses=('mse',))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'match'),
+    [
+        ([], 'the following arguments are required: --teacher'),
+        (['--teacher', HOST, 'gone.pth'], 'there is no checkpoint gone.pth'),
+        (['--teacher', HOST, 'gone.pth', '--teacher-fusion', 'tsm'], '--teacher-fusion goes with --teacher-das'),
+        (['--teacher', HOST, 'gone.pth', '--teacher-das', 'gone.json'], 'there is no file gone.json'),
+        (['--teacher', HOST, 'gone.pth', '--weight', '1', '2'], '2 weights for 1 losses'),
+    ],
+)
+def test_a_slip_is_one_line(arguments, match, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(['distill', HOST, *arguments])
+    except SystemExit as end:
+        code = end.code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert match in line
+
+
+def test_weights_that_do_not_fit_the_teacher_are_one_line(scenes, tmp_path, capsys):
+    weights = save_weights(tmp_path / 'das.pth', load_config(CONFIG, das='repeat', options=DASOptions(2, 'tsm')))
+    arguments = ['distill', CONFIG, '--teacher', CONFIG, weights, '--work-dir', str(tmp_path / 'run')]
+    assert main([*arguments, '--cfg-options', *scenes]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith('mmdas distill: '))
+    assert 'was trained on clips of several frames' in line
