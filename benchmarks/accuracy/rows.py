@@ -32,6 +32,8 @@ class Row:
         pooling: of the predictions of the frames, in training, test and search.
         options: settings that replace the host's, with dotted keys.
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
+        teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
+        views: of the teacher in the training.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -52,6 +54,8 @@ class Row:
     pooling: str = 'mean'
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: str = ''
+    teacher: str = ''
+    views: int = 1
     geometry: bool = False
 
     @property
@@ -272,8 +276,20 @@ def augment_table(budget: float) -> Iterator[Row]:
         yield replace(das, name=name, title=title, augment=word)
 
 
+# Teacher -> word of the row's name, title.
+TEACHERS = {'plain': ('plain', 'plain'), 'argmax-4f-tsm-undecayed': ('das', 'searched, argmax, TSM, four frames')}
+
+
+def distil_table(budget: float) -> Iterator[Row]:
+    """Plain rows that learn from a teacher, of one view and two, trained for ``budget`` as their teachers."""
+    for teacher, (word, title) in TEACHERS.items():
+        row = Row(f'distil-{word}', f'plain, taught by {title}', frames=1, budget=budget, teacher=teacher)
+        yield row
+        yield replace(row, name=f'{row.name}-views', title=f'{row.title}, two views', views=2)
+
+
 ROWS = {
-    'cifar10': [*table(), *augment_table(2)],
+    'cifar10': [*table(), *augment_table(2), *distil_table(2)],
     'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *augment_table(1)],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),

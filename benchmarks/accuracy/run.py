@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
+from mmdas.apis.distill_config import whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
@@ -24,12 +25,14 @@ from mmdas.visualization import operation_shares
 from . import augmentations
 from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
-from .rows import Row
+from .rows import ROWS, Row
 from .tasks import ROOT, Task
 
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 MULTIPLES = (1.5, 2, 3, 4)
+# The seed of a teacher is this and the student's.
+TEACHER_SEED = 100
 # The ranges of all cells and random policies are those of the search configs.
 CELL = dict(
     space='paper',
@@ -72,6 +75,10 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     if row.augment:
         augment, search_cost = find_augment(task, row, seed, out)
         set_augment(cfg, json.loads(augment.read_text()))
+    teacher = None
+    if row.teacher:
+        hook, teacher = find_teacher(task, row, seed, iterations, out)
+        cfg.custom_hooks = [*cfg.custom_hooks, hook]
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, row=row), deadline
     )
@@ -94,6 +101,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         **recorder.extra,
         'policy': None if policy is None else policy_content(policy),
         **({} if augment is None else {'augment': summary(augment)}),
+        **({} if teacher is None else {'teacher': teacher}),
     }
 
 
@@ -108,13 +116,44 @@ def plain_weights(task: Task, seed: int, iterations: int, out: Path) -> Path:
 def train_plain(cfg: Config, task: Task, seed: int, iterations: int, path: Path) -> dict[str, float]:
     """Train a plain model and write its averaged weights with what they cost; the point of its curve."""
     set_training(cfg, task, iterations, seed)
-    recorder = CurveRecorder([iterations], task.metric, cfg.train_dataloader.batch_size, frames=1)
+    return train_and_save(cfg, task, iterations, path)
+
+
+def train_and_save(cfg: Config, task: Task, iterations: int, path: Path, frames: int = 1) -> dict[str, float]:
+    """Run a config and write its averaged weights with what they cost; the point of its curve."""
+    recorder = CurveRecorder([iterations], task.metric, cfg.train_dataloader.batch_size, frames)
     runner = run(cfg, recorder)
     path.parent.mkdir(parents=True, exist_ok=True)
     (point,) = recorder.points
     cost = {key: value for key, value in point.items() if key != 'score'}
-    torch.save({'state_dict': averaged_model(runner).state_dict(), 'cost': cost}, path)
+    torch.save({'state_dict': averaged_model(runner).state_dict(), 'cost': cost, 'score': point['score']}, path)
     return point
+
+
+def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) -> tuple[dict, dict]:
+    """The hook by which a row learns from its teacher, which is trained now if it was not before; and its record.
+
+    The teacher is a run of its own, with other first weights and another order of the data than its student's.
+    """
+    taught_by = next(other for other in ROWS[task.host] if other.name == row.teacher)
+    folder = out / 'teachers' / f'{row.teacher}-{iterations}-{seed}'
+    config, weights = folder / 'teacher.py', folder / 'teacher.pth'
+    if not weights.is_file():
+        policy, _ = find_policy(task, taught_by, seed, out)
+        cfg = run_config(task, taught_by, 'repeat', policy)
+        set_training(cfg, task, iterations, TEACHER_SEED + seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        train_and_save(cfg, task, iterations, weights, taught_by.frames)
+        whole_model(cfg).dump(config)
+    content = torch.load(weights, weights_only=True)
+    hook = {
+        'type': 'mmdas.DistillHook',
+        'teacher': {'config': str(config), 'checkpoint': str(weights)},
+        'losses': [{'type': 'mmdas.KLDistillation'}],
+        'views': row.views,
+        'score': False,  # it stands in the record
+    }
+    return hook, {'row': row.teacher, 'views': row.views, 'score': content['score'], **content['cost']}
 
 
 def curve_points(task: Task, iterations: int) -> list[int]:

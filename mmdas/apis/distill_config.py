@@ -1,5 +1,6 @@
 """A training that learns from a teacher, from any config."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +107,21 @@ def teacher_config(options: DistillOptions) -> Config:
     made = types_as_text(load_config(options.config, das=options.das, options=options.options))
     made.load_from = options.checkpoint  # which may hold the policy
     check_run(made)
-    preprocessor = preprocessor_of(made)
-    prepare_clips(made, preprocessor)
+    prepare_clips(made, preprocessor_of(made))
     adapt_to_device(made)
+    return whole_model(made)
+
+
+def whole_model(cfg: Config) -> Config:
+    """The model of a config with its data preprocessor and policy, which depends on no other file.
+
+    Args:
+        cfg: as :func:`mmdas.apis.build_runner` prepares it.
+    """
+    preprocessor = copy.deepcopy(preprocessor_of(cfg))
     policy = preprocessor.get('policy')
     if isinstance(policy, str) and Path(policy).is_file():
         preprocessor['policy'] = Policy.load(policy).to_dict()
-    model = {**made.model, 'data_preprocessor': preprocessor or None}
-    imports = {'custom_imports': made.custom_imports} if made.get('custom_imports') else {}
-    return Config({'default_scope': toolbox_of(made), **imports, 'model': model})
+    model = {**cfg.model, 'data_preprocessor': preprocessor or None}
+    imports = {'custom_imports': cfg.custom_imports} if cfg.get('custom_imports') else {}
+    return Config({'default_scope': toolbox_of(cfg), **imports, 'model': model})
