@@ -35,6 +35,8 @@ class DistillOptions:
         temperatures: one a loss, or one for all. Default: those of the losses.
         weights: one a loss, or one for all. Default: those of the losses.
         views: of the teacher, 1 or 2. Default: 1.
+        output, teacher_output: place of the logits, where the head of student or teacher returns several tensors.
+            Default: the only one.
 
     Raises:
         ValueError: for an unknown loss, or another number of temperatures or weights than losses.
@@ -48,6 +50,8 @@ class DistillOptions:
     temperatures: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     views: int = 1
+    output: int | None = None
+    teacher_output: int | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.losses) - set(LOSSES))
@@ -90,9 +94,10 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
     write_atomically(path, text.encode())
     hook = {
         'type': 'mmdas.DistillHook',
-        'teacher': {'config': str(path), 'checkpoint': options.checkpoint},
+        'teacher': {'config': str(path), 'checkpoint': options.checkpoint, 'output': options.teacher_output},
         'losses': options.loss_configs(),
         'views': options.views,
+        'output': options.output,
     }
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 

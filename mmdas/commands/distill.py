@@ -38,6 +38,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument('--teacher-frames', type=int, help='what --frames was in its training')
     group.add_argument('--teacher-fusion', help='what --fusion was in its training')
     group.add_argument('--teacher-pooling', help='what --pooling was in its training')
+    group.add_argument(
+        '--output', type=int, metavar='PLACE', help="of the logits, where the student's head returns several tensors"
+    )
+    group.add_argument('--teacher-output', type=int, metavar='PLACE', help='the same of the teacher')
     group.add_argument('--views', type=int, default=1, help='1, or 2 for an image and its mirror image (%(default)s)')
     group.add_argument(
         '--loss',
@@ -91,6 +95,8 @@ def read_options(args: Namespace) -> DistillOptions:
         temperatures=tuple(args.temperature),
         weights=tuple(args.weight),
         views=args.views,
+        output=args.output,
+        teacher_output=args.teacher_output,
     )
 
 

@@ -165,6 +165,24 @@ def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace:
     assert second['score'] == first['score']
 
 
+@pytest.mark.parametrize('teacher', ['plain', 'argmax-4f-tsm-undecayed'])
+@pytest.mark.slow
+def test_row_learns_from_a_teacher_that_is_trained_once(workplace: Path, teacher: str):
+    row = Row('x', 'x', frames=1, budget=0.5, teacher=teacher, views=2)
+    first = train(SMALL, row, 0, workplace)
+    path = workplace / f'teachers/{teacher}-2-0/teacher.pth'
+    content = torch.load(path, weights_only=True)
+    assert first['teacher']['row'] == teacher
+    assert first['teacher']['iterations'] == 2
+    assert first['teacher']['score'] == content['score']
+    assert first['frames'] == 1
+    torch.save({**content, 'score': 12.5}, path)
+    second = train(SMALL, row, 0, workplace)
+    assert second['teacher']['score'] == 12.5
+    assert second['score'] == first['score']
+    assert str(workplace) not in json.dumps(first)
+
+
 def test_longer_warm_up_leaves_the_steps_of_the_policy_as_many(workplace: Path, monkeypatch: pytest.MonkeyPatch):
     configs = []
     monkeypatch.setattr('benchmarks.accuracy.run.run', configs.append)

@@ -111,7 +111,7 @@ class Distilled(Parent):
         return new_instance, (type(self).__bases__[1],), *state
 
 
-def distil(model: nn.Module, distillation: Distillation) -> None:
+def distil(model: Any, distillation: Distillation) -> None:
     """Let a model learn from a teacher, too, from now on.
 
     Args:
@@ -124,10 +124,10 @@ def distil(model: nn.Module, distillation: Distillation) -> None:
     if isinstance(model, Distilled):
         raise DistillationError(f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook')
     model.distillation = distillation
-    model.__class__ = distilled_class(type(model))  # type: ignore[arg-type]  # classes are hashable
+    model.__class__ = distilled_class(type(model))
 
 
-def release(model: nn.Module) -> None:
+def release(model: Any) -> None:
     """Make a model what it was before :func:`distil`; other models stay as they are."""
     if isinstance(model, Distilled):
         model.__class__ = type(model).__bases__[1]

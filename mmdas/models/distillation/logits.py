@@ -41,13 +41,14 @@ def recording(head: nn.Module) -> Iterator[list[Any]]:
             head.forward = own
 
 
-def pick_logits(output: Any, place: int | None, whose: str) -> Tensor:
+def pick_logits(output: Any, place: int | None, whose: str, option: str = 'output') -> Tensor:
     """The logits within what a head returns.
 
     Args:
         output: a tensor, or a tuple or list of several.
         place: of the logits in a tuple. Default: the only tensor with the most dimensions.
         whose: for messages, such as ``'the student (FCNHead)'``.
+        option: of the hook that is ``place``, for messages.
 
     Returns:
         (B, K) or (B, K, h, w).
@@ -62,15 +63,15 @@ def pick_logits(output: Any, place: int | None, whose: str) -> Tensor:
     if place is not None:
         if place not in found:
             raise DistillationError(
-                f'output={place} of the distillation is no tensor of {whose}, whose places are {found}'
+                f'{option}={place} of mmdas.DistillHook is no tensor of {whose}, whose places are {found}'
             )
         return parts[place]
     most = max((parts[index].ndim for index in found), default=0)
     found = [index for index in found if parts[index].ndim == most]
     if len(found) != 1:
         raise DistillationError(
-            f'{whose} returns {len(found)} tensors of logits in training; say which of the places {found} is the '
-            'prediction by output=PLACE of mmdas.DistillHook, or take a head that returns one tensor'
+            f'{whose} returns {len(found)} tensors of logits; say which of the places {found} is the prediction by '
+            f'{option}=PLACE of mmdas.DistillHook, or take a head that returns one tensor'
         )
     return parts[found[0]]
 

@@ -76,7 +76,7 @@ class Teacher:
             return self._predict(preprocessor.to_inputs(images, sizes), samples)
 
     def _predict(self, inputs: Tensor, samples: Sequence | None) -> Tensor:
-        return pick_logits(self.model(inputs, samples, mode='tensor'), self.output, 'the teacher')
+        return pick_logits(self.model(inputs, samples, mode='tensor'), self.output, 'the teacher', 'teacher.output')
 
     @staticmethod
     def _mirrored_back(maps: Tensor, canvas: Sequence[int], sizes: Sequence[Size] | None) -> Tensor:

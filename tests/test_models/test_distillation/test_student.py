@@ -323,7 +323,7 @@ def test_logits_beside_a_vector_are_found_and_several_maps_have_to_be_told():
     assert pick_logits([zeros, ones], 1, 'the student') is ones
     with pytest.raises(DistillationError, match=r'the student \(Pair\) returns 2 tensors.*output=PLACE'):
         pick_logits((zeros, ones), None, 'the student (Pair)')
-    with pytest.raises(DistillationError, match=r'output=2 of the distillation is no tensor .*places are \[0, 1\]'):
+    with pytest.raises(DistillationError, match=r'output=2 of mmdas\.DistillHook is no tensor .*places are \[0, 1\]'):
         pick_logits((zeros, ones), 2, 'the student')
 
 
