@@ -124,7 +124,7 @@ def distil(model: Any, distillation: Distillation) -> None:
     if isinstance(model, Distilled):
         raise DistillationError(f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook')
     model.distillation = distillation
-    model.__class__ = distilled_class(type(model))
+    model.__class__ = distilled_class(type(model))  # type: ignore[arg-type]  # classes are hashable
 
 
 def release(model: Any) -> None:
