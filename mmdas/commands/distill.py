@@ -106,5 +106,6 @@ def test_command(args: Namespace) -> str:
 
     found = newest_checkpoint(args.work_dir)
     checkpoint = args.work_dir if found is None else str(found[0])
-    das = [] if args.das is None else ['--das', args.das]
-    return shlex.join(['mmdas', 'test', args.config, checkpoint, *das])
+    given = {key: getattr(args, key) for key in ('das', *CONVERSION)}
+    options = [word for key, value in given.items() if value is not None for word in (f'--{key}', str(value))]
+    return shlex.join(['mmdas', 'test', args.config, checkpoint, *options])
