@@ -12,7 +12,7 @@ from shlex import split
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import HOOKS, MODELS, DefaultScope
 from own_operations import forgotten_afterwards
 
 import mmdas.apis
@@ -35,7 +35,10 @@ def blocks(language: str) -> list[str]:
 
 
 FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
-CONFIGS = [name for name, text in FILES.items() if '_base_' in text]  # the others are modules that configs import
+TAUGHT = [name for name, text in FILES.items() if 'DistillHook' in text]  # of plain models
+CONFIGS = [
+    name for name, text in FILES.items() if '_base_' in text and name not in TAUGHT
+]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
 OTHERS = [text for text in blocks('python') if text not in VIEWS and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
@@ -108,6 +111,16 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
     assert clip.shape == (1, 12, 64, 64)
     assert len(predictions) == 1
+
+
+@pytest.mark.parametrize('name', TAUGHT)
+def test_hook_of_the_pages_has_losses_of_the_logits_of_a_plain_model(folder: Path, name: str):
+    cfg = load_config(folder / name)
+    (hook,) = (hook for hook in cfg.custom_hooks if hook.type == 'mmdas.DistillHook')
+    losses = [MODELS.build(loss) for loss in HOOKS.build(hook).losses]
+    student, teacher = torch.randn(2, 1, 5, 4, 4)
+    assert all(loss(student, teacher) > 0 for loss in losses)
+    assert type(cfg.model.type) is str and not cfg.model.type.startswith('mmdas')
 
 
 @pytest.mark.parametrize('code', [text for text in SNIPPETS if 'clip' in text])
