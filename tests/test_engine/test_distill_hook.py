@@ -12,11 +12,23 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import MomentumAnnealingEMA
 from mmengine.registry import HOOKS, MODELS, DefaultScope
-from toy_search import NUM_FRAMES, Interrupt, _search, cls_model, differences, loader, prepare, read_log, run, seg_model
+from toy_search import (
+    NUM_FRAMES,
+    Interrupt,
+    _search,
+    cls_model,
+    differences,
+    epoch_search,
+    loader,
+    prepare,
+    read_log,
+    run,
+    seg_model,
+)
 
 from mmdas.apis import build_runner
-from mmdas.engine.hooks.distill_hook import DistillHook, fingerprint
-from mmdas.models.distillation import Distilled
+from mmdas.engine.hooks.distill_hook import DistillHook, fingerprint, head_place
+from mmdas.models.distillation import DistillationError, Distilled
 from mmdas.models.settings import DifferenceError
 from mmdas.search.das import Policy
 
@@ -302,6 +314,28 @@ def test_weights_of_clips_are_refused_for_a_plain_teacher(tmp_path):
     plain, das = (save_teacher(tmp_path / kind, 'mmpretrain', kind) for kind in TEACHERS)
     with pytest.raises(DifferenceError, match='was trained on clips of several frames'):
         run(training(tmp_path / 'run', 'mmpretrain', {**plain, 'checkpoint': das['checkpoint']}))
+
+
+def test_a_search_takes_no_teacher(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    config = epoch_search(tmp_path / 'run', custom_hooks=[dict(type='mmdas.DistillHook', teacher=teacher)])
+    with pytest.raises(DistillationError, match='a search does not learn from a teacher'):
+        run(config)
+
+
+@pytest.mark.parametrize(
+    ('head', 'message'),
+    [
+        (dict(type='MultiLabelLinearClsHead', num_classes=2, in_channels=8), 'labels that do not exclude each other'),
+        (None, 'ImageClassifier has no head that mmdas.DistillHook could compare'),
+    ],
+)
+def test_a_model_whose_logits_are_no_distribution_takes_no_teacher(head, message):
+    model = toy_model('mmpretrain', 'plain')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        student = MODELS.build({**model, 'head': head})
+    with pytest.raises(DistillationError, match=message):
+        head_place(student)
 
 
 def test_unknown_keys_of_a_teacher_are_refused():
