@@ -215,6 +215,17 @@ def test_a_student_is_not_resumed_with_another_teacher(tmp_path):
         run(training(tmp_path / 'run', 'mmpretrain', second, iters=6), newest(runner))
 
 
+def test_a_training_without_a_teacher_is_not_resumed_with_one_nor_the_other_way_round(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    alone = run(training(tmp_path / 'alone', 'mmpretrain', None, iters=2))
+    with pytest.raises(DifferenceError, match=r'cannot resume: teacher is \w+ and was none'):
+        run(training(tmp_path / 'alone', 'mmpretrain', teacher), newest(alone))
+    taught = run(training(tmp_path / 'taught', 'mmpretrain', teacher, iters=2))
+    with pytest.raises(DifferenceError, match='its model learned from a teacher, and this run has none'):
+        run(training(tmp_path / 'taught', 'mmpretrain', None), newest(taught))
+    run(training(tmp_path / 'start', 'mmpretrain', None, load_from=str(newest(taught))))  # its weights alone
+
+
 @pytest.mark.parametrize('kind', TEACHERS)
 def test_a_student_of_das_learns_and_keeps_its_record(tmp_path, kind):
     teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', kind)

@@ -17,8 +17,7 @@ from mmdas.models.settings import DifferenceError
 from mmdas.registry import HOOKS, MODELS, loaded
 
 from .random_state_hook import kept_random_state
-
-KEY = 'distillation'  # of a checkpoint
+from .resume_check_hook import TEACHER
 
 
 @HOOKS.register_module()
@@ -110,17 +109,17 @@ class DistillHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note from which teacher the model learns."""
         if self.teacher is not None:
-            checkpoint[KEY] = dict(self.record)
+            checkpoint[TEACHER] = dict(self.record)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remember the teacher of a run that is resumed."""
-        self._loaded = checkpoint.get(KEY) if runner.cfg.get('resume') else None
+        self._loaded = (checkpoint.get(TEACHER) or {}) if runner.cfg.get('resume') else None
 
     def _compare(self) -> None:
         if self._loaded is None:
             return
         found = [
-            f'{key} is {value} and was {self._loaded.get(key)}'
+            f'{key} is {value} and was {self._loaded.get(key, "none")}'
             for key, value in self.record.items()
             if self._loaded.get(key) != value
         ]

@@ -11,6 +11,9 @@ from mmdas.engine.utils import unwrap
 from mmdas.models.settings import DifferenceError, Recorded, holds_record
 from mmdas.registry import HOOKS
 
+# Key of a checkpoint: of the teacher that its model learns from.
+TEACHER = 'distillation'
+
 
 @HOOKS.register_module()
 class ResumeCheckHook(Hook):
@@ -36,6 +39,12 @@ class ResumeCheckHook(Hook):
         (checkpoint.get('meta') or {}).pop('config', None)
         expected, found = has_frames(unwrap(runner.model)), trained_on_frames(checkpoint)
         source = runner.cfg.get('load_from') or runner.work_dir
+        if runner.cfg.get('resume') and TEACHER in checkpoint and not learns_from_teacher(runner):
+            raise DifferenceError(
+                f'cannot resume from {source}: its model learned from a teacher, and this run has none; resume it by '
+                'the mmdas distill of its training, or start from its weights by --cfg-options load_from=CHECKPOINT '
+                'without --resume'
+            )
         if runner.cfg.get('resume') and expected != found:
             kinds = {True: 'a model with frames', False: 'a plain model'}
             origin = (checkpoint.get('meta') or {}).get('experiment_name', 'of unknown name')
@@ -76,6 +85,11 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
             + '; resume it with its own config, give another --work-dir, or start from the weights that fit by '
             '--cfg-options load_from=CHECKPOINT without --resume'
         )
+
+
+def learns_from_teacher(runner: Runner) -> bool:
+    """Whether a hook of a run says that its model has a teacher."""
+    return any(getattr(hook, 'teacher_files', None) is not None for hook in runner.hooks)
 
 
 def refuse_frames(checkpoint: dict[str, Any], source: str) -> None:
