@@ -271,7 +271,7 @@ def augment_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, augment=word)
     das = Row('', '', fusion='tsm', clip='search', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
     for word, title in AUGMENTATIONS:
-        name = f'augment-das-{word}' if word else 'augment-das'
+        name = f'augment-das-4f-tsm-{word}' if word else 'augment-das-4f-tsm'
         title = f'DAS with {title}' if word else 'DAS, TSM'
         yield replace(das, name=name, title=title, augment=word)
 
