@@ -31,6 +31,13 @@ def preprocessor_place(cfg: Config) -> str:
     return 'model.data_preprocessor' if in_model else 'data_preprocessor'
 
 
+def is_search(cfg: Config) -> bool:
+    """Whether a config searches as it is: its data preprocessor has a cell, or an augmentation that is searched."""
+    options = preprocessor_of(cfg)
+    augments = [step for step in options.get('augments') or () if isinstance(step, dict)]
+    return options.get('cell') is not None or any(type_name(step) == 'SearchedAugment' for step in augments)
+
+
 def check_preprocessors(cfg: Config) -> None:
     """Check that no second data preprocessor, which nothing reads, says something else of the clip.
 

@@ -36,22 +36,41 @@ def run(args: Namespace) -> None:
     if args.method == 'tta':
         search_tta.run(args)
         return
-    from mmdas.apis import find_config, preprocessor_of, read_config
+    from mmdas.apis import find_config, is_search, preprocessor_of, read_config
 
     with told_in_one_line():
         search_tta.refuse_own(args)
-        if args.das not in (None, 'search'):
-            raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
-        preprocessor = preprocessor_of(read_config(find_config(args.config)[0]))
-        searches = preprocessor.get('cell') is not None
-        if searches and args.method not in (None, 'das'):
-            text = f'{args.config} is the config of a search already; give a plain one'
+        check_method(args)
+        cfg = read_config(find_config(args.config)[0])
+        searches = is_search(cfg)
+        own = 'das' if preprocessor_of(cfg).get('cell') is not None else None
+        if searches and args.method not in (None, own):
+            text = f'{args.config} is the config of a search already; leave it out, or give a plain one'
             raise ValueError(f'--method {args.method}: {text}')
     if not searches:
         args.das = 'search' if args.method in (None, 'das') else args.method
     train.run(args)
     if not searches:
         print(f'train with it: {next_command(args)}')
+
+
+def check_method(args: Namespace) -> None:
+    """Refuse options that say something else than the method.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if args.das not in (None, 'search'):
+        raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
+    if args.method in (None, 'das'):
+        return
+    if args.das == 'search':
+        raise ValueError(f'--das search is the search of a clip, --method {args.method} another one; leave out one')
+    if args.augment is not None:
+        raise ValueError(
+            f'--augment {args.augment}: --method {args.method} searches the augmentation of the batches itself; leave '
+            'it out'
+        )
 
 
 def next_command(args: Namespace) -> str:
