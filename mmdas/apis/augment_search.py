@@ -23,7 +23,7 @@ from .das_config import (
     preprocessor_kind,
     with_search_base,
 )
-from .das_options import DASOptions
+from .das_options import ConversionError, DASOptions
 from .das_settings import parts_with_frames, preprocessor_of
 from .pure_python import types_as_text
 from .search_length import SearchLength, search_length

@@ -33,9 +33,13 @@ def preprocessor_place(cfg: Config) -> str:
 
 def is_search(cfg: Config) -> bool:
     """Whether a config searches as it is: its data preprocessor has a cell, or an augmentation that is searched."""
-    options = preprocessor_of(cfg)
-    augments = [step for step in options.get('augments') or () if isinstance(step, dict)]
-    return options.get('cell') is not None or any(type_name(step) == 'SearchedAugment' for step in augments)
+    return preprocessor_of(cfg).get('cell') is not None or searches_augmentation(cfg)
+
+
+def searches_augmentation(cfg: Config) -> bool:
+    """Whether a config is that of the search of an augmentation."""
+    augments = preprocessor_of(cfg).get('augments') or ()
+    return any(type_name(step) == 'SearchedAugment' for step in augments if isinstance(step, dict))
 
 
 def check_preprocessors(cfg: Config) -> None:

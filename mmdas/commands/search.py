@@ -55,22 +55,18 @@ def run(args: Namespace) -> None:
 
 
 def check_method(args: Namespace) -> None:
-    """Refuse options that say something else than the method.
+    """Refuse options of which one says something else than another.
 
     Raises:
         ValueError: naming both.
     """
     if args.das not in (None, 'search'):
         raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
-    if args.method in (None, 'das'):
-        return
-    if args.das == 'search':
+    if args.das == 'search' and args.method not in (None, 'das'):
         raise ValueError(f'--das search is the search of a clip, --method {args.method} another one; leave out one')
-    if args.augment is not None:
-        raise ValueError(
-            f'--augment {args.augment}: --method {args.method} searches the augmentation of the batches itself; leave '
-            'it out'
-        )
+    lengths = [key for key in args.cfg_options or () if key in ('train_cfg.max_iters', 'train_cfg.max_epochs')]
+    if args.budget is not None and lengths:
+        raise ValueError(f'--budget {args.budget} and {lengths[0]} both say how long the search is; leave out one')
 
 
 def next_command(args: Namespace) -> str:

@@ -320,3 +320,33 @@ def test_a_signal_before_the_first_iteration_ends_with_the_code_for_another_try(
     assert ended.value.code == 75
     assert f'stopped by {name} outside the iterations; go on with: mmdas train C --resume' in capsys.readouterr().err
     assert signal.getsignal(number) is before
+
+
+def test_search_takes_the_config_of_a_search_of_an_augmentation(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    searched = []
+    monkeypatch.setattr(train, 'run', lambda args: searched.append(load_run_config(args)))
+    load_config(HOST, das='ddas').dump('mine.py')
+    assert main(['search', 'mine.py']) == 0
+    assert preprocessor_of(searched[0]).augments[0].search.type == 'mmdas.DDASSearch'
+    assert 'train with it' not in capsys.readouterr().out
+    text = '--method ddas: mine.py is the config of a search already; leave it out, or give a plain one'
+    assert text in line_of(capsys, 'search', 'mine.py', '--method', 'ddas')
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        (['--das', 'search'], '--das search is the search of a clip, --method ddas another one; leave out one'),
+        (
+            ['--augment', 'uniform'],
+            '--augment uniform: this run searches the augmentation of its batches; leave it out',
+        ),
+        (
+            ['--budget', '1h', '--cfg-options', 'train_cfg.max_epochs=9'],
+            '--budget 1h and train_cfg.max_epochs both say how long the search is; leave out one',
+        ),
+    ],
+)
+def test_options_of_a_search_that_say_two_things_are_refused(options: list[str], text: str, capsys):
+    assert text in line_of(capsys, 'search', HOST, '--method', 'ddas', *options)
