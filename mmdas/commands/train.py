@@ -107,7 +107,7 @@ def read(args: Namespace) -> Config:
     check_work_dir(cfg.work_dir)
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
-    if args.resume is None and own_folder and (args.das or args.policy):
+    if args.resume is None and own_folder and (args.das or args.policy or args.augment):
         check_kept_policy(cfg)
     set_resume(cfg, args.resume)
     if args.amp:

@@ -110,8 +110,8 @@ def _read_choice(data: Any, where: str) -> Choice:
     operation = AUGMENT_OPERATIONS.get(name) if isinstance(name, str) else None
     if operation is not None and operation.has_magnitude and 'magnitude' not in data:
         raise PolicyError(
-            f'{where} has no magnitude, without which {name} does nothing; it takes {operation.low} to {operation.high} '
-            f'({operation.unit})'
+            f'{where} has no magnitude, without which {name} does nothing; it takes {operation.low} to '
+            f'{operation.high} ({operation.unit})'
         )
     if isinstance(magnitude, list):
         if len(magnitude) != 2:
