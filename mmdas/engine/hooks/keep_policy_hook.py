@@ -43,7 +43,7 @@ class KeepPolicyHook(Hook):
         runner.logger.info(f'The policy of this training is kept in {path}')
 
     def _keep_augmentations(self, runner: Runner) -> None:
-        """Write what the training augments its batches with, as ``augmentation.json``, the next ones with numbers."""
+        """Write what the training augments its batches with, as ``augmentation.json``, ``augmentation2.json`` and so on."""
         preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
         steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
         policies = [step.augmentation.policy for step in steps if isinstance(step, PolicyAugment)]
@@ -63,8 +63,8 @@ class KeepPolicyHook(Hook):
 
 
 def augmentation_file(number: int) -> str:
-    """Name of the file that keeps a training's augmentation of this number."""
-    return f'augmentation{f"_{number}" if number else ""}.json'
+    """Name of the file that keeps an augmentation of a training: ``augmentation.json``, ``augmentation2.json``, ..."""
+    return f'augmentation{number + 1 if number else ""}.json'
 
 
 def holds_augmentation(path: Path, policy: AugmentPolicy) -> bool:
