@@ -43,7 +43,7 @@ class KeepPolicyHook(Hook):
         runner.logger.info(f'The policy of this training is kept in {path}')
 
     def _keep_augmentations(self, runner: Runner) -> None:
-        """Write what the training augments its batches with, as ``augmentation.json``, ``augmentation2.json`` and so on."""
+        """Write what the training augments its batches with, as ``augmentation.json``, ``augmentation2.json``, ..."""
         preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
         steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
         policies = [step.augmentation.policy for step in steps if isinstance(step, PolicyAugment)]
