@@ -14,7 +14,7 @@ from .config_files import (
 )
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
-from .das_settings import accept_differences, preprocessor_of, preprocessor_place, set_policy
+from .das_settings import accept_differences, is_search, preprocessor_of, preprocessor_place, set_policy
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
@@ -73,6 +73,7 @@ __all__ = [
     'is_view_policy',
     'iterate_dicts',
     'load_config',
+    'is_search',
     'preprocessor_of',
     'preprocessor_place',
     'read_config',

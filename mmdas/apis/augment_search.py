@@ -1,11 +1,13 @@
 """From any plain config to the search of an augmentation on its data."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+
+from mmdas.search.augmentation.apply import IGNORE_INDEX
 
 from .config_files import host_of
 from .config_types import check_types
@@ -21,8 +23,8 @@ from .das_config import (
     preprocessor_kind,
     with_search_base,
 )
-from .das_options import DASOptions
-from .das_settings import preprocessor_of
+from .das_options import ConversionError, DASOptions
+from .das_settings import parts_with_frames, preprocessor_of
 from .pure_python import types_as_text
 from .search_length import SearchLength, search_length
 
@@ -158,6 +160,30 @@ def augmented_preprocessor(cfg: Config, augments: list[dict[str, Any]]) -> dict[
 
 
 def ignored_label(cfg: Config) -> dict[str, int]:
-    """The label that does not count, for an augment of segmentation: that of the data preprocessor's padding."""
-    value = preprocessor_of(cfg).get('seg_pad_val', 255)
-    return {'ignore_index': value} if host_of(cfg).label_maps else {}
+    """The label that does not count, for an augment of segmentation: that which the losses of the heads leave out.
+
+    Raises:
+        ConversionError: if the heads leave out different ones.
+    """
+    host, model = host_of(cfg), cfg.get('model') or {}
+    if not host.label_maps:
+        return {}
+    found = {place: inner_head(head).get('ignore_index', IGNORE_INDEX) for place, head in heads_of(model)}
+    if len(set(found.values())) > 1:
+        said = ', '.join(f'model.{place}.ignore_index is {value}' for place, value in found.items())
+        raise ConversionError(
+            f'{said}: the places that an augmentation uncovers get the label that does not count; set the same for all '
+            'heads'
+        )
+    return {'ignore_index': next(iter(found.values()), IGNORE_INDEX)}
+
+
+def heads_of(model: Mapping[str, Any]) -> list[tuple[str, dict]]:
+    """Places and configs of a model's heads."""
+    return [(place, part) for place, part in parts_with_frames(dict(model)).items() if place != 'backbone']
+
+
+def inner_head(head: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The toolbox's head in one that pools over frames, or this one."""
+    inner = head.get('head', head)
+    return inner[head.get('index', 0)] if isinstance(inner, (list, tuple)) else inner

@@ -56,6 +56,6 @@ class DASOptions:
         if self.selection not in SELECTIONS:
             raise ValueError(f'selection must be one of {sorted(SELECTIONS)}, got {self.selection!r}')
         if self.search_length is not None and self.search_length < 2:
-            raise ValueError(f'a search has a warm-up and steps of the policy, got a length of {self.search_length}')
+            raise ValueError(f'a search has at least 2 iterations or epochs, got a length of {self.search_length}')
         if self.sites and self.fusion == 'none':
             raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')

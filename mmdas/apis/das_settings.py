@@ -11,6 +11,8 @@ from mmdas.hosts import all_hosts, head_places
 from mmdas.registry import type_name
 from mmdas.search.das import Policy, build_space
 
+from .config_files import host_of
+
 # Options of the data preprocessor that decide the clip.
 CLIP_OPTIONS = ('policy', 'cell', 'num_frames')
 
@@ -31,6 +33,17 @@ def preprocessor_place(cfg: Config) -> str:
     return 'model.data_preprocessor' if in_model else 'data_preprocessor'
 
 
+def is_search(cfg: Config) -> bool:
+    """Whether a config searches as it is: its data preprocessor has a cell, or an augmentation that is searched."""
+    return preprocessor_of(cfg).get('cell') is not None or searches_augmentation(cfg)
+
+
+def searches_augmentation(cfg: Config) -> bool:
+    """Whether a config is that of the search of an augmentation."""
+    augments = preprocessor_of(cfg).get('augments') or ()
+    return any(type_name(step) == 'SearchedAugment' for step in augments if isinstance(step, dict))
+
+
 def check_preprocessors(cfg: Config) -> None:
     """Check that no second data preprocessor, which nothing reads, says something else of the clip.
 
@@ -38,8 +51,10 @@ def check_preprocessors(cfg: Config) -> None:
 
     Raises:
         ValueError: if the one at the top of the config says what that of the model does not; it names the right key.
+            If the one that counts takes no augments, but has some.
     """
     outer, inner = cfg.get('data_preprocessor'), preprocessor_of(cfg)
+    check_augments(cfg)
     if not outer or preprocessor_place(cfg) == 'data_preprocessor':
         return
     for key in CLIP_OPTIONS:
@@ -52,6 +67,23 @@ def check_preprocessors(cfg: Config) -> None:
         if key not in inner or outer.get('type') != inner.get('type'):
             raise ValueError(message)
         print_log(message, logger='current', level=logging.WARNING)
+
+
+def check_augments(cfg: Config) -> None:
+    """Check that a data preprocessor with augments is of a type that takes them.
+
+    Raises:
+        ValueError: with the type that does.
+    """
+    options, place, host = preprocessor_of(cfg), preprocessor_place(cfg), host_of(cfg)
+    augments, kind = options.get('augments'), type_name(options) or host.preprocessor
+    if augments and host.clip_preprocessor and kind == host.preprocessor:
+        raise ValueError(
+            f'{place}.augments is set, which {kind} does not take; set {place}.type={host.clip_preprocessor!r}, which '
+            'does all that it does and takes them'
+        )
+    if isinstance(augments, dict):
+        raise ValueError(f'{place}.augments is a dict, expected a list of them; put it in brackets')
 
 
 def check_operations(cfg: Config) -> None:

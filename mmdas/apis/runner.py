@@ -7,6 +7,7 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 import gc
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +21,9 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmdas.augment.policy_augment import read_policy
 from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint
-from mmdas.engine.hooks.keep_policy_hook import KeepPolicyHook, holds
+from mmdas.engine.hooks.keep_policy_hook import KeepPolicyHook, augmentation_file, holds, holds_augmentation
 from mmdas.hosts import all_hosts
 from mmdas.noise import import_toolbox, silence_log, silence_warnings
 from mmdas.registry import type_name
@@ -211,18 +213,34 @@ def set_resume(cfg: Config, resume: str | None) -> None:
 def check_kept_policy(cfg: Config) -> None:
     """Check that a training with a policy does not write over one with another policy.
 
+    Policies of frames as of augmentation count.
+
     Args:
         cfg: of a training that does not resume, with ``work_dir``.
 
     Raises:
         ValueError: if the work directory holds checkpoints and another policy than the config names.
     """
-    policy, kept = preprocessor_of(cfg).get('policy'), Path(cfg.work_dir, KeepPolicyHook.FILENAME)
-    if not isinstance(policy, (str, Path)) or not kept.is_file() or not has_checkpoints(cfg.work_dir):
+    folder = Path(cfg.work_dir)
+    if not has_checkpoints(folder):
         return
-    if Path(policy).is_file() and not holds(kept, Policy.load(policy)):
+    policy, kept = preprocessor_of(cfg).get('policy'), folder / KeepPolicyHook.FILENAME
+    if isinstance(policy, (str, Path)) and Path(policy).is_file() and kept.is_file():
+        refuse_another(folder, policy, kept, same=holds(kept, Policy.load(policy)))
+    steps = preprocessor_of(cfg).get('augments') or ()
+    augmentations = [step['policy'] for step in steps if type_name(step) == 'PolicyAugment']
+    for number, augmentation in enumerate(augmentations):
+        kept = folder / augmentation_file(number)
+        if kept.is_file() and (isinstance(augmentation, Mapping) or Path(augmentation).is_file()):
+            name = 'that of this training' if isinstance(augmentation, Mapping) else augmentation
+            refuse_another(folder, name, kept, same=holds_augmentation(kept, read_policy(augmentation)))
+
+
+def refuse_another(folder: Path, policy: str | Path, kept: Path, same: bool) -> None:
+    """Raise a ValueError unless a training's policy is the same as that which its work directory keeps."""
+    if not same:
         raise ValueError(
-            f'{cfg.work_dir} holds a training with another policy ({kept}) than {policy}; train in another folder by '
+            f'{folder} holds a training with another policy ({kept}) than {policy}; train in another folder by '
             '--work-dir DIR, or write over it by --work-dir of that folder'
         )
 

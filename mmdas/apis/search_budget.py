@@ -61,7 +61,10 @@ def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
 def _length_of_earlier_run(cfg: Config, unit: str) -> int:
     path = Path(cfg.work_dir, Path(cfg.filename).name)
     if not path.is_file():
-        raise ValueError(f'--budget with --resume takes the length of the search from {path}, which is not there')
+        raise ValueError(
+            f'--budget with --resume takes the length of the search from {path}, which is not there; leave --resume '
+            'out to begin one'
+        )
     return Config.fromfile(path).train_cfg[f'max_{unit}']
 
 

@@ -13,8 +13,11 @@ from mmdas.registry import AUGMENTS
 from mmdas.search.augmentation import Augmentation, AugmentPolicy
 from mmdas.search.augmentation.apply import IGNORE_INDEX
 from mmdas.search.das.pixels import CHANNEL_ORDERS
+from mmdas.search.policy_file import PolicyError
 
 from .policy_augment import read_policy
+
+OVERSHOOT = 0.25  # share of white by which floats may leave the range
 
 
 @AUGMENTS.register_module()
@@ -36,8 +39,9 @@ class PolicyTransform(BaseTransform):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        PolicyError: if it is no augmentation policy.
-        ValueError: for a policy with a trajectory, another order of colours, or a white that is not positive.
+        PolicyError: if it is no augmentation policy, or one with a trajectory; in use, for images that are brighter
+            than white.
+        ValueError: for another order of colours, or a white that is not positive.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class PolicyTransform(BaseTransform):
     ) -> None:
         loaded = read_policy(policy)
         if loaded.trajectory:
-            raise ValueError(
+            raise PolicyError(
                 'PolicyTransform cannot follow the trajectory of this policy: a pipeline does not know how far the '
                 "training is; use data_preprocessor.augments=[dict(type='mmdas.PolicyAugment', policy=...)]"
             )
@@ -62,6 +66,7 @@ class PolicyTransform(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Draw and apply."""
+        self._check_white(results)
         names = [name for name in results.get('seg_fields', []) if name in results]
         image = self._to_colours(results['img'])
         maps = [torch.from_numpy(np.ascontiguousarray(results[name])).float() for name in names]
@@ -71,6 +76,16 @@ class PolicyTransform(BaseTransform):
             assert moved is not None
             results[name] = moved[0, place].numpy().astype(results[name].dtype)
         return results
+
+    def _check_white(self, results: dict) -> None:
+        image = results['img']
+        whole = np.issubdtype(image.dtype, np.integer)  # floats of a bicubic resize leave the range a little
+        if image.max(initial=0) > self.max_value * (1 if whole else 1 + OVERSHOOT):
+            raise PolicyError(
+                f'{results.get("img_path", "an image")} has pixels of {image.dtype} up to {image.max():g}, but '
+                f'PolicyTransform takes {self.max_value:g} for white; set its max_value (255 for 8 bits, 65535 for 16, '
+                '1 for 0..1)'
+            )
 
     def _to_colours(self, image: np.ndarray) -> Tensor:
         """(H, W) or (H, W, C) -> (1, C, H, W) in [0, 1], RGB."""

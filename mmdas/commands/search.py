@@ -36,22 +36,37 @@ def run(args: Namespace) -> None:
     if args.method == 'tta':
         search_tta.run(args)
         return
-    from mmdas.apis import find_config, preprocessor_of, read_config
+    from mmdas.apis import find_config, is_search, preprocessor_of, read_config
 
     with told_in_one_line():
         search_tta.refuse_own(args)
-        if args.das not in (None, 'search'):
-            raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
-        preprocessor = preprocessor_of(read_config(find_config(args.config)[0]))
-        searches = preprocessor.get('cell') is not None
-        if searches and args.method not in (None, 'das'):
-            text = f'{args.config} is the config of a search already; give a plain one'
+        check_method(args)
+        cfg = read_config(find_config(args.config)[0])
+        searches = is_search(cfg)
+        own = 'das' if preprocessor_of(cfg).get('cell') is not None else None
+        if searches and args.method not in (None, own):
+            text = f'{args.config} is the config of a search already; leave it out, or give a plain one'
             raise ValueError(f'--method {args.method}: {text}')
     if not searches:
         args.das = 'search' if args.method in (None, 'das') else args.method
     train.run(args)
     if not searches:
         print(f'train with it: {next_command(args)}')
+
+
+def check_method(args: Namespace) -> None:
+    """Refuse options of which one says something else than another.
+
+    Raises:
+        ValueError: naming both.
+    """
+    if args.das not in (None, 'search'):
+        raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
+    if args.das == 'search' and args.method not in (None, 'das'):
+        raise ValueError(f'--das search is the search of a clip, --method {args.method} another one; leave out one')
+    lengths = [key for key in args.cfg_options or () if key in ('train_cfg.max_iters', 'train_cfg.max_epochs')]
+    if args.budget is not None and lengths:
+        raise ValueError(f'--budget {args.budget} and {lengths[0]} both say how long the search is; leave out one')
 
 
 def next_command(args: Namespace) -> str:

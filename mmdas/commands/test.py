@@ -118,10 +118,11 @@ def run(args: Namespace) -> None:
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.engine.data_error import DataError
+    from mmdas.models.data_preprocessors import PixelError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError
+    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError
     with told_in_one_line(*kinds), refusing_code():
         metrics = build_runner(cfg).test()
     print_metrics(metrics)

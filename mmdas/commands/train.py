@@ -51,11 +51,12 @@ def train(args: Namespace) -> None:
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
+    from mmdas.models.data_preprocessors import PixelError
     from mmdas.models.distillation import DistillationError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PolicyError, DistillationError
+    given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, DistillationError
     found = NotFiniteError, FolderInUseError, WriteError
     try:
         with told_in_one_line(*given, *found), refusing_code():
@@ -96,17 +97,17 @@ def read(args: Namespace) -> Config:
 
     own_folder = args.work_dir is None
     cfg = load_run_config(args)
-    if getattr(args, 'budget', None) is not None:
-        fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     if args.augment is not None:
         set_augment(cfg, args.augment, own_folder=own_folder)
     if getattr(args, 'distillation', None) is not None:
         set_distillation(cfg, args.distillation, own_folder=own_folder)
+    if getattr(args, 'budget', None) is not None:
+        fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     args.work_dir = cfg.work_dir
     check_work_dir(cfg.work_dir)
     if args.resume is None and cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
-    if args.resume is None and own_folder and (args.das or args.policy):
+    if args.resume is None and own_folder and (args.das or args.policy or args.augment):
         check_kept_policy(cfg)
     set_resume(cfg, args.resume)
     if args.amp:

@@ -19,9 +19,14 @@ _kinds: dict[str, Any] = {}  # the classes
 
 
 class PolicyError(ValueError):
-    """A policy that cannot be used; the message names the file and the field, and is cut in the middle if long."""
+    """A policy that cannot be used; the message names the file and the field, and is cut in the middle if long.
+
+    An error in a worker of a data loader reaches the main process as a new one, whose text is the whole traceback.
+    The message is its end.
+    """
 
     def __init__(self, message: str) -> None:
+        message = message.rpartition(f'{type(self).__name__}: ')[2].strip()
         super().__init__(message if len(message) <= LONGEST else f'{message[: LONGEST - END]} ... {message[-END:]}')
 
 

@@ -13,6 +13,7 @@ from mmdas.apis import (
     AUGMENT_SEARCHES,
     DASOptions,
     check_conversion,
+    convert,
     convert_augment_search,
     fixed_policy,
     load_config,
@@ -64,13 +65,42 @@ def test_a_search_has_a_tenth_of_the_training_or_what_is_asked(host: Config):
     assert made.train_cfg[f'max_{unit}'] == made.param_scheduler.weights[0].T_max == 7
 
 
-def test_labels_that_do_not_count_are_those_of_the_host(host: Config):
-    changed = load_config(host.filename)
-    if 'SegDataPreProcessor' not in type_name(preprocessor_of(changed)):
-        pytest.skip('classification has no label maps')
-    preprocessor_of(changed).seg_pad_val = 19
-    set_augment(changed, 'uniform')
-    assert preprocessor_of(changed).augments[0].ignore_index == 19
+@pytest.mark.parametrize('das', [None, 'repeat'])
+def test_labels_that_do_not_count_are_those_that_the_heads_leave_out(das: str | None):
+    for value in (255, 19):  # whatever pads the label maps
+        options = {'model.data_preprocessor.seg_pad_val': 7}
+        for place in ('decode_head', 'auxiliary_head'):
+            options[f'model.{place}.ignore_index'] = value
+        cfg = load_config(HOSTS[2], cfg_options=options, das=das)
+        set_augment(cfg, 'uniform')
+        assert preprocessor_of(cfg).augments[0].ignore_index == value
+
+
+def test_labels_that_do_not_count_are_those_of_a_cascade():
+    cfg = load_config('ocrnet_hr18_4xb2-40k_cityscapes-512x1024')
+    for head in cfg.model.decode_head:
+        head.ignore_index = 19
+    for made in (cfg, convert(cfg, 'repeat')):
+        set_augment(made, 'uniform')
+        assert preprocessor_of(made).augments[0].ignore_index == 19
+
+
+def test_heads_that_leave_different_labels_out_are_refused():
+    cfg = load_config(HOSTS[2], cfg_options={'model.decode_head.ignore_index': 19})
+    text = 'model.decode_head.ignore_index is 19, model.auxiliary_head.ignore_index is 255: .* set the same'
+    with pytest.raises(ConversionError, match=text):
+        set_augment(cfg, 'uniform')
+
+
+def test_what_is_no_file_is_told_with_what_was_meant(tmp_path: Path):
+    cfg = load_config(HOSTS[0])
+    with pytest.raises(FileNotFoundError, match='there is no file unifrom; did you mean uniform'):
+        set_augment(cfg, 'unifrom')
+    with pytest.raises(FileNotFoundError, match='is a folder without a policy.json'):
+        set_augment(cfg, tmp_path)
+    uniform_policy().save(tmp_path / 'policy.json')
+    with pytest.raises(FileNotFoundError, match='is a folder; give .*policy.json'):
+        set_augment(cfg, tmp_path)
 
 
 def test_a_training_takes_a_policy_and_nothing_else_changes(host: Config, tmp_path: Path):

@@ -92,6 +92,22 @@ def test_a_second_preprocessor_with_options_of_the_clip_is_refused_before_anythi
     assert not (tmp_path / 'run').exists()
 
 
+@each_toolbox
+def test_augments_of_a_plain_preprocessor_are_refused_with_the_type_that_takes_them(toolbox: str):
+    augments = [dict(type='mmdas.PolicyAugment', policy='a.json')]
+    wanted = {'mmseg': 'mmdas.DASSegDataPreProcessor', 'mmpretrain': 'mmdas.DASClsDataPreprocessor'}[toolbox]
+    cfg = das_config(toolbox, augments=augments)
+    with pytest.raises(
+        ValueError, match=f"{PLACES[toolbox]}.augments is set, .* set {PLACES[toolbox]}.type='{wanted}'"
+    ):
+        check_preprocessors(cfg)
+    preprocessor_of(cfg).type = wanted
+    check_preprocessors(cfg)
+    preprocessor_of(cfg).augments = augments[0]
+    with pytest.raises(ValueError, match='augments is a dict, expected a list'):
+        check_preprocessors(cfg)
+
+
 def test_one_preprocessor_written_in_both_places_is_no_second_one(monkeypatch: pytest.MonkeyPatch, policy: Path):
     messages = []
     monkeypatch.setattr('mmdas.apis.das_settings.print_log', lambda message, **_: messages.append(message))

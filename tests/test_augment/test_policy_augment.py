@@ -1,5 +1,7 @@
 """Policies as a step on batches and as a transform of a pipeline."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from mmengine.logging import MessageHub
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
+from torch import nn
 
 from mmdas.augment import PolicyAugment, PolicyTransform
+from mmdas.engine.hooks import KeepPolicyHook
 from mmdas.registry import AUGMENTS, MODELS
 from mmdas.search import PolicyError
 from mmdas.search.augmentation import Augmentation, AugmentPolicy, Choice, Stage, SubPolicy, TrajectoryPoint
@@ -208,3 +212,39 @@ def test_a_pipeline_refuses_what_it_cannot_do():
         PolicyTransform(GEOMETRIC, channel_order='grb')
     with pytest.raises(ValueError, match='max_value must be positive'):
         PolicyTransform(GEOMETRIC, max_value=0)
+    bright = {'img': np.full((8, 8), 300, np.uint16), 'img_path': 'bright.png'}
+    with pytest.raises(PolicyError, match=r'bright.png has pixels of uint16 up to 300, .* 255 for white; set its'):
+        PolicyTransform(GEOMETRIC).transform(bright)
+    assert PolicyTransform(GEOMETRIC, max_value=65535).transform(bright)['img'].dtype == np.uint16
+
+
+def test_an_error_of_a_worker_ends_in_its_message():
+    class Images(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return PolicyTransform(GEOMETRIC).transform({'img': np.full((8, 8), 300, np.uint16), 'img_path': 'a.png'})
+
+    with pytest.raises(PolicyError, match=r'^a.png has pixels of uint16'):
+        next(iter(torch.utils.data.DataLoader(Images(), num_workers=1)))
+
+
+@pytest.mark.parametrize('after', [None, Choice('invert')])
+def test_a_resumed_training_warns_of_another_augmentation(after, tmp_path):
+    told = {'info': [], 'warning': []}
+    logger = SimpleNamespace(info=told['info'].append, warning=told['warning'].append)
+
+    def note(choice: Choice | None, iterations: int) -> None:
+        steps = [] if choice is None else [PolicyAugment(policy_of(choice))]
+        model = nn.Module()
+        model.data_preprocessor = SimpleNamespace(augments=SimpleNamespace(steps=steps))
+        runner = SimpleNamespace(model=model, work_dir=str(tmp_path), iter=iterations, logger=logger)
+        KeepPolicyHook().before_train(runner)
+
+    note(Choice('equalize'), 0)
+    note(Choice('equalize'), 5)
+    assert not told['warning']
+    note(after, 5)
+    assert len(told['warning']) == 1
+    assert 'augmentation.json' in told['warning'][0]

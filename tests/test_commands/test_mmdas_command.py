@@ -22,6 +22,7 @@ from mmdas.commands.parser import Parser
 from mmdas.commands.run_options import load_run_config
 from mmdas.engine.data_error import DataError
 from mmdas.models.heads.temporal_pooling import POOLINGS
+from mmdas.search.augmentation import rand_augment
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +165,23 @@ def test_training_over_one_with_another_policy_is_refused(converted: bool, tmp_p
     assert main([*command, 'second/policy.json', '--work-dir', str(folder)]) == 0
     line = line_of(capsys, *command, 'second/policy.json')
     assert f'{folder} holds a training with another policy ({folder}/policy.json) than second/policy.json' in line
+
+
+def test_training_over_one_with_another_augmentation_is_refused(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: SimpleNamespace(train=lambda: None))
+    for number, name in enumerate(('first', 'second'), 1):
+        (tmp_path / name).mkdir()
+        rand_augment(number).save(tmp_path / name / 'mine.json')
+    command = ['train', HOST, '--augment']
+    folder = Path('work_dirs', f'{HOST}_mine')
+    folder.mkdir(parents=True)
+    rand_augment(1).save(folder / 'augmentation.json')
+    assert main([*command, 'second/mine.json']) == 0  # no training there so far
+    torch.save({'state_dict': {}, 'meta': {'epoch': 1, 'iter': 1}}, folder / 'epoch_1.pth')
+    assert main([*command, 'first/mine.json']) == 0
+    line = line_of(capsys, *command, 'second/mine.json')
+    assert f'{folder} holds a training with another policy ({folder}/augmentation.json) than second/mine.json' in line
 
 
 def test_two_policies_are_refused(policy: str):
@@ -320,3 +338,40 @@ def test_a_signal_before_the_first_iteration_ends_with_the_code_for_another_try(
     assert ended.value.code == 75
     assert f'stopped by {name} outside the iterations; go on with: mmdas train C --resume' in capsys.readouterr().err
     assert signal.getsignal(number) is before
+
+
+def test_search_takes_the_config_of_a_search_of_an_augmentation(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    searched = []
+    monkeypatch.setattr(train, 'run', lambda args: searched.append(load_run_config(args)))
+    load_config(HOST, das='ddas').dump('mine.py')
+    assert main(['search', 'mine.py']) == 0
+    assert preprocessor_of(searched[0]).augments[0].search.type == 'mmdas.DDASSearch'
+    assert 'train with it' not in capsys.readouterr().out
+    text = '--method ddas: mine.py is the config of a search already; leave it out, or give a plain one'
+    assert text in line_of(capsys, 'search', 'mine.py', '--method', 'ddas')
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        (['--das', 'search'], '--das search is the search of a clip, --method ddas another one; leave out one'),
+        (
+            ['--augment', 'uniform'],
+            '--augment uniform: this run searches the augmentation of its batches; leave it out',
+        ),
+        (
+            ['--budget', '1h', '--cfg-options', 'train_cfg.max_epochs=9'],
+            '--budget 1h and train_cfg.max_epochs both say how long the search is; leave out one',
+        ),
+    ],
+)
+def test_options_of_a_search_that_say_two_things_are_refused(options: list[str], text: str, capsys):
+    assert text in line_of(capsys, 'search', HOST, '--method', 'ddas', *options)
+
+
+def test_a_white_that_is_not_known_is_told_in_one_line(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = ['data_preprocessor.mean=[32000,32000,32000]', 'data_preprocessor.std=[16000,16000,16000]']
+    line = line_of(capsys, 'train', HOST, '--augment', 'uniform', '--cfg-options', *options)
+    assert 'and 15 more must know which value is white; set data_preprocessor.max_value' in line

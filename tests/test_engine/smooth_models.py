@@ -2,7 +2,7 @@
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.structures import PixelData
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
@@ -29,12 +29,13 @@ class DoubleMaps(nn.Module):
 
 def classifier(search: dict) -> BaseModel:
     """A classifier whose data preprocessor has a search of an augmentation."""
-    return ImageClassifier(
-        backbone=dict(type='DoubleMaps'),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=CLASSES),
-        data_preprocessor=preprocessor('mmdas.DASClsDataPreprocessor', search),
-    )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return ImageClassifier(
+            backbone=dict(type='DoubleMaps'),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=CLASSES),
+            data_preprocessor=preprocessor('mmdas.DASClsDataPreprocessor', search),
+        )
 
 
 def segmentor(search: dict) -> BaseModel:
@@ -42,11 +43,12 @@ def segmentor(search: dict) -> BaseModel:
     head = dict(
         type='FCNHead', in_channels=CLASSES, channels=CLASSES, num_convs=0, concat_input=False, num_classes=CLASSES
     )
-    return EncoderDecoder(
-        backbone=dict(type='DoubleMaps'),
-        decode_head={**head, 'dropout_ratio': 0},
-        data_preprocessor=preprocessor('mmdas.DASSegDataPreProcessor', search, size=(SIZE, SIZE), seg_pad_val=255),
-    )
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return EncoderDecoder(
+            backbone=dict(type='DoubleMaps'),
+            decode_head={**head, 'dropout_ratio': 0},
+            data_preprocessor=preprocessor('mmdas.DASSegDataPreProcessor', search, size=(SIZE, SIZE), seg_pad_val=255),
+        )
 
 
 def preprocessor(kind: str, search: dict, **options) -> dict:

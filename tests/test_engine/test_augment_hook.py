@@ -5,7 +5,9 @@ import torch
 from toy_search import SIZE, cls_model, epoch_search, iter_search, prepare, run, seg_model
 
 from mmdas.engine import AugmentHook
+from mmdas.engine.data_error import DataError
 from mmdas.registry import AUGMENTS
+from mmdas.search.augmentation import rand_augment
 
 
 @AUGMENTS.register_module()
@@ -103,3 +105,15 @@ def test_run_without_augments_has_no_hook_for_them(tmp_path):
     configs = iter_search(tmp_path / 'none'), search(tmp_path / 'some', 'mmseg', 'SegCutMix')
     found = [any(isinstance(hook, AugmentHook) for hook in prepare(config).hooks) for config in configs]
     assert found == [False, True]
+
+
+def test_a_label_that_counts_where_no_pixel_comes_to_is_refused(tmp_path):
+    step = dict(type='mmdas.PolicyAugment', policy=rand_augment().to_dict())
+    model = seg_model(augments=[step])
+    model['decode_head']['head']['ignore_index'] = 100
+    length = dict(max_iters=3, warmup_iters=1)
+    cfg = iter_search(tmp_path, model=model, train_cfg=length, param_scheduler=None)
+    with pytest.raises(DataError, match=r'augments.0 \(PolicyAugment\) gives the label 255 .*ignore_index is 100; set'):
+        run(cfg)
+    step['ignore_index'] = 100
+    run(iter_search(tmp_path, model=model, train_cfg=length, param_scheduler=None))

@@ -104,6 +104,19 @@ def test_policy_gradient_is_that_of_the_look_ahead_loss(make: Callable[[dict], B
         torch.testing.assert_close(weight.detach(), wanted)
 
 
+def test_gradients_that_lie_transposed_in_memory_step_alike() -> None:  # as those of SegFormer's convolutions
+    after = []
+    for transposed in (False, True):
+        model, step = build(classifier)
+        if transposed:
+            for weight in model.backbone.parameters():
+                weight.register_hook(lambda slope: slope.transpose(0, -1).contiguous().transpose(0, -1))
+        torch.manual_seed(3)
+        step.search(batch(model, 1), batch(model, 2))
+        after.append(list(model.parameters()))
+    torch.testing.assert_close(*after)
+
+
 def test_parts_of_a_shared_batch_hold_each_image_once() -> None:
     model, _ = build(classifier)
     data = batch(model, 1, count=7)
@@ -129,10 +142,14 @@ def test_a_step_that_shares_its_batch_looks_at_every_image_once(monkeypatch: pyt
     assert seen == [2, 2, 2, 2, 4]
 
 
-def test_too_small_a_shared_batch_is_refused() -> None:
+def test_a_batch_of_fewer_images_than_parts_is_shared_too() -> None:  # the last one of an epoch
     model, step = build(classifier, share_batch=True)
-    with pytest.raises(ValueError, match='splits a batch into 4 parts, but it has 3 images'):
-        step.search(batch(model, 1), batch(model, 2, count=3))
+    data = batch(model, 1, count=3)
+    parts = split_batch(data, 4)
+    assert [[id(image) for image in part['inputs']] for part in parts] == [
+        [id(data['inputs'][place])] for place in (0, 1, 2, 0)
+    ]
+    assert all(bool(value.isfinite()) for value in step.search(batch(model, 2), data).values())
 
 
 class Half(OptimWrapper):

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from toy_search import cls_model, differences, epoch_search, final_state, iter_search, prepare, run, seg_model
 
 from mmdas.engine.utils import find_searchable
+from mmdas.registry import HOOKS
 from mmdas.search import load_policy
 from mmdas.search.augmentation import AugmentPolicy
 
@@ -61,6 +63,15 @@ def by_epochs(work_dir: Path, kind: str) -> Config:
 
 SEARCHES = {'segmentation': by_iterations, 'classification': by_epochs}
 CASES = [(kind, task) for kind in STEPS for task in SEARCHES]
+
+
+@HOOKS.register_module()
+class BrokenImagesHook(Hook):
+    """Make the images of the second iteration NaN."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.iter == 1:
+            data_batch['inputs'] = [one.float() * float('nan') for one in data_batch['inputs']]
 
 
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
@@ -145,3 +156,15 @@ def test_a_selection_is_refused(tmp_path, kind):
     config.train_cfg.selection = dict(type='mmdas.ArgmaxSelection')
     with pytest.raises(ValueError, match=f'{kind} ends with a distribution .*selection=None'):
         run(config)
+
+
+@pytest.mark.parametrize('kind', STEPS)
+def test_a_step_that_is_left_out_leaves_the_critic_or_control_variate_as_it_was(kind: str, tmp_path: Path):
+    cfg = by_iterations(tmp_path, kind)
+    skip = dict(type='mmdas.FiniteLossHook', action='skip')
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmdas.BrokenImagesHook'), skip]
+    runner = run(cfg)
+    state = runner.train_loop.step.state_dict()
+    helper = state['control' if kind == 'DADASearch' else 'critic']
+    assert all(bool(value.isfinite().all()) for value in helper.values())
+    assert Path(tmp_path, 'policy.json').is_file()

@@ -1,9 +1,12 @@
 """Augments that need the model."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmdas.engine.utils import unwrap
+from mmdas.engine.data_error import DataError
+from mmdas.engine.utils import main_head, unwrap
 from mmdas.registry import HOOKS
 
 
@@ -11,10 +14,35 @@ from mmdas.registry import HOOKS
 class AugmentHook(Hook):
     """Tell the augments of the data preprocessor which model learns from their batches, before the training.
 
-    The tools add it to every run whose data preprocessor has ``augments``.
+    The tools add it to every run whose data preprocessor has ``augments``. It also sees that the label which they write
+    where no pixel comes to is one that does not count.
+
+    Raises:
+        DataError: if it counts.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Hand over the model."""
         model = unwrap(runner.model)
+        check_ignored_labels(model)
         model.data_preprocessor.augments.use_model(model)
+
+
+def check_ignored_labels(model: Any) -> None:
+    """Check that the label which augments write is one that the head's loss leaves out.
+
+    Raises:
+        DataError: naming the step of ``augments`` and both labels.
+    """
+    host, head = main_head(model)
+    ignored = getattr(head, 'ignore_index', None)
+    if not host.label_maps or ignored is None:
+        return
+    for place, step in enumerate(model.data_preprocessor.augments.steps):
+        written = getattr(step, 'ignore_index', ignored)
+        if written != ignored:
+            raise DataError(
+                f'data_preprocessor.augments.{place} ({type(step).__name__}) gives the label {written} to places that '
+                f'no pixel comes to, but {host.heads[0]}.ignore_index is {ignored}; set '
+                f'data_preprocessor.augments.{place}.ignore_index={ignored}'
+            )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmdas.engine.finite import NotFiniteError, check_finite
+from mmdas.engine.steps import SearchStep
 from mmdas.engine.utils import unwrap
 from mmdas.registry import HOOKS
 
@@ -49,6 +50,7 @@ class FiniteLossHook(Hook):
         self.patience = patience
         self.skipped = 0  # in a row
         self._dropped = False  # in this iteration
+        self._guarded: list[Optimizer] = []
         self._buffers: list[tuple[Tensor, Tensor]] = []
         self._last: tuple[int, dict[str, Any]] | None = None
 
@@ -57,12 +59,14 @@ class FiniteLossHook(Hook):
         if self.action == 'skip':
             wrappers = runner.optim_wrapper
             for wrapper in wrappers.values() if hasattr(wrappers, 'optim_wrappers') else [wrappers]:
-                wrapper.optimizer.register_step_pre_hook(self._drop_gradients)
+                self._guard(wrapper.optimizer)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         """Remember the statistics of the norms, which the pass forward changes."""
         self._dropped = False
         if self.action == 'skip':
+            for optimizer in own_optimizers(runner):  # which a step may build at its first batch
+                self._guard(optimizer)
             self._buffers = [(buffer, buffer.clone()) for buffer in floating_buffers(unwrap(runner.model))]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -84,6 +88,12 @@ class FiniteLossHook(Hook):
     def _check(iteration: int, losses: dict[str, Any]) -> None:
         check_finite({f'{name} of iteration {iteration}': value for name, value in losses.items()}, REMEDY)
 
+    def _guard(self, optimizer: Optimizer) -> None:
+        """Stand before the steps of an optimiser, once."""
+        if not any(one is optimizer for one in self._guarded):
+            self._guarded.append(optimizer)
+            optimizer.register_step_pre_hook(self._drop_gradients)
+
     @torch.no_grad()
     def _drop_gradients(self, optimizer: Optimizer, *_: Any) -> None:
         parameters = [one for group in optimizer.param_groups for one in group['params'] if one.grad is not None]
@@ -101,6 +111,12 @@ class FiniteLossHook(Hook):
         if self.skipped > self.patience:
             raise NotFiniteError(f'the gradients of {self.skipped} iterations up to {place} are not finite: {REMEDY}')
         runner.logger.warning(f'{place} left out: its gradients are not finite ({self.skipped} in a row)')
+
+
+def own_optimizers(runner: Runner) -> list[Optimizer]:
+    """Optimisers of a search's step, such as that of a critic, beside those of weights and policy."""
+    step = getattr(runner.train_loop, 'step', None)
+    return step.own_optimizers() if isinstance(step, SearchStep) else []
 
 
 def floating_buffers(model: nn.Module) -> list[Tensor]:

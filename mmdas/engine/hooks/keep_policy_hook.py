@@ -43,19 +43,28 @@ class KeepPolicyHook(Hook):
         runner.logger.info(f'The policy of this training is kept in {path}')
 
     def _keep_augmentations(self, runner: Runner) -> None:
-        """Write what the training augments its batches with, as ``augmentation.json``, the next ones with numbers."""
+        """Write what the training augments its batches with, as ``augmentation.json``, ``augmentation2.json``, ..."""
         preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
         steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
         policies = [step.augmentation.policy for step in steps if isinstance(step, PolicyAugment)]
         for number, policy in enumerate(policies):
-            path = Path(runner.work_dir) / f'augmentation{f"_{number}" if number else ""}.json'
+            path = Path(runner.work_dir) / augmentation_file(number)
             if path.is_file() and holds_augmentation(path, policy):
                 continue
             earlier = set_aside(path)
             if earlier is not None:
-                runner.logger.info(f'{path} held another policy than that of this training; it is now {earlier}')
+                tell = runner.logger.warning if runner.iter else runner.logger.info  # after a resume, it is a change
+                tell(f'{path} held another policy than that of this training; it is now {earlier}')
             policy.save(path)
             runner.logger.info(f'What this training augments its batches with is kept in {path}')
+        left = Path(runner.work_dir) / augmentation_file(len(policies))
+        if runner.iter and left.is_file():
+            runner.logger.warning(f'The training augmented its batches with {left} before; it goes on without')
+
+
+def augmentation_file(number: int) -> str:
+    """Name of the file that keeps an augmentation of a training: ``augmentation.json``, ``augmentation2.json``, ..."""
+    return f'augmentation{number + 1 if number else ""}.json'
 
 
 def holds_augmentation(path: Path, policy: AugmentPolicy) -> bool:

@@ -9,6 +9,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.engine.utils import find_searchable
@@ -79,6 +80,10 @@ class AdversarialStep(SearchStep):
     def _build(self, cfg: Mapping[str, Any]) -> None:
         self._cfg = dict(cfg)
         self._take(TASK_UTILS.build(dict(cfg)))
+
+    def own_optimizers(self) -> list[Optimizer]:
+        """That of the critic, as soon as there is one."""
+        return [] if self.critic is None else [self.critic_optimizer]
 
     def state_dict(self) -> dict[str, Any]:
         """The critic and its optimiser, as soon as there is a critic, and the channels that it takes."""

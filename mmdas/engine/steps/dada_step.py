@@ -8,6 +8,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mmdas.engine.utils import find_searchable
 from mmdas.registry import TASK_UTILS
@@ -57,6 +58,10 @@ class DADAStep(LookAheadStep):
         self.control = ControlVariate(sum(p.numel() for p in searchable.drawn_parameters)).to(logits)
         cfg = copy.deepcopy(dict(optimizer or dict(type='Adam', lr=0.005, betas=(0.5, 0.999))))
         self.control_optimizer = OPTIMIZERS.build({**cfg, 'params': self.control.parameters()})
+
+    def own_optimizers(self) -> list[Optimizer]:
+        """That of the control variate."""
+        return [self.control_optimizer]
 
     def state_dict(self) -> dict[str, Any]:
         """The control variate and its optimiser."""

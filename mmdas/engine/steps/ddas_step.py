@@ -8,7 +8,6 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
 
 from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import TASK_UTILS
@@ -34,8 +33,7 @@ class DDASStep(SearchStep):
             of the whole batch: a step of 2 passes in place of ``copies`` + 2. Default: False.
 
     Raises:
-        ValueError: for no copy, or a model that searches something else; in a step that shares its batch, for one of
-            fewer images than parts.
+        ValueError: for no copy, or a model that searches something else.
     """
 
     def __init__(
@@ -113,7 +111,8 @@ class DDASStep(SearchStep):
             data = model.data_preprocessor(batch, True)
             loss, _ = model.parse_losses(model(**data, mode='loss'))
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
-        row = parameters_to_vector(torch.autograd.grad(scaled, weights, materialize_grads=True))
+        parts = torch.autograd.grad(scaled, weights, materialize_grads=True)
+        row = torch.cat([part.reshape(-1) for part in parts])  # some are transposed views, as of tokens
         loss = loss.detach()
         if self._scaler is not None:
             row /= self._scaler.get_scale()
@@ -157,13 +156,7 @@ def as_gradients(parameters: Sequence[nn.Parameter], vector: Tensor) -> Iterator
 def split_batch(batch: Batch, parts: int) -> list[dict[str, Any]]:
     """A batch as parts of almost equal size: image i goes to part i modulo their number.
 
-    Raises:
-        ValueError: if there are fewer images than parts.
+    Of fewer images than parts, as the last batch of an epoch may have, some are in several parts.
     """
     count = len(batch['inputs'])
-    if count < parts:
-        raise ValueError(
-            f'DDASStep.share_batch splits a batch into {parts} parts, but it has {count} images; set a larger '
-            'train_dataloader.batch_size, or share_batch=False'
-        )
-    return [{key: value[part::parts] for key, value in batch.items()} for part in range(parts)]
+    return [{key: value[part % count :: parts] for key, value in batch.items()} for part in range(parts)]

@@ -70,6 +70,10 @@ class SearchStep:
         other.zero_grad()
         return outputs
 
+    def own_optimizers(self) -> list[Optimizer]:
+        """Optimisers of what is neither weights nor policy, as they stand. Default: none."""
+        return []
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold of the step beside the model and its two optimisers. Default: nothing."""
         return {}

@@ -21,6 +21,7 @@ from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_siz
 from .operation_samples import Samples, as_now, samples_of
 from .pixel_values import (
     AnyOperation,
+    PixelError,
     check_grey,
     check_values,
     colour_operations,
@@ -307,7 +308,7 @@ class ImageToClip(Recorded):
     def _check_order(self, operations: Sequence[AnyOperation]) -> None:
         grey = [operation for operation in operations if operation.reads_grey]
         if grey and self.channel_order is None:
-            raise ValueError(
+            raise PixelError(
                 f'{names(grey)} must know the order of the colours, but data_preprocessor converts none; set '
                 "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
             )
@@ -315,7 +316,7 @@ class ImageToClip(Recorded):
     def _check_channels(self, channels: int) -> None:
         count = self.mean.numel() if self._enable_normalize else 1
         if channels != 1 and count not in (1, channels):  # one channel is repeated, as the parent does
-            raise ValueError(
+            raise PixelError(
                 f'images have {channels} channels, but data_preprocessor.mean has {count}; correct color_type of '
                 'LoadImageFromFile, or mean and std'
             )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmdas.ops.affine import PADDINGS, sampling_grid
 
-from ..policy_file import shown
+from ..policy_file import PolicyError, shown
 from .operations import AUGMENT_OPERATIONS, AugmentOperation
 
 Fill = float | str | Sequence[float]
@@ -102,7 +102,10 @@ class Canvas:
     def _sample(self, images: Tensor, grid: Tensor) -> Tensor:
         values = self.values
         if len(values) not in (0, 1, images.shape[1]):
-            raise ValueError(f'fill has {len(values)} values, the images have {images.shape[1]} channels')
+            raise PolicyError(
+                f'fill has {len(values)} values, the images have {images.shape[1]} channels; set fill of the policy to '
+                'one number for all channels'
+            )
         if not any(values):  # a word, or black
             padding = self.fill if isinstance(self.fill, str) else 'zeros'
             return F.grid_sample(images, grid, mode=self.interpolation, padding_mode=padding, align_corners=False)

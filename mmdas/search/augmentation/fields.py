@@ -99,18 +99,25 @@ def read_sub_policy(data: Any, where: str) -> SubPolicy:
         entry = plain_object(entry, place, {'repeat', 'choices'})
         choices = []
         for position, choice in enumerate(array(entry.pop('choices', None), f'{place}.choices')):
-            known = {'operation', 'magnitude', 'probability', 'weight', 'signed'}
-            choice = plain_object(choice, f'{place}.choices[{position}]', known)
-            magnitude = choice.get('magnitude')
-            if isinstance(magnitude, list):
-                if len(magnitude) != 2:
-                    raise PolicyError(
-                        f'{place}.choices[{position}].magnitude is {shown(magnitude)}, expected a number or two of them'
-                    )
-                choice['magnitude'] = tuple(magnitude)
-            choices.append(Choice(**{'operation': None, **choice}))
+            choices.append(_read_choice(choice, f'{place}.choices[{position}]'))
         stages.append(Stage(tuple(choices), **entry))
     return SubPolicy(tuple(stages), **data)
+
+
+def _read_choice(data: Any, where: str) -> Choice:
+    data = plain_object(data, where, {'operation', 'magnitude', 'probability', 'weight', 'signed'})
+    name, magnitude = data.get('operation'), data.get('magnitude')
+    operation = AUGMENT_OPERATIONS.get(name) if isinstance(name, str) else None
+    if operation is not None and operation.has_magnitude and 'magnitude' not in data:
+        raise PolicyError(
+            f'{where} has no magnitude, without which {name} does nothing; it takes {operation.low} to '
+            f'{operation.high} ({operation.unit})'
+        )
+    if isinstance(magnitude, list):
+        if len(magnitude) != 2:
+            raise PolicyError(f'{where}.magnitude is {shown(magnitude)}, expected a number or two of them')
+        data['magnitude'] = tuple(magnitude)
+    return Choice(**{'operation': None, **data})
 
 
 def read_point(data: Any, where: str) -> TrajectoryPoint:

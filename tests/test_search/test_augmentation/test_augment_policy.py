@@ -125,6 +125,15 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> 
         AugmentPolicy.load(tmp_path / 'policy.json')
 
 
+def test_a_magnitude_that_is_left_out_is_missed_where_there_is_one() -> None:
+    data = POLICY.to_dict()
+    del data['sub_policies'][0]['stages'][0]['choices'][1]['magnitude']
+    with pytest.raises(
+        PolicyError, match=r'choices\[1\] has no magnitude, without which rotate does nothing; it takes'
+    ):
+        AugmentPolicy.from_dict(data)
+
+
 def test_every_cut_of_a_file_is_an_error(tmp_path: Path) -> None:
     POLICY.save(tmp_path / 'policy.json')
     content = (tmp_path / 'policy.json').read_bytes().rstrip()
