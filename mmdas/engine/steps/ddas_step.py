@@ -69,8 +69,9 @@ class DDASStep(SearchStep):
             return {'loss': losses[0], 'augmented_loss': losses[1:].mean()}
         with as_gradients(weights, step):
             self._step('weights')
+        slope = step  # its memory, which is not needed again
         with self._fixed(wrapper.optimizer), self.searchable.without():
-            held_out, slope = self._gradient(policy_batch, weights)
+            held_out = self._gradient(policy_batch, weights, slope)
         if not self._settle_scale(slope):
             return {'loss': losses[0], 'augmented_loss': losses[1:].mean(), 'policy_loss': held_out}
         useful = usefulness(gradients, slope)
@@ -100,27 +101,26 @@ class DDASStep(SearchStep):
         gradients = weights[0].new_empty(len(parts), sum(weight.numel() for weight in weights))
         for row, (part, sequence) in enumerate(zip(parts, [[], *sequences], strict=True)):
             with self.searchable.only(sequence):
-                loss, gradients[row] = self._gradient(part, weights)
-            losses.append(loss)
+                losses.append(self._gradient(part, weights, gradients[row]))
         return torch.stack(losses), gradients
 
-    def _gradient(self, batch: Batch, weights: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
-        """Loss and gradient (P,) of a batch, means over all processes."""
+    def _gradient(self, batch: Batch, weights: Sequence[nn.Parameter], out: Tensor) -> Tensor:
+        """Loss of a batch, and its gradient in ``out`` (P,); means over all processes."""
         model = unwrap(self.model)
         with self.optim_wrapper['weights'].optim_context(model):
             data = model.data_preprocessor(batch, True)
             loss, _ = model.parse_losses(model(**data, mode='loss'))
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
         parts = torch.autograd.grad(scaled, weights, materialize_grads=True)
-        row = torch.cat([part.reshape(-1) for part in parts])  # some are transposed views, as of tokens
+        torch.cat([part.reshape(-1) for part in parts], out=out)  # some are transposed views, as of tokens
         loss = loss.detach()
         if self._scaler is not None:
-            row /= self._scaler.get_scale()
+            out /= self._scaler.get_scale()
         if is_model_wrapper(self.model):
-            for tensor in (loss, row):
+            for tensor in (loss, out):
                 torch.distributed.all_reduce(tensor)
                 tensor /= torch.distributed.get_world_size()
-        return loss, row
+        return loss
 
     @property
     def _scaler(self) -> Any:
