@@ -20,7 +20,7 @@ TINY = {
     'model.backbone.backbone.base_channels': 8,
     'model.backbone.backbone.stem_channels': 8,
     'model.decode_head.head.in_channels': 32,
-    'model.decode_head.head.channels': 16,
+    'model.decode_head.head.channels': 32,
 }
 
 
