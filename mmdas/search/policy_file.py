@@ -1,6 +1,7 @@
 """Files of policies, whose field ``kind`` names the method that made them."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
@@ -123,6 +124,26 @@ def read_json(path: str | Path) -> Any:
 
 
 _DEEP = f'lists and objects lie within each other more than {MAX_DEPTH} times'
+
+
+def write_policy(path: str | Path, policy: Any) -> None:
+    """Write a policy whole: a run that is killed leaves the file of before.
+
+    Args:
+        path: of the file.
+        policy: with a method ``to_dict``.
+
+    Raises:
+        PolicyError: if ``origin``, the one free field, holds what JSON cannot, such as NaN or an object.
+    """
+    try:
+        text = json.dumps(policy.to_dict(), indent=2, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        what = 'origin cannot be written as JSON, since origin is no plain data'
+        raise PolicyError(f'{path}: {what}: {error}') from error
+    part = Path(f'{path}.{os.getpid()}.part')
+    part.write_text(text + '\n', encoding='utf-8')
+    part.replace(path)
 
 
 def check_depth(value: Any, where: str) -> None:

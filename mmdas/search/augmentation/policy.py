@@ -1,12 +1,19 @@
 """An augmentation policy: which operations a training draws for an image, as a small, versioned, readable file."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmdas.search.policy_file import PolicyError, check_depth, read_json, reader_of, register_policy, shown
+from mmdas.search.policy_file import (
+    PolicyError,
+    check_depth,
+    read_json,
+    reader_of,
+    register_policy,
+    shown,
+    write_policy,
+)
 
 from .apply import Canvas, Fill
 from .fields import (
@@ -167,11 +174,7 @@ class AugmentPolicy:
             PolicyError: if the origin is no plain data.
         """
         check_depth(self.origin, 'origin')
-        try:
-            text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise PolicyError(f'origin is no plain data: {error}') from error
-        Path(path).write_text(f'{text}\n')
+        write_policy(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> 'AugmentPolicy':

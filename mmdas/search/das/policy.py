@@ -1,7 +1,5 @@
 """A policy: the discretised cell as a small, versioned, human-readable file."""
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,6 +19,7 @@ from mmdas.search.policy_file import (
     reader_of,
     register_policy,
     shown,
+    write_policy,
 )
 
 from .operation import RAMPS, SIDES, Size, check_size, draw_strength
@@ -268,13 +267,7 @@ class Policy:
         Raises:
             PolicyError: if ``origin``, the one free field, holds what JSON cannot, such as NaN or an object.
         """
-        try:
-            text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise PolicyError(f'{path}: origin cannot be written as JSON: {error}') from error
-        part = Path(f'{path}.{os.getpid()}.part')  # a run that is killed leaves the file of before
-        part.write_text(text + '\n', encoding='utf-8')
-        part.replace(path)
+        write_policy(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> 'Policy':

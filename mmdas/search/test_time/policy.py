@@ -1,6 +1,5 @@
 """A policy of test time: views and weights, as a small, versioned, human-readable file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from mmdas.search.policy_file import (
     reader_of,
     register_policy,
     shown,
+    write_policy,
 )
 
 from .view import View
@@ -128,11 +128,7 @@ class ViewPolicy:
         Raises:
             PolicyError: if ``origin``, the one free field, holds what JSON cannot, such as NaN or an object.
         """
-        try:
-            text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise PolicyError(f'{path}: origin cannot be written as JSON: {error}') from error
-        Path(path).write_text(text + '\n', encoding='utf-8')
+        write_policy(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> 'ViewPolicy':
