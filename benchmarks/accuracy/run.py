@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
-from mmdas.apis.distill_config import whole_model
+from mmdas.apis.distill_config import LOSSES, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
@@ -63,7 +63,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
-    points = [iterations] if row.augment or row.name.startswith('augment') else curve_points(task, iterations)
+    points = [iterations] if row.name.startswith(('augment', 'distil')) else curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
     before = {}
     if row.plain_before:
@@ -141,6 +141,8 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
     if not weights.is_file():
         policy, _ = find_policy(task, taught_by, seed, out)
         cfg = run_config(task, taught_by, 'repeat', policy)
+        if taught_by.augment:
+            set_augment(cfg, json.loads(find_augment(task, taught_by, seed, out)[0].read_text()))
         set_training(cfg, task, iterations, TEACHER_SEED + seed)
         folder.mkdir(parents=True, exist_ok=True)
         train_and_save(cfg, task, iterations, weights, taught_by.frames)
@@ -149,7 +151,7 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
     hook = {
         'type': 'mmdas.DistillHook',
         'teacher': {'config': str(config), 'checkpoint': str(weights)},
-        'losses': [{'type': 'mmdas.KLDistillation'}],
+        'losses': [{'type': LOSSES[word]} for word in row.losses.split()],
         'views': row.views,
         'score': False,  # it stands in the record
     }
@@ -291,7 +293,7 @@ def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
-    for count in VIEWS[:1] if row.name.startswith('augment') else VIEWS:
+    for count in VIEWS[:1] if row.name.startswith(('augment', 'distil')) else VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds
