@@ -33,6 +33,7 @@ class Row:
         options: settings that replace the host's, with dotted keys.
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
         teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
+        teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
@@ -56,6 +57,7 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: str = ''
     teacher: str = ''
+    teachers: int = 1
     views: int = 1
     losses: str = 'kl'
     geometry: bool = False
@@ -301,6 +303,8 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         yield taught(teacher, '', views, budget, losses)
     for teacher, augment, views in TAUGHT:
         yield taught(teacher, augment, views, budget, losses)
+    row = taught('augment-rand', 'rand', 1, budget, losses)
+    yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
     long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
     yield replace(long, budget=2 * budget)
 
