@@ -162,15 +162,15 @@ def trained_teacher(task: Task, name: str, seed: int, number: int, iterations: i
     taught_by = next(other for other in ROWS[task.host] if other.name == name)
     place = number // TEACHER_SEED
     folder = out / 'teachers' / f'{name}-{iterations}-{seed}{"" if place == 1 else f"-{place}"}'
-    if not (folder / 'teacher.pth').is_file():
+    if not (folder / 'teacher.py').is_file():
         policy, _ = find_policy(task, taught_by, seed, out)
         cfg = run_config(task, taught_by, 'repeat', policy)
         if taught_by.augment:
             set_augment(cfg, json.loads(find_augment(task, taught_by, seed, out)[0].read_text()))
         set_training(cfg, task, iterations, number)
         folder.mkdir(parents=True, exist_ok=True)
-        whole_model(cfg).dump(folder / 'teacher.py')
         train_and_save(cfg, task, iterations, folder / 'teacher.pth', taught_by.frames)
+        whole_model(cfg).dump(folder / 'teacher.py')  # which the run has completed
     return folder
 
 
