@@ -213,15 +213,15 @@ def print_table(console: Console, rows: list[dict[str, Any]], cfg: Config, out: 
 
     metric = host_of(cfg).metric
     table = Table()
-    columns = ('model', f'{metric}, val', f'{metric}, test', 'frames', 'training, s', 'in all, s', 'test, ms/image')
+    columns = ('model', f'{metric} val', f'{metric} test', 'T', 'training s', 'in all s', 'test ms/image')
     for column in columns:
         table.add_column(column, justify='left' if column == 'model' else 'right')
     for row in rows:
         keys = ('val', 'test', 'frames', 'train_seconds', 'train_seconds_in_all', 'test_milliseconds')
-        mark = ' (use this)' if row.get('best') else ''
-        table.add_row(row['model'] + mark, *('' if row[key] is None else str(row[key]) for key in keys))
+        table.add_row(row['model'], *('' if row[key] is None else str(row[key]) for key in keys))
     console.print(table)
     if same_sets(cfg):
         console.print('The config validates on its test set: what is chosen here has seen it.')
-    console.print(f'The best plain network: {out / "improved.pth"}', soft_wrap=True, highlight=False)
+    best = next(row['model'] for row in rows if row.get('best'))
+    console.print(f'The best plain network, {best}: {out / "improved.pth"}', soft_wrap=True, highlight=False)
     console.print(f'All that was measured: {out / NOTES}', soft_wrap=True, highlight=False)

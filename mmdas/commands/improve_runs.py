@@ -40,6 +40,7 @@ class Runs:
         self.folder, self.report = folder, report
         path = folder / NOTES
         self.notes: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        self._told: set[str] = set()
 
     def run(self, name: str, title: str, command: Sequence[str], resumes: bool = False) -> None:
         """Run a step, or go on with it, unless it is done.
@@ -57,7 +58,9 @@ class Runs:
                 f'one would be: mmdas {shlex.join(command)}; give another folder by --out, or the options of then'
             )
         if note['done']:
-            self.report.skip(title)
+            if name not in self._told:
+                self.report.skip(title)
+            self._told.add(name)
             return
         begun = resumes and self._has_checkpoint(name)
         self.report.start(title)
@@ -72,6 +75,7 @@ class Runs:
             log = self.folder / f'{name}.log'
             raise CommandError(f'the step "{title}" failed; its log, {log}, ends with:\n{tail(log)}', FAILED)
         note['done'] = True
+        self._told.add(name)
         self.save()
         self.report.finish(note['seconds'])
 
