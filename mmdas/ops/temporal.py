@@ -10,8 +10,8 @@ from .clip import split_frames
 def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) -> Tensor:
     """Let the first n channels of every frame be those of the next frame and the second n those of the previous one.
 
-    Where there is no such frame they are zero, or stay; all other channels stay. This is the shift of TSM (Lin et al., *TSM:
-    Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3).
+    Where there is no such frame they are zero, or stay; all other channels stay. This is the shift of TSM (Lin et al.,
+    *TSM: Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3).
 
     In eager mode it costs one copy of ``x``, its gradient one copy of the gradient, and nothing is saved for the
     backward pass. A tracer or compiler sees plain tensor operations.

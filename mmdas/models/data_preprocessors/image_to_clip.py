@@ -64,8 +64,8 @@ class ImageToClip(Recorded):
             trainings and both steps of a search, not in the trials of its selection. Default: none.
 
     Raises:
-        ValueError: for both ``cell`` and ``policy``, or ``cell`` and ``frame_dropout``, a number of frames that differs from ``num_frames``, or colour
-            operations whose pixels are not known; on loading weights that were trained with another clip.
+        ValueError: for both ``cell`` and ``policy``, or ``cell`` and ``frame_dropout``, a number of frames that differs
+            from ``num_frames``, or colour operations whose pixels are not known; on loading weights that were trained with another clip.
         FileNotFoundError: in ``forward``, if there is no policy file and no checkpoint brought a policy.
     """
 
