@@ -65,7 +65,8 @@ class ImageToClip(Recorded):
 
     Raises:
         ValueError: for both ``cell`` and ``policy``, or ``cell`` and ``frame_dropout``, a number of frames that differs
-            from ``num_frames``, or colour operations whose pixels are not known; on loading weights that were trained with another clip.
+            from ``num_frames``, or colour operations whose pixels are not known; on loading weights that were trained
+            with another clip.
         FileNotFoundError: in ``forward``, if there is no policy file and no checkpoint brought a policy.
     """
 
