@@ -1,8 +1,9 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .augment_config import NAMED, fixed_policy, set_augment, training_size
+from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .config_files import (
     did_you_mean,
     find_config,
@@ -47,6 +48,7 @@ __all__ = [
     'DistillOptions',
     'Inferencer',
     'ViewSearchOptions',
+    'WORDS',
     'add_das',
     'check_conversion',
     'check_kept_policy',

@@ -10,7 +10,8 @@ from .early_signals import heeding_signals
 from .parser import FAILED, STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refusing_code
 
-FIXED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment')  # policies that nothing is searched for
+FIXED = ('randaugment', 'trivialaugment', 'autoaugment', 'uniform')  # policies that nothing is searched for
+STEPS = ('cutout', 'cutmix', 'mixup', 'puzzle-mix', 'hide-and-seek', 'keep-cutout', 'keep-erasing', 'keep-cutmix')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,8 +26,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         '--augment',
-        metavar='POLICY',
-        help='file of an augmentation policy, or ' + ', '.join(FIXED) + ': what the batches of the training get',
+        nargs='+',
+        metavar='WHAT',
+        help='what the batches of the training get, one after the other: files of augmentation policies, '
+        + ', '.join((*FIXED, *STEPS))
+        + ', and keep- before a policy',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
 
