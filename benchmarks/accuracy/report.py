@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from .__main__ import RESULTS, length, read  # noqa: E402
 from .probes import VIEWS  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
+from .run import SINGLE  # noqa: E402
 from .tasks import ROOT, TASKS, Task  # noqa: E402
 
 PAGE = ROOT / 'benchmarks' / 'accuracy.md'
@@ -290,7 +291,7 @@ def main() -> None:
         records = priced(read(RESULTS / f'accuracy-{name}.jsonl'), RESULTS / f'accuracy-{name}-cost.json')
         if not records:
             continue
-        rows = [row for row in ROWS[name] if not row.geometry and not row.name.startswith('augment-')]
+        rows = [row for row in ROWS[name] if not row.geometry and not row.name.startswith(SINGLE)]
         picture = RESULTS / f'accuracy-{name}.svg'
         draw(rows, records, task, picture)
         content = f'Score: {task.what}.\n\n{table(rows, records, task.iterations)}'
@@ -300,10 +301,11 @@ def main() -> None:
             written = geometry_table(rows, records)
             if written:
                 text = replace_between(text, f'{name}, {kind}', written)
-        rows = [row for row in ROWS[name] if row.name.startswith('augment-')]
-        written = augment_table(rows, records)
-        if written:
-            text = replace_between(text, f'{name}, augment', written)
+        for kind in SINGLE:
+            rows = [row for row in ROWS[name] if row.name.startswith(f'{kind}-')]
+            written = augment_table(rows, records)
+            if written:
+                text = replace_between(text, f'{name}, {kind}', written)
     PAGE.write_text(text)
 
 

@@ -73,8 +73,8 @@ def step_of(cfg: Config, word: Any) -> dict[str, Any]:
         return {'type': 'mmdas.SegCutMix'}
     if word == 'mixup' and maps:
         raise ConversionError(
-            'mixup gives a pixel two labels, which losses of segmentation do not take; take cutmix or puzzle-mix, whose '
-            'labels move with the pixels'
+            'mixup gives a pixel two labels, which losses of segmentation do not take; take cutmix or puzzle-mix, '
+            'whose labels move with the pixels'
         )
     if isinstance(word, str) and word in STEPS:
         return dict(STEPS[word])
