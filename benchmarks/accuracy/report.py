@@ -45,7 +45,7 @@ GEOMETRY_HEADER = (
 )
 AUGMENT_HEADER = (
     *('row', 'T', 'score', 'with the mirrored image', 'seeds', 'search s', 'train s', 'test ms'),
-    'images augmented at the end',
+    *('images augmented at the end', 'teachers, score', 'teachers s'),
 )
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
@@ -195,7 +195,7 @@ def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
 
 
 def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
-    """Markdown table of the rows that augment; empty without records."""
+    """Markdown table of the rows that augment, regularise or learn from others; empty without records."""
     lines = []
     for row in rows:
         found = [record for record in records if record['row'] == row.name]
@@ -203,6 +203,7 @@ def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
             continue
         searched = mean([record['search_seconds'] for record in found])
         trained = mean([record['curve'][-1]['train_seconds'] for record in found]) or 0.0
+        teachers = [record['teacher'] for record in found if 'teacher' in record]
         shares = [record['augment']['probability'] for record in found if 'augment' in record]
         cells = [
             row.title,
@@ -214,6 +215,8 @@ def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
             f'{trained:.0f}',
             f'{mean([record["test_milliseconds"] for record in found]):.2f}',
             number(mean(shares) if shares else None, 2),
+            spread([teacher['score'] for teacher in teachers]),
+            number(mean([teacher['train_seconds'] for teacher in teachers]) if teachers else None, 0),
         ]
         lines.append(f'| {" | ".join(map(str, cells))} |')
     if not lines:

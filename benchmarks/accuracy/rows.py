@@ -356,25 +356,24 @@ def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -
     return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
 
 
+def light_tables(budget: float, losses: str) -> Iterator[Row]:
+    """Rows whose network is plain in a test, or that say what an augmentation brings to DAS.
+
+    Args:
+        budget: in units of the task's iterations.
+        losses: words of ``mmdas distill``.
+    """
+    yield from augment_table(budget)
+    yield from methods_table(budget)
+    yield from distil_table(budget, losses)
+
+
 ROWS = {
-    'cifar10': [*table(), *augment_table(2), *methods_table(2), *distil_table(2)],
-    'camvid': [
-        *segmentation_table(),
-        *geometry_table(),
-        *sizes_table(),
-        *augment_table(1),
-        *methods_table(1),
-        *distil_table(1, 'kl cwd'),
-    ],
+    'cifar10': [*table(), *light_tables(2, 'kl')],
+    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *light_tables(1, 'kl cwd')],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': [
-        *segmentation_table(),
-        *geometry_table(),
-        *augment_table(1),
-        *methods_table(1),
-        *distil_table(1, 'kl cwd'),
-    ],
+    'voc2012': [*segmentation_table(), *geometry_table(), *light_tables(1, 'kl cwd')],
     'camvid_pretrained': [*short_table(), *geometry_table()],
     'cifar10_r18': list(short_table()),
     'camvid_r18': [*short_table(), *geometry_table()],
