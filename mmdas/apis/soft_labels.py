@@ -38,7 +38,10 @@ def take_soft_labels(cfg: Config) -> None:
     if inner.get('cal_acc'):
         inner['cal_acc'] = False
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or host.scope):
-        reason = reason_against_scores(MODELS.build(head))
+        try:
+            reason = reason_against_scores(MODELS.build(head))
+        except KeyError as error:  # of the registry
+            reason = f'{head.get("type")} cannot be built: {error.args[0]}'
     if reason:
         raise ConversionError(f'mixed images have the scores of several classes, but {reason}')
 
