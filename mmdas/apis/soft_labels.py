@@ -10,6 +10,7 @@ from mmdas.registry import MODELS
 
 from .config_files import host_of
 from .das_options import ConversionError
+from .das_settings import preprocessor_of, preprocessor_place
 
 
 def take_soft_labels(cfg: Config) -> None:
@@ -44,6 +45,25 @@ def take_soft_labels(cfg: Config) -> None:
             reason = f'{head.get("type")} cannot be built: {error.args[0]}'
     if reason:
         raise ConversionError(f'mixed images have the scores of several classes, but {reason}')
+
+
+def check_unmixed(cfg: Config) -> None:
+    """Check that a config does not mix labels itself, which a second mixer would mix again.
+
+    Raises:
+        ConversionError: naming what does.
+    """
+    of_model = (cfg.get('model') or {}).get('train_cfg') or {}
+    found = {
+        'model.train_cfg.augments': of_model.get('augments') if isinstance(of_model, dict) else None,
+        f'{preprocessor_place(cfg)}.batch_augments': preprocessor_of(cfg).get('batch_augments'),
+    }
+    for place, augments in found.items():
+        if augments:
+            raise ConversionError(
+                f'this config mixes labels already: {place} is {augments}; leave that or the new one out, such as by '
+                f'--cfg-options {place}=None'
+            )
 
 
 def innermost(head: Any) -> Any:

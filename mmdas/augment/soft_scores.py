@@ -13,7 +13,6 @@ CLOSE = 1e-5
 
 # Head -> why scores of several classes are nothing to it.
 HEADS = {
-    'MultiLabelClsHead': 'learns labels that do not exclude each other',
     'MultiTaskHead': 'learns labels of several tasks',
     'ArcFaceClsHead': 'moves the margin of one class only',
     'RegressionHead': 'learns numbers, not classes',
@@ -42,6 +41,8 @@ def reason_against_scores(head: Any) -> str | None:
     if getattr(head, 'cal_acc', False):
         return f'{name} compares with one class while it trains; set model.head.cal_acc=False'
     reason = reason_of_loss(loss)
+    if reason is None and 'MultiLabelClsHead' in kinds and changes_with_all_logits(loss):  # a softmax is for one label
+        return f'{name} learns labels that do not exclude each other; take a head of one label, such as LinearClsHead'
     return reason and f"{reason}; set model.head.loss=dict(type='CrossEntropyLoss')"
 
 
@@ -67,6 +68,12 @@ def reason_of_loss(loss: Any) -> str | None:
     if differs_on_labels(trial):
         return f'{name} makes something else of the scores 1 and 0 than of the label'
     return None
+
+
+def changes_with_all_logits(loss: Any) -> bool:
+    """Whether a loss is another one where all logits are higher, as one of labels that may go together."""
+    trial, scores = with_classes(loss), F.one_hot(torch.tensor([1]), CLASSES).float()
+    return not torch.allclose(value(trial, LOGITS, scores), value(trial, LOGITS + 1, scores), atol=CLOSE)
 
 
 def differs_on_labels(loss: Any) -> bool:

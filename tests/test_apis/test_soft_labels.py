@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmdas.apis.das_options import ConversionError
-from mmdas.apis.soft_labels import take_soft_labels
+from mmdas.apis.soft_labels import check_unmixed, take_soft_labels
 from mmdas.augment.soft_scores import reason_of_loss
 
 CONFIGS = Path(mmpretrain.__file__).parent / '.mim' / 'configs'
@@ -107,6 +107,25 @@ def test_accuracy_of_batches_is_left_out_within_a_pooled_head():
     cfg.model.head = dict(type='mmdas.TemporalPoolingClsHead', num_frames=2, head=cfg.model.head)
     take_soft_labels(cfg)
     assert cfg.model.head.head.cal_acc is False
+
+
+def test_a_softmax_makes_a_head_of_several_labels_one_of_a_single_label():
+    take_soft_labels(config(dict(type='CrossEntropyLoss', use_soft=True), 'MultiLabelLinearClsHead'))  # MMPretrain's
+
+
+@pytest.mark.parametrize(
+    ('place', 'options'),
+    [
+        ('model.train_cfg.augments', dict(model=dict(train_cfg=dict(augments=[dict(type='Mixup', alpha=0.2)])))),
+        ('data_preprocessor.batch_augments', dict(data_preprocessor=dict(batch_augments=dict(augments=['CutMix'])))),
+    ],
+)
+def test_config_that_mixes_labels_is_told_where(place, options):
+    cfg = config()
+    check_unmixed(cfg)
+    cfg.merge_from_dict(options)
+    with pytest.raises(ConversionError, match=f'mixes labels already: {place} is .*; leave'):
+        check_unmixed(cfg)
 
 
 def test_config_of_segmentation_stays():
