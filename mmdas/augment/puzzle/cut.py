@@ -60,10 +60,10 @@ class Edges:
 
     def __init__(self, levels: int, blocks: int) -> None:
         area = blocks * blocks
-        nodes = np.arange(levels * area).reshape(levels, blocks, blocks)
+        nodes = np.arange(levels * area, dtype=np.int32).reshape(levels, blocks, blocks)  # which SciPy's flows ask for
         self.count = nodes.size + 2
-        source, sink = np.full((1, area), nodes.size), np.full((1, area), nodes.size + 1)
-        chain = np.concatenate([source, nodes.reshape(levels, area), sink])
+        source, sink = np.full_like(nodes[0], nodes.size), np.full_like(nodes[0], nodes.size + 1)
+        chain = np.stack([source, *nodes, sink]).reshape(levels + 2, area)
         starts, ends = [chain[:-1].ravel()], [chain[1:].ravel()]  # edge l of a chain is cut where the label is l
         walls = chain[1:-1]  # a node with the source has those before it there, too
         starts, ends = [*starts, walls[1:].ravel()], [*ends, walls[:-1].ravel()]
