@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdas.registry import AUGMENTS
@@ -49,6 +50,8 @@ class PuzzleMix(LabelMixer):
         effort: epsilon >= 0 of the transport: what a way costs. Default: 0.8.
         piece_size: pixels, at least, that a piece has a side, unless a block has less; there are at most 16 pieces a
             side, unless there are more blocks. Default: 4.
+        resolution: share of the sides, in (0, 1], at which the network looks for what matters; 0.5 takes a quarter of
+            the work. It needs a network that takes images of any size. Default: 1.
         num_classes: K. Default: that of the head or the samples.
 
     Shape:
@@ -72,6 +75,7 @@ class PuzzleMix(LabelMixer):
         transport: bool = True,
         effort: float = 0.8,
         piece_size: int = 4,
+        resolution: float = 1.0,
         num_classes: int | None = None,
     ) -> None:
         super().__init__(alpha, probability, num_classes)
@@ -79,6 +83,8 @@ class PuzzleMix(LabelMixer):
             raise ValueError(f'blocks of PuzzleMix must be whole numbers above 1, at least one, got {blocks}')
         if not 0 <= data_smoothness <= 1:
             raise ValueError(f'data_smoothness of PuzzleMix must be in [0, 1], got {data_smoothness}')
+        if not 0 < resolution <= 1:
+            raise ValueError(f'resolution of PuzzleMix must be in (0, 1], got {resolution}')
         least = {'levels': (levels, 2), 'piece_size': (piece_size, 1)}
         least.update(smoothness=(smoothness, 0), prior=(prior, 0), effort=(effort, 0))
         for name, (value, limit) in least.items():
@@ -87,6 +93,7 @@ class PuzzleMix(LabelMixer):
         self.blocks, self.levels = tuple(blocks), levels
         self.weights = {'smoothness': smoothness, 'data_smoothness': data_smoothness, 'prior': prior}
         self.transport, self.effort, self.piece_size = transport, effort, piece_size
+        self.resolution = resolution
         self.model: Any = None
 
     def use_model(self, model: nn.Module) -> None:
@@ -125,7 +132,7 @@ class PuzzleMix(LabelMixer):
         alone = partners == torch.arange(count, device=images.device)
         if bool(alone.all()):
             return images.new_ones(count, blocks, blocks), partners, images.new_zeros(images[:, 0].shape)
-        saliency = self._saliency(images, samples)
+        saliency = self._saliency(images, samples, partners, (~alone).nonzero()[:, 0])
         energy = puzzle_energy(
             images, block_importance(saliency, blocks), partners, shares, levels=levels, **self.weights
         )
@@ -151,13 +158,33 @@ class PuzzleMix(LabelMixer):
             )
         return fitting[int(torch.randint(len(fitting), ()))]
 
-    def _saliency(self, images: Tensor, samples: Sequence) -> Tensor:
+    def _saliency(self, images: Tensor, samples: Sequence, partners: Tensor, wanted: Tensor) -> Tensor:
         if self.model is None:
             raise ValueError(
                 'PuzzleMix does not know the model whose gradients it needs; train by mmdas.AugmentHook, which the '
                 'tools add, or call use_model(model)'
             )
-        return loss_saliency(self.model, images, samples)
+        places = torch.cat([wanted, partners[wanted]]).unique()  # an image that no mask needs is not asked for
+        asked, told = shrunk(images[places], [samples[place] for place in places.tolist()], self.resolution)
+        found = loss_saliency(self.model, asked, told)
+        saliency = images.new_zeros(images.shape[0], *images.shape[-2:], dtype=found.dtype)
+        saliency[places] = F.interpolate(found[:, None], images.shape[-2:], mode='nearest-exact')[:, 0]
+        return saliency
+
+
+def shrunk(images: Tensor, samples: list, resolution: float) -> tuple[Tensor, list]:
+    """Images and samples with sides of a share of theirs; label maps take the nearest pixel."""
+    if resolution == 1:
+        return images, samples
+    canvas = (images.shape[-2], images.shape[-1])
+    size = tuple(max(round(side * resolution), 1) for side in canvas)
+    maps = {name: stack_maps(name, samples, canvas, 'PuzzleMix') for name in map_names(samples)}
+    smaller = {
+        name: F.interpolate(stacked.float(), size, mode='nearest-exact').to(stacked.dtype)
+        for name, stacked in maps.items()
+    }
+    images = F.interpolate(images, size, mode='bilinear', antialias=True)
+    return images, with_maps(samples, smaller) if maps else samples
 
 
 def contents(sizes: Sequence[Size], canvas: Size) -> Tensor:

@@ -27,7 +27,9 @@ class Fixed(nn.Module):
 
     def loss(self, inputs, samples):
         self.modes.append(self.training)
-        return (inputs * self.saliency[:, None]).sum()
+        self.asked = [sample.number for sample in samples if 'number' in sample] or list(range(len(samples)))
+        saliency = self.saliency[self.asked][:, None]
+        return (inputs * nn.functional.interpolate(saliency, inputs.shape[-2:])).sum()
 
     def parse_losses(self, loss):
         return loss, {}
@@ -42,7 +44,7 @@ def step_with(saliency=None, count: int = 4, **options) -> PuzzleMix:
 def cls_batch(count: int = 4):
     """Images of one value each, which is their class."""
     images = torch.arange(float(count)).view(-1, 1, 1, 1).repeat(1, 3, *CANVAS)
-    return images, [DataSample().set_gt_label(number) for number in range(count)]
+    return images, [DataSample(metainfo=dict(number=number)).set_gt_label(number) for number in range(count)]
 
 
 def seg_batch(sizes=SIZES):
@@ -102,6 +104,18 @@ def test_what_matters_of_both_images_is_shown():
     assert step.model.modes == [False] and step.model.training
 
 
+@pytest.mark.parametrize('batch', [cls_batch, seg_batch])
+def test_saliency_of_blocks_is_the_same_at_half_the_resolution(batch):
+    def mix(resolution):
+        torch.manual_seed(2)
+        return step_with(saliency, resolution=resolution)(images, samples)[0]
+
+    saliency = torch.rand(4, 4, 6).repeat_interleave(4, 1).repeat_interleave(4, 2) ** 4
+    images, samples = batch()
+    assert torch.equal(mix(0.5), mix(1.0))
+    assert not torch.equal(mix(1.0), images)
+
+
 @pytest.mark.parametrize('seed', range(6))
 def test_labels_move_with_pixels_and_padding_stays(seed):
     torch.manual_seed(seed)
@@ -140,6 +154,7 @@ def test_images_that_are_not_mixed_stay_among_others_that_are():
     whole = scores_of(made).diagonal() == 1
     assert 0 < whole.sum() < 8
     assert torch.equal(mixed[whole], images[whole])
+    assert set(range(8)) > set(step.model.asked) >= set((~whole).nonzero().flatten().tolist())
 
 
 @pytest.mark.parametrize('batch', [cls_batch, seg_batch])
@@ -174,6 +189,7 @@ def test_numbers_of_blocks_that_do_not_divide_the_image_are_left_out():
         (dict(data_smoothness=1.5), r'data_smoothness of PuzzleMix must be in \[0, 1\], got 1.5'),
         (dict(smoothness=-1.0), 'smoothness of PuzzleMix must be at least 0, got -1'),
         (dict(effort=-0.1), 'effort of PuzzleMix'),
+        (dict(resolution=0.0), r'resolution of PuzzleMix must be in \(0, 1\], got 0.0'),
         (dict(piece_size=0), 'piece_size of PuzzleMix must be at least 1, got 0'),
         (dict(alpha=0.0), 'alpha of PuzzleMix must be above 0'),
     ],
