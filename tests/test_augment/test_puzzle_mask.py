@@ -104,6 +104,17 @@ def test_no_mask_has_less_energy(blocks, levels, smoothness):
         assert energy.of(found)[number] >= least - 1e-12
 
 
+@pytest.mark.parametrize(('blocks', 'levels'), [(2, 3), (2, 5), (3, 3)])
+def test_no_mask_has_less_of_any_energy_with_large_steps(blocks, levels):
+    count = 20
+    weights = torch.rand(count, blocks, blocks - 1), torch.rand(count, blocks - 1, blocks)
+    energy = Energy(torch.rand(count, levels, blocks, blocks).double(), *(part.double() for part in weights))
+    found, masks = minimal_labels(energy), all_masks(blocks, levels)
+    for number in range(count):
+        assert energy.of(found)[number] <= energies_of_all(energy, number, masks).min() + 1e-5
+    assert found.diff(dim=1).abs().max() > 1
+
+
 def test_no_change_of_a_block_lowers_the_energy_of_large_masks():
     energy = make_puzzle(2, 16, side=64)[-1]
     found = minimal_labels(energy)
@@ -145,6 +156,10 @@ def test_expected_share_moves_the_mask():
     images, partners = torch.rand(2, 3, 16, 16), torch.tensor([1, 0])
     labels = minimal_labels(puzzle_energy(images, importance, partners, torch.tensor([0.05, 0.95])))
     assert labels[0].float().mean() < 0.5 and labels[1].float().mean() > 1.5
+
+
+def test_opposite_sides_are_one_apart():
+    assert distances(3)[0].reshape(3, 3).tolist() == [[0, 0.25, 1], [0.25, 0.5, 1.25], [1, 1.25, 2]]
 
 
 @pytest.mark.parametrize('effort', [0.0, 0.05, 0.8])

@@ -92,6 +92,21 @@ def test_transport_only_changes_places_of_pieces():
     assert not torch.equal(moved, still)
 
 
+def test_free_moves_show_the_pieces_that_matter_most_of_both_images():
+    saliency = torch.rand(2, 4, 4)
+    step = PuzzleMix(num_classes=8, blocks=(4,), levels=2, effort=0.0, smoothness=0.0, prior=0.0)
+    step.use_model(Fixed(saliency.repeat_interleave(4, 1).repeat_interleave(6, 2)))
+    pieces = (torch.arange(32.0).view(2, 1, 4, 4) + 1).repeat_interleave(4, 2).repeat_interleave(6, 3)
+    mixed, made = step(pieces.expand(2, 3, *CANVAS), cls_batch(2)[1])
+    for number, image in enumerate(mixed):
+        seen = (image[0, ::4, ::6].flatten() - 1).long()
+        for own in (0, 1):
+            shown = seen[seen // 16 == own] % 16
+            assert len(shown) == round(16 * scores_of(made)[number, own].item()) > 0
+            order = saliency[own].flatten().argsort(descending=True)
+            assert set(shown.tolist()) == set(order[: len(shown)].tolist())
+
+
 def test_what_matters_of_both_images_is_shown():
     saliency = torch.full((2, *CANVAS), 1e-3)
     saliency[0, :, :6], saliency[1, :, 18:] = 1.0, 1.0
@@ -149,12 +164,13 @@ def test_nothing_is_mixed_or_asked_of_the_model_without_a_partner(task, probabil
 def test_images_that_are_not_mixed_stay_among_others_that_are():
     torch.manual_seed(0)
     images, samples = torch.rand(8, 3, *CANVAS), cls_batch(8)[1]
-    step = step_with(count=8, probability=0.5, prior=5.0)
+    step = step_with(count=8, probability=0.5, prior=5.0, effort=0.01)
     mixed, made = step(images, samples)
     whole = scores_of(made).diagonal() == 1
     assert 0 < whole.sum() < 8
     assert torch.equal(mixed[whole], images[whole])
-    assert set(range(8)) > set(step.model.asked) >= set((~whole).nonzero().flatten().tolist())
+    needed = set((~whole).nonzero().flatten().tolist()) | set(scores_of(made)[~whole].nonzero()[:, 1].tolist())
+    assert set(range(8)) > set(step.model.asked) == needed
 
 
 @pytest.mark.parametrize('batch', [cls_batch, seg_batch])
