@@ -85,7 +85,7 @@ class PuzzleMix(LabelMixer):
             raise ValueError(f'data_smoothness of PuzzleMix must be in [0, 1], got {data_smoothness}')
         if not 0 < resolution <= 1:
             raise ValueError(f'resolution of PuzzleMix must be in (0, 1], got {resolution}')
-        least = {'levels': (levels, 2), 'piece_size': (piece_size, 1)}
+        least: dict[str, tuple[float, float]] = {'levels': (levels, 2), 'piece_size': (piece_size, 1)}
         least.update(smoothness=(smoothness, 0), prior=(prior, 0), effort=(effort, 0))
         for name, (value, limit) in least.items():
             if not value >= limit:

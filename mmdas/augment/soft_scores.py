@@ -40,10 +40,10 @@ def reason_against_scores(head: Any) -> str | None:
         return f'{name} has no loss of class scores; only heads of classifiers have one'
     if getattr(head, 'cal_acc', False):
         return f'{name} compares with one class while it trains; set model.head.cal_acc=False'
-    reason = reason_of_loss(loss)
-    if reason is None and 'MultiLabelClsHead' in kinds and changes_with_all_logits(loss):  # a softmax is for one label
+    found = reason_of_loss(loss)
+    if found is None and 'MultiLabelClsHead' in kinds and changes_with_all_logits(loss):  # a softmax is for one label
         return f'{name} learns labels that do not exclude each other; take a head of one label, such as LinearClsHead'
-    return reason and f"{reason}; set model.head.loss=dict(type='CrossEntropyLoss')"
+    return found and f"{found}; set model.head.loss=dict(type='CrossEntropyLoss')"
 
 
 def reason_of_loss(loss: Any) -> str | None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .pieces import block_means
 
@@ -43,7 +43,7 @@ def block_importance(saliency: Tensor, blocks: int) -> Tensor:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """The network of a model in evaluation mode; each part gets its own mode back, as frozen norms have theirs.
 
     The data preprocessor keeps its mode: it makes the clips that the training step will see.
