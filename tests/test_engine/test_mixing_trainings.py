@@ -19,6 +19,7 @@ def mixed(work_dir, by_epoch, *steps, hooks=()):
 
 
 @each_toolbox
+@pytest.mark.slow
 def test_resumed_puzzle_mix_equals_one_that_was_not_interrupted(tmp_path, by_epoch):
     steps = HIDE, dict(type='mmdas.PuzzleMix', probability=0.8)
     whole = state(run(mixed(tmp_path / 'whole', by_epoch, *steps)))
