@@ -2,9 +2,12 @@
 
 import pytest
 import torch
-from toy_search import differences, prepare, run
+from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.structures import DataSample
+from toy_search import cls_model, differences, prepare, run
 from toy_training import state, training
 
+from mmdas.augment.puzzle import loss_saliency
 from mmdas.engine import AugmentHook
 from mmdas.engine.checkpoints import newest_checkpoint
 
@@ -47,6 +50,20 @@ def test_saliency_of_a_real_model_leaves_gradients_modes_and_averages_alone(tmp_
     loss, _ = model.parse_losses(model.loss(data['inputs'], data['data_samples']))
     loss.backward()
     assert torch.isfinite(loss)
+
+
+def test_blocks_that_save_memory_have_the_same_saliency():
+    found, samples = [], [DataSample().set_gt_label(1)] * 2
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        cfg = cls_model()
+        cfg['backbone']['backbone']['with_cp'] = with_cp
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build(cfg).train()
+        found.append(loss_saliency(model, torch.linspace(-1, 1, 2 * 3 * 16 * 16).view(2, 3, 16, 16), samples))
+        kept = [module.with_cp for module in model.backbone.modules() if hasattr(module, 'with_cp')]
+        assert with_cp in kept and model.backbone.training
+    assert found[0].any() and torch.equal(*found)
 
 
 @pytest.mark.parametrize('name', ['Mixup', 'CutMix'])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .pieces import block_means
 
+OFF = ('training', 'with_cp')  # of a part, while its gradient is asked for
 SCALE = 2.0**12  # of the loss, whose gradients in float16 would vanish; it divides out
 
 
@@ -46,14 +47,17 @@ def block_importance(saliency: Tensor, blocks: int) -> Tensor:
 def evaluating(model: Any) -> Iterator[None]:
     """The network of a model in evaluation mode; each part gets its own mode back, as frozen norms have theirs.
 
-    The data preprocessor keeps its mode: it makes the clips that the training step will see.
+    The data preprocessor keeps its mode: it makes the clips that the training step will see. Blocks of the toolboxes
+    that compute their activations twice to save memory (``with_cp``) keep them: PyTorch gives no gradient of images
+    through the reentrant kind.
     """
-    kept = set(model.data_preprocessor.modules())
-    modes = {module: module.training for module in model.modules() if module not in kept}
-    for module in modes:
-        module.training = False
+    others = set(model.data_preprocessor.modules())
+    modules = [module for module in model.modules() if module not in others]
+    states = [{name: vars(module)[name] for name in OFF if name in vars(module)} for module in modules]
     try:
+        for module, state in zip(modules, states, strict=True):
+            vars(module).update(dict.fromkeys(state, False))
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, state in zip(modules, states, strict=True):
+            vars(module).update(state)
