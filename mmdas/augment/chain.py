@@ -26,7 +26,7 @@ class AugmentChain:
         steps: callables ``(images, samples) -> (images, samples)``, or their configs.
 
     Raises:
-        ValueError: for a step that cannot be called.
+        ValueError: for a step that cannot be called, or two that mix labels.
     """
 
     def __init__(self, steps: Sequence[Mapping | Augment]) -> None:
@@ -37,6 +37,12 @@ class AugmentChain:
                     f'data_preprocessor.augments[{index}] must be a callable (images, samples) -> (images, samples), '
                     f'or the config of one, got {step!r}'
                 )
+        mixers = [(place, step) for place, step in enumerate(self.steps) if getattr(step, 'mixes_labels', False)]
+        if len(mixers) > 1:
+            found = ' and '.join(f'augments[{place}] ({type(step).__name__})' for place, step in mixers)
+            raise ValueError(
+                f'data_preprocessor.{found} mix labels, the later ones what is mixed already; leave one of them'
+            )
 
     def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
         """Images and samples after all steps."""
