@@ -8,6 +8,7 @@ from mmdas.search.ddas import DDASSearch
 from mmdas.search.faster_aa import FasterAASearch
 
 from .chain import Augment, AugmentChain
+from .keep import KeepCutMix, KeepCutout, KeepPaste
 from .policy_augment import PolicyAugment
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
@@ -28,6 +29,9 @@ __all__ = [
     'DADASearch',
     'DDASSearch',
     'FasterAASearch',
+    'KeepCutMix',
+    'KeepCutout',
+    'KeepPaste',
     'PolicyAugment',
     'PolicyTransform',
     'SearchedAugment',
