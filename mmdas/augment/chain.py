@@ -20,7 +20,8 @@ class AugmentChain:
 
     A step that needs the model, such as its gradients, has a method ``use_model(model)``.
     ``model.data_preprocessor.to_inputs`` makes of images what the model takes. No module: a step may hold the model
-    that holds it. A step that learns has ``state_dict()`` and ``load_state_dict(state)``, so that a training resumes.
+    that holds it. A step that learns says so by ``learns``, and has ``state_dict()`` and ``load_state_dict(state)``, so
+    that a training resumes.
 
     Args:
         steps: callables ``(images, samples) -> (images, samples)``, or their configs.
@@ -59,8 +60,15 @@ class AugmentChain:
         """Inverse of :meth:`state_dict`, after :meth:`use_model`.
 
         Raises:
-            ValueError: for the state of a step that is not there, or has none.
+            ValueError: for the state of a step that is not there or has none, and for a step that learns without one.
         """
+        for number, learner in enumerate(self.steps):
+            if getattr(learner, 'learns', False) and str(number) not in states:
+                raise ValueError(
+                    f'the checkpoint has no state of data_preprocessor.augments[{number}] ({type(learner).__name__}), '
+                    'which learns along with the model; resume with the augments of its training, or start from its '
+                    'weights by --cfg-options load_from=CHECKPOINT without --resume'
+                )
         for place, state in states.items():
             step: Any = self.steps[int(place)] if int(place) < len(self.steps) else None
             if not hasattr(step, 'load_state_dict'):

@@ -68,10 +68,11 @@ class KeepCutMix(KeepStep):
 
     def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
         """Images and samples with regions of others."""
-        samples, canvas = list(samples or ()), (images.shape[-2], images.shape[-1])
-        places = self.draw_places(len(images)) if len(images) > 1 else torch.arange(0)
-        partners = torch.arange(len(images))
-        partners[places] = (places + torch.randint(1, max(len(images), 2), places.shape)) % len(images)
+        samples, canvas, places = self.begin(images, samples)
+        count = len(images)
+        places = places if count > 1 else places[:0]
+        partners = torch.arange(count)
+        partners[places] = (places + torch.randint(1, max(count, 2), places.shape)) % count
         contents = content_sides(samples, canvas)
         shared = torch.minimum(contents, contents[partners])[places]
         sizes = self._draw_sizes(shared)

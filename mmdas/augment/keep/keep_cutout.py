@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdas.augment.label_maps import map_names, stack_maps, with_maps
 from mmdas.registry import AUGMENTS
 from mmdas.search.augmentation import AUGMENT_OPERATIONS, AugmentOperation
-from mmdas.search.augmentation.apply import IGNORE_INDEX
 from mmdas.search.das import Pixels
 
+from .network import Network
 from .sizes import RegionSizes
 from .sources import SaliencySource
 from .step import QUANTILE, KeepStep, content_sides
@@ -32,8 +32,8 @@ class KeepCutout(KeepStep):
         aspect: height over width of the region relative to the content's, or two numbers to draw from. Default: 1.
         fill: ``'mean'`` (default), the zero of normalised images; ``'grey'``, half of white; ``'random'``, the normal
             distribution of normalised pixels, for each pixel and channel.
-        ignore_covered: whether covered pixels of label maps get the ``ignore_index``. Default: False, the labels stay.
-        ignore_index: label that does not count. Default: 255.
+        ignore_covered: whether covered pixels of label maps get the label that the head leaves out. Default: False,
+            the labels stay.
         quantile, probability, saliency: see :class:`KeepStep`.
 
     Shape:
@@ -52,7 +52,6 @@ class KeepCutout(KeepStep):
         aspect: float | Sequence[float] = 1.0,
         fill: str = 'mean',
         ignore_covered: bool = False,
-        ignore_index: int = IGNORE_INDEX,
         quantile: float = QUANTILE,
         probability: float = 1.0,
         saliency: str | Mapping | SaliencySource = 'full',
@@ -61,7 +60,8 @@ class KeepCutout(KeepStep):
         if fill not in FILLS:
             raise ValueError(f'fill of KeepCutout must be one of {FILLS}, got {fill!r}')
         self.sizes = RegionSizes(size, aspect, 'KeepCutout')
-        self.fill, self.ignore_covered, self.ignore_index = fill, ignore_covered, ignore_index
+        self.fill, self.ignore_covered = fill, ignore_covered
+        self._ignored: Any = None
 
     @property
     def operations(self) -> list[AugmentOperation]:
@@ -72,17 +72,21 @@ class KeepCutout(KeepStep):
         """Take what stands between the images of a batch and colours."""
         self.pixels = pixels
 
+    def use_model(self, model: nn.Module) -> None:
+        """Take the model that is trained."""
+        super().use_model(model)
+        self._ignored = Network(model).ignore_index
+
     def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
         """Images and samples with covered regions."""
-        samples, canvas = list(samples or ()), (images.shape[-2], images.shape[-1])
-        places = self.draw_places(len(images))
+        samples, canvas, places = self.begin(images, samples)
         contents = content_sides(samples, canvas)[places]
         boxes = self.draw_boxes(images, samples, places, self.sizes(contents), contents)
         covered = torch.where(boxes, self._filling(images), images)
         if not self.ignore_covered:
             return covered, samples
         maps = {name: stack_maps(name, samples, canvas, 'KeepCutout') for name in map_names(samples)}
-        hidden = {name: labels.masked_fill(boxes.to(labels.device), self.ignore_index) for name, labels in maps.items()}
+        hidden = {name: labels.masked_fill(boxes.to(labels.device), self._ignored) for name, labels in maps.items()}
         return covered, with_maps(samples, hidden)
 
     def _filling(self, images: Tensor) -> Tensor:

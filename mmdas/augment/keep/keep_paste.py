@@ -60,7 +60,8 @@ class KeepPaste(KeepStep):
         super().__init__(quantile, probability, saliency)
         self.sizes = RegionSizes(size, aspect, 'KeepPaste')
         self.step = build_step(policy, ignore_index)
-        self.ignore_index = getattr(self.step, 'ignore_index', ignore_index)
+        if hasattr(self.step, 'ignore_index'):
+            self.ignore_index = self.step.ignore_index
 
     @property
     def operations(self) -> list[AugmentOperation]:
@@ -80,8 +81,7 @@ class KeepPaste(KeepStep):
 
     def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
         """Augmented images and samples with regions of the clean ones."""
-        samples, canvas = list(samples or ()), (images.shape[-2], images.shape[-1])
-        places = self.draw_places(len(images))
+        samples, canvas, places = self.begin(images, samples)
         contents = content_sides(samples, canvas)[places]
         boxes = self.draw_boxes(images, samples, places, self.sizes(contents), contents)
         changed, moved = self.step(images, samples)

@@ -84,7 +84,10 @@ def class_weights(sample: Any, num_classes: int) -> Tensor:
             f'KeepAugment needs gt_label, gt_score or {MAP} of samples, got {sorted(sample.keys()) or "no field"}'
         )
     labels = sample.gt_label.long()
-    return labels.new_zeros(num_classes, dtype=torch.float32).index_fill(0, labels, 1.0)
+    try:
+        return labels.new_zeros(num_classes, dtype=torch.float32).index_fill(0, labels, 1.0)
+    except IndexError:
+        raise ValueError(f'gt_label of a sample is {labels.tolist()}, the model has {num_classes} classes') from None
 
 
 def map_targets(labels: Tensor, logits: Tensor, ignore_index: int) -> Tensor:

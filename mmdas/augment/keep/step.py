@@ -46,6 +46,11 @@ class KeepStep:
         self.source = build_source(saliency)
         self._ready = False
 
+    @property
+    def learns(self) -> bool:
+        """Whether the saliency learns along with the model."""
+        return self.source.learns
+
     def use_model(self, model: nn.Module) -> None:
         """Take the model that is trained.
 
@@ -64,9 +69,15 @@ class KeepStep:
         if hasattr(self.source, 'load_state_dict'):
             self.source.load_state_dict(state)
 
-    def draw_places(self, count: int) -> Tensor:
-        """Places in the batch of the images that are drawn, (N,)."""
-        return (torch.rand(count) < self.probability).nonzero()[:, 0]
+    def begin(self, images: Tensor, samples: Any) -> tuple[list, tuple[int, int], Tensor]:
+        """The samples of a batch as a list, (H, W) of its images, and the places in it of those that are drawn, (N,).
+
+        Raises:
+            ValueError: before :meth:`use_model`, or without samples.
+        """
+        self._check(samples)
+        places = (torch.rand(len(images)) < self.probability).nonzero()[:, 0]
+        return list(samples), (images.shape[-2], images.shape[-1]), places
 
     def draw_boxes(self, images: Tensor, samples: Sequence, places: Tensor, sizes: Tensor, contents: Tensor) -> Tensor:
         """A region of each image that is drawn.
@@ -81,7 +92,6 @@ class KeepStep:
         Returns:
             (B, 1, H, W), bool; empty for images that are not drawn.
         """
-        self._check(samples)
         boxes = torch.zeros(len(images), 1, *images.shape[-2:], dtype=torch.bool, device=images.device)
         seen = places if len(places) or not self.source.learns else torch.arange(1)
         if len(seen):
@@ -91,7 +101,7 @@ class KeepStep:
             boxes[places.to(images.device)] = found
         return boxes
 
-    def _check(self, samples: Sequence) -> None:
+    def _check(self, samples: Any) -> None:
         if not self._ready:
             raise ValueError(
                 f'{type(self).__name__} does not know the model; the tools add mmdas.AugmentHook, which calls '
@@ -103,5 +113,5 @@ class KeepStep:
 
 def content_sides(samples: Sequence, canvas: tuple[int, int]) -> Tensor:
     """Sides of the contents of a batch, (B, 2); what pads images of segmentation is none."""
-    found = content_sizes(samples, canvas) if samples and has_maps(samples) else None
-    return torch.tensor(found or [canvas] * len(samples)).view(-1, 2)
+    found = content_sizes(samples, canvas) if has_maps(samples) else None
+    return torch.tensor(found or [canvas] * len(samples))

@@ -25,15 +25,20 @@ class AugmentHook(Hook):
     """
 
     def __init__(self) -> None:
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Hand over the model, then what the augments had learned."""
+        """Hand over the model, then what the augments had learned.
+
+        Raises:
+            ValueError: if the checkpoint of a run that resumes does not hold what they had learned.
+        """
         model = unwrap(runner.model)
         check_ignored_labels(model)
         augments = model.data_preprocessor.augments
         augments.use_model(model)
-        augments.load_state_dict(self._loaded)
+        if self._loaded is not None:
+            augments.load_state_dict(self._loaded)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what the augments have learned, if anything."""
@@ -43,7 +48,7 @@ class AugmentHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remember what the augments of a run that is resumed had learned."""
-        self._loaded = (checkpoint.get(KEY) or {}) if runner.cfg.get('resume') else {}
+        self._loaded = (checkpoint.get(KEY) or {}) if runner.cfg.get('resume') else None
 
 
 def check_ignored_labels(model: Any) -> None:
