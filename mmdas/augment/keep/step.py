@@ -105,7 +105,8 @@ class KeepStep:
         if not self._ready:
             raise ValueError(
                 f'{type(self).__name__} does not know the model; the tools add mmdas.AugmentHook, which calls '
-                'model.data_preprocessor.augments.use_model(model) before a training'
+                'model.data_preprocessor.augments.use_model(model) before a training (for a picture take '
+                'tools/visualization/keep_augment.py)'
             )
         if not samples:
             raise ValueError(f'{type(self).__name__} needs the labels of its images, but the batch has no samples')
