@@ -25,40 +25,35 @@ def importance_map(saliency: Tensor, sizes: Tensor, contents: Tensor) -> tuple[T
         contents: (B, 2), integer sides of the contents in pixels, which lie in the upper left corner.
 
     Returns:
-        Importance (B, H, W), float64, of the region whose upper left corner is there, and whether it lies in the
-        content (B, H, W), bool.
+        Importance (B, Y, X), float64, of the region whose upper left corner is there, and whether it lies in the
+        content (B, Y, X), bool. Y and X are the most rows and columns of positions that an image has.
 
     Raises:
         ValueError: for a region that does not fit into its content.
     """
     if not ((sizes >= 1) & (sizes <= contents)).all():
         raise ValueError(f'sizes of regions are {sizes.tolist()}, expected sides from 1 to {contents.tolist()}')
-    sums = integral_image(saliency.nan_to_num(0.0, 0.0, 0.0))
-    sizes, contents = sizes.to(saliency.device), contents.to(saliency.device)
-    strips = _sums_along(sums, 1, sizes[:, 0])
-    importance = _sums_along(strips, 2, sizes[:, 1]).clamp(min=0)  # rounding goes below it
-    rows, columns = (torch.arange(side, device=saliency.device) for side in saliency.shape[-2:])
-    last = contents - sizes
-    inside = (rows <= last[:, :1])[:, :, None] & (columns <= last[:, 1:])[:, None]
+    counts = contents - sizes + 1  # of positions
+    rows, columns = (torch.arange(count, device=saliency.device) for count in counts.amax(0).tolist())
+    sizes, counts = sizes.to(saliency.device), counts.to(saliency.device)
+    sums = integral_image(saliency.nan_to_num(0.0, 0.0, 0.0))  # (B, H+1, W+1)
+    strips = _sums_of_rows(sums, rows, sizes[:, 0])  # (B, Y, W+1)
+    importance = _sums_of_rows(strips.mT, columns, sizes[:, 1]).mT.clamp(min=0)  # rounding goes below it
+    inside = (rows < counts[:, :1])[:, :, None] & (columns < counts[:, 1:])[:, None]
     return importance, inside
 
 
-def _sums_along(sums: Tensor, dim: int, lengths: Tensor) -> Tensor:
-    """Sums over as many pixels as lengths (B,) say, from each on, of running sums; one entry less in ``dim``."""
-    count = sums.shape[dim] - 1
-    ends = (torch.arange(count, device=sums.device) + lengths[:, None]).clamp(max=count)
-    shape = [len(sums), 1, 1]
-    shape[dim] = count
-    size = [*sums.shape]
-    size[dim] = count
-    return sums.gather(dim, ends.view(shape).expand(size)) - sums.narrow(dim, 0, count)
+def _sums_of_rows(sums: Tensor, firsts: Tensor, lengths: Tensor) -> Tensor:
+    """Sums of as many rows as lengths (B,) say, from each of the first ones (Y,) on, of running sums (B, H+1, W)."""
+    ends = (firsts + lengths[:, None]).clamp(max=sums.shape[1] - 1)  # (B, Y)
+    return sums.gather(1, ends[:, :, None].expand(-1, -1, sums.shape[2])) - sums[:, : len(firsts)]
 
 
 def quantiles(importance: Tensor, inside: Tensor, quantile: float) -> Tensor:
     """The smallest importance that at least this part of an image's regions does not exceed.
 
     Args:
-        importance, inside: (B, H, W), see :func:`importance_map`; at least one region is inside.
+        importance, inside: (B, Y, X), see :func:`importance_map`; at least one region is inside.
         quantile: in [0, 1]; 0 gives the smallest.
 
     Returns:
@@ -73,12 +68,12 @@ def admissible(importance: Tensor, inside: Tensor, quantile: float, above: bool)
     """The positions whose regions may be taken, at least one in each image.
 
     Args:
-        importance, inside: (B, H, W), see :func:`importance_map`.
+        importance, inside: (B, Y, X), see :func:`importance_map`.
         quantile: in [0, 1].
         above: False for a selective cut, at or below the quantile; True for a selective paste, at or above it.
 
     Returns:
-        (B, H, W), bool.
+        (B, Y, X), bool.
     """
     threshold = quantiles(importance, inside, quantile)[:, None, None]
     return inside & (importance >= threshold if above else importance <= threshold)
@@ -88,12 +83,12 @@ def draw_positions(positions: Tensor) -> Tensor:
     """One of the positions of each image, all alike probable, by the random numbers of PyTorch on the CPU.
 
     Args:
-        positions: (B, H, W), bool, at least one in each image.
+        positions: (B, Y, X), bool, at least one in each image.
 
     Returns:
         (B, 2), row and column.
     """
-    counted = positions.flatten(1).cumsum(1)  # (B, H*W)
+    counted = positions.flatten(1).cumsum(1)  # (B, Y*X)
     drawn = torch.rand(len(positions), dtype=torch.float64).to(positions.device)
     number = (drawn * counted[:, -1]).long() + 1  # from 1 on
     place = torch.searchsorted(counted, number[:, None])[:, 0]

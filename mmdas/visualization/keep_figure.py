@@ -28,7 +28,7 @@ def draw_keep(
     Args:
         images: (B, H, W, 3), uint8.
         saliency: (B, H, W), >= 0; each image has its own scale.
-        positions: (B, H, W), bool, of the upper left corners that may be taken; drawn at the centres of their regions.
+        positions: (B, Y, X), bool, of the upper left corners that may be taken; drawn at the centres of their regions.
         size: (h, w) of the regions.
         anywhere: (B, H, W), bool, the pixels of a region that was drawn without the saliency.
         kept: (B, H, W), bool, those of one that was drawn by it.
@@ -37,8 +37,8 @@ def draw_keep(
     count, height, width, _ = images.shape
     figure, grid = new_image_grid(titles, COLUMNS, height / width)
     centred = np.zeros((count, height, width), bool)
-    y, x = (side // 2 for side in size)
-    centred[:, y:, x:] = positions.numpy()[:, : height - y, : width - x]
+    rows, columns = (slice(side // 2, side // 2 + count) for side, count in zip(size, positions.shape[1:], strict=True))
+    centred[:, rows, columns] = positions.numpy()
     for row, axes in enumerate(grid):
         grey = images[row].mean(2)
         axes[0].imshow(images[row])
