@@ -40,7 +40,8 @@ CONFIGS = [
     name for name, text in FILES.items() if '_base_' in text and name not in TAUGHT
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
-OTHERS = [text for text in blocks('python') if text not in VIEWS and not FILE_NAME.match(text)]
+KEPT = [text for text in blocks('python') if 'draw_regions' in text]
+OTHERS = [text for text in blocks('python') if text not in VIEWS + KEPT and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -109,7 +110,8 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         images = torch.rand(1, 3, 64, 64)
         clip = model.data_preprocessor.to_clip(images)
         predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
-    assert clip.shape == (1, 12, 64, 64)
+    frames = 1 if 'keep' in name else 4
+    assert clip.shape == (1, 3 * frames, 64, 64)
     assert len(predictions) == 1
 
 
@@ -136,6 +138,14 @@ def test_other_code_of_the_pages_augments_images_and_labels(folder: Path, code: 
     exec(code, names)
     assert names['images'].shape == (8, 3, 64, 64)
     assert names['labels'].shape == (8, 1, 64, 64) and names['labels'].dtype == torch.long
+
+
+@pytest.mark.parametrize('code', KEPT)
+def test_code_of_the_pages_covers_a_region_of_each_image(code: str):
+    names: dict = {}
+    exec(code, names)
+    changed = (names['covered'] != names['images']).any(1)
+    assert changed.flatten(1).sum(1).tolist() == [16 * 16] * 4
 
 
 @pytest.mark.parametrize('code', VIEWS)

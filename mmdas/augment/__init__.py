@@ -10,6 +10,7 @@ from mmdas.search.faster_aa import FasterAASearch
 from .chain import Augment, AugmentChain
 from .cls_cut_mix import CutMix
 from .hide_and_seek import HideAndSeek
+from .keep import KeepCutMix, KeepCutout, KeepPaste
 from .mixup import Mixup
 from .policy_augment import PolicyAugment
 from .puzzle_mix import PuzzleMix
@@ -35,6 +36,9 @@ __all__ = [
     'FasterAASearch',
     'HideAndSeek',
     'Mixup',
+    'KeepCutMix',
+    'KeepCutout',
+    'KeepPaste',
     'PolicyAugment',
     'PolicyTransform',
     'PuzzleMix',
