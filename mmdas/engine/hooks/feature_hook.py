@@ -1,0 +1,106 @@
+"""Regularise the features of a model while it trains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdas.engine.utils import unwrap
+from mmdas.models.features import (
+    FeatureError,
+    FeatureRegularizer,
+    Placed,
+    find_maps,
+    find_stages,
+    named_maps,
+    place,
+)
+from mmdas.registry import HOOKS, MODELS
+
+from .random_state_hook import kept_random_state
+
+
+@HOOKS.register_module()
+class FeatureHook(Hook):
+    """Let feature maps of any model of either toolbox pass a regulariser, from the beginning of a training to its end.
+
+    The model keeps its parts, keys and config, so that its checkpoints are ordinary ones. Only the training mode of the
+    backbone changes what it computes. Several hooks may be named, for several regularisers.
+
+    Args:
+        feature: config of the regulariser, such as ``dict(type='mmdas.DropBlock', rate=0.1)``, or the module.
+        sites: paths within the backbone of the modules whose outputs pass it, such as ``['layer3', 'layer4']``; or
+            positions among its stages, such as ``[-1]``. Default: the stages of the regulariser.
+
+    Raises:
+        FeatureError: for a module that is no regulariser of features.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, feature: Mapping[str, Any] | nn.Module, sites: Sequence[str] | Sequence[int] | None = None):
+        built = MODELS.build(dict(feature)) if isinstance(feature, Mapping) else feature
+        if not isinstance(built, FeatureRegularizer):
+            raise FeatureError(
+                f'feature of mmdas.FeatureHook is a {type(built).__name__}; give mmdas.ADL, mmdas.DropBlock or '
+                'mmdas.MixStyle, or another mmdas.models.features.FeatureRegularizer'
+            )
+        self.feature, self.sites = built, sites
+        self._placed: Placed | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Put the regulariser at its sites.
+
+        Raises:
+            FeatureError: for a search, a model without a backbone, or sites that the backbone does not have.
+        """
+        if hasattr(runner.train_loop, 'schedule'):
+            raise FeatureError(
+                'the selection of a search compares losses, which mmdas.FeatureHook would change at random; take it '
+                'out of its config'
+            )
+        model = unwrap(runner.model)
+        backbone = getattr(model, 'backbone', None)
+        if not isinstance(backbone, nn.Module):
+            raise FeatureError(f'{type(model).__name__} has no backbone whose features mmdas.FeatureHook could change')
+        with kept_random_state():
+            sites = choose_sites(backbone, self.feature, self.sites)
+        self._placed = place(self.feature, backbone, sites)
+        runner.logger.info(f'{self.feature} acts on {", ".join(sites)} of the backbone in training')
+
+    def after_train(self, runner: Runner) -> None:
+        """Make the model what it was."""
+        if self._placed is not None:
+            self._placed.remove()
+            self._placed = None
+
+
+def choose_sites(
+    backbone: nn.Module, feature: FeatureRegularizer, sites: Sequence[str] | Sequence[int] | None = None
+) -> list[str]:
+    """Paths of the modules whose outputs a regulariser takes.
+
+    Args:
+        backbone: plain or of DAS.
+        feature: the regulariser.
+        sites: paths, or positions among the stages. Default: the stages of the regulariser that the backbone has.
+
+    Raises:
+        FeatureError: for sites that the backbone does not have.
+    """
+    maps = find_maps(backbone)
+    if sites is not None and not all(isinstance(site, int) for site in sites):
+        return named_maps(backbone, [str(site) for site in sites], maps)
+    stages = find_stages(backbone, maps)
+    count = len(stages)
+    if sites is None:
+        sites = [stage for stage in feature.stages if -count <= stage < count]
+    wrong = [site for site in sites if not -count <= int(site) < count]
+    if wrong:
+        raise FeatureError(
+            f'sites of mmdas.FeatureHook are {list(sites)}, but {type(backbone).__name__} has {count} stages: '
+            f'{", ".join(stages)}'
+        )
+    return named_maps(backbone, [stages[int(site)] for site in sites], maps)
