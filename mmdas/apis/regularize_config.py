@@ -148,8 +148,8 @@ def _default_slot(head: Any, host: Host) -> tuple[Any, Any]:
 
 def _kind(loss: Any) -> str:
     """Name of a loss, with what makes it another one than that over the classes."""
-    others = [f'{key}=True' for key in KINDS[:2] if isinstance(loss, dict) and loss.get(key)]
-    return f'{type_name(loss) or loss}' + f' ({others[0]})' * bool(others)
+    others = [f' ({key}=True)' for key in KINDS[:2] if isinstance(loss, dict) and loss.get(key)]
+    return (type_name(loss) or str(loss)) + ''.join(others)
 
 
 def _smoothed(loss: Any, host: Host) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def find_maps(backbone: nn.Module) -> Maps:
     """
     twin = copy.deepcopy(backbone)
     twin.eval()  # which returns nothing in some backbones
+    if isinstance(twin, FrameFusionBackbone) and twin.num_frames is None:
+        twin.fusion.tell(2)  # any number: what it is follows from the first batch
     found: Maps = {}
     for path, module in twin.named_modules():
         if path:
@@ -79,7 +81,7 @@ def blank_image(backbone: nn.Module, side: int) -> Tensor:
     convs = (module for module in backbone.modules() if isinstance(module, nn.Conv2d))
     channels = next((conv.in_channels for conv in convs), 3)
     if isinstance(backbone, FrameFusionBackbone):
-        channels = backbone.image_channels * (backbone.num_frames or 2)
+        channels = backbone.image_channels * backbone.num_frames
     return parameter.new_zeros(1, channels, side, side)
 
 
