@@ -99,18 +99,42 @@ def smooth_labels(cfg: Config) -> None:
         ConversionError: if a head that predicts has no cross-entropy over the classes, or smooths its labels already.
     """
     host = host_of(cfg)
+    _check_model(cfg, host)
     heads = {place: head for place, head in parts_with_frames(cfg.model).items() if place.split('.')[0] in host.heads}
-    if not host.smooth_loss or not any(place.split('.')[0] == host.heads[0] for place in heads):
-        raise ConversionError(f'{SMOOTHING}: model of the config has no head whose loss could smooth its labels')
-    import_toolbox(host.scope)
     for place, head in heads.items():
         kinds = _smooth_head(head, host)
         if not kinds:
             continue
-        text = f'model.{place} has {" and ".join(kinds)} and no {PLAIN_LOSS} over the classes'
+        text = f'model.{place} has {" and ".join(kinds)}, not {PLAIN_LOSS} over the classes'
         if place.split('.')[0] == host.heads[0]:
-            raise ConversionError(f'{SMOOTHING}: {text} whose labels could be smoothed; leave {SMOOTHING} out')
+            raise ConversionError(f'{SMOOTHING}: {text}; leave {SMOOTHING} out')
         print_log(f'{SMOOTHING} leaves an auxiliary head as it is: {text}', logger='current', level=logging.WARNING)
+
+
+def _check_model(cfg: Config, host: Host) -> None:
+    """Check that the labels of a model are classes.
+
+    Raises:
+        ConversionError: for a model of another kind, as a pretraining without labels has it.
+    """
+    model = cfg.get('model') or {}
+    import_toolbox(host.scope)
+    kinds = tuple(_class_of({'type': name}, host) for name in host.models)
+    found = _class_of(model, host)
+    if not host.smooth_loss or not isinstance(found, type) or not issubclass(found, kinds):
+        names = ', '.join(host.models) or 'those of MMSegmentation and MMPretrain'
+        raise ConversionError(
+            f'{SMOOTHING}: model.type is {type_name(model) or None}, and labels of {names} can be smoothed; leave '
+            f'{SMOOTHING} out'
+        )
+    if not model.get(host.heads[0]):
+        raise ConversionError(f'{SMOOTHING}: the model has no {host.heads[0]} whose loss could smooth its labels')
+
+
+def _class_of(part: Any, host: Host) -> Any:
+    """Class of a part of a config; None where nobody knows its type."""
+    kind = part.get('type')
+    return MODELS.get(kind if '.' in kind else f'{host.scope}.{kind}') if isinstance(kind, str) else kind
 
 
 def _smooth_head(head: Any, host: Host) -> list[str]:
@@ -136,9 +160,7 @@ def _inner_head(head: Any) -> Any:
 def _default_slot(head: Any, host: Host) -> tuple[Any, Any]:
     """The part of a head that leaves its loss out, and the loss that its class then takes; the option where none."""
     inner = _inner_head(head)
-    kind = inner.get('type')
-    found = MODELS.get(kind if '.' in kind else f'{host.scope}.{kind}') if isinstance(kind, str) else kind
-    for base in getattr(found, '__mro__', ()):
+    for base in getattr(_class_of(inner, host), '__mro__', ()):
         own = vars(base).get('__init__')
         default = inspect.signature(own).parameters.get(host.loss) if own is not None else None
         if default is not None and default.default is not default.empty:

@@ -19,11 +19,11 @@ SMOOTH = dict(type='mmdas.SmoothCrossEntropyLoss', smoothing=0.1)
 
 
 def config(head: dict | list, auxiliary: dict | list | None = None, scope: str = 'mmseg', **options) -> Config:
-    """A config of heads alone."""
+    """A config of a backbone and heads."""
     heads = dict(decode_head=head, auxiliary_head=auxiliary) if scope == 'mmseg' else dict(head=head)
-    return Config(
-        dict(default_scope=scope, work_dir='run', model=dict(backbone=dict(type='ResNet'), **heads), **options)
-    )
+    kind = 'EncoderDecoder' if scope == 'mmseg' else 'ImageClassifier'
+    model = dict(type=kind, backbone=dict(type='ResNet'), **heads)
+    return Config(dict(default_scope=scope, work_dir='run', model=model, **options))
 
 
 def test_labels_of_every_head_of_a_segmentor_are_smoothed_with_the_other_options_kept():
@@ -89,23 +89,34 @@ def test_of_several_losses_the_cross_entropy_is_smoothed_and_an_auxiliary_head_w
     assert cfg.model.auxiliary_head[0].loss_decode == SMOOTH
     assert cfg.model.auxiliary_head[1] == edges
     (message,) = told
-    assert 'model.auxiliary_head.1 has CrossEntropyLoss (use_sigmoid=True) and DiceLoss and no Cross' in message
+    assert 'model.auxiliary_head.1 has CrossEntropyLoss (use_sigmoid=True) and DiceLoss, not Cross' in message
 
 
 @pytest.mark.parametrize(
     ('scope', 'head', 'match'),
     [
-        ('mmseg', dict(type='FCNHead', loss_decode=dict(type='DiceLoss')), r'model\.decode_head has DiceLoss and no'),
-        ('mmseg', dict(type='FCNHead', loss_decode=SMOOTH), r'model\.decode_head has SmoothCrossEntropyLoss and no'),
+        ('mmseg', dict(type='FCNHead', loss_decode=dict(type='DiceLoss')), r'model\.decode_head has DiceLoss, not'),
+        ('mmseg', dict(type='FCNHead', loss_decode=SMOOTH), r'model\.decode_head has SmoothCrossEntropyLoss, not'),
         ('mmpretrain', dict(type='MultiLabelLinearClsHead'), r'model\.head has CrossEntropyLoss \(use_sigmoid=True\)'),
-        ('mmpretrain', dict(type='ClsHead', loss=dict(type='LabelSmoothLoss')), r'model\.head has LabelSmoothLoss and'),
-        ('mmpretrain', None, 'model of the config has no head'),
-        ('elsewhere', dict(type='Head'), 'model of the config has no head'),
+        (
+            'mmpretrain',
+            dict(type='ClsHead', loss=dict(type='LabelSmoothLoss')),
+            r'model\.head has LabelSmoothLoss, not',
+        ),
+        ('mmpretrain', None, 'the model has no head whose loss could smooth its labels'),
+        ('elsewhere', dict(type='Head'), 'model.type is ImageClassifier, and labels of those of MMSeg'),
     ],
 )
 def test_labels_that_cannot_be_smoothed_are_refused(scope, head, match):
     with pytest.raises(ConversionError, match=f'label-smoothing: {match}'):
         set_regularizers(config(head, scope=scope), ['label-smoothing'])
+
+
+def test_a_pretraining_without_labels_is_refused():
+    cfg = load_config('simclr_resnet50_8xb32-coslr-200e_in1k')
+    assert cfg.model.head.loss.type == 'CrossEntropyLoss'  # over the images of a batch
+    with pytest.raises(ConversionError, match='model.type is SimCLR, and labels of ImageClassifier can be smoothed'):
+        set_regularizers(cfg, ['label-smoothing'])
 
 
 @pytest.mark.parametrize(
