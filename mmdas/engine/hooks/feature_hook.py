@@ -8,15 +8,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.engine.utils import unwrap
-from mmdas.models.features import (
-    FeatureError,
-    FeatureRegularizer,
-    Placed,
-    find_maps,
-    find_stages,
-    named_maps,
-    place,
-)
+from mmdas.models.features import FeatureError, FeatureRegularizer, Placed, choose_sites, place
 from mmdas.registry import HOOKS, MODELS
 
 from .random_state_hook import kept_random_state
@@ -75,32 +67,3 @@ class FeatureHook(Hook):
         if self._placed is not None:
             self._placed.remove()
             self._placed = None
-
-
-def choose_sites(
-    backbone: nn.Module, feature: FeatureRegularizer, sites: Sequence[str] | Sequence[int] | None = None
-) -> list[str]:
-    """Paths of the modules whose outputs a regulariser takes.
-
-    Args:
-        backbone: plain or of DAS.
-        feature: the regulariser.
-        sites: paths, or positions among the stages. Default: the stages of the regulariser that the backbone has.
-
-    Raises:
-        FeatureError: for sites that the backbone does not have.
-    """
-    maps = find_maps(backbone)
-    if sites is not None and not all(isinstance(site, int) for site in sites):
-        return named_maps(backbone, [str(site) for site in sites], maps)
-    stages = find_stages(backbone, maps)
-    count = len(stages)
-    if sites is None:
-        sites = [stage for stage in feature.stages if -count <= stage < count]
-    wrong = [site for site in sites if not -count <= int(site) < count]
-    if wrong:
-        raise FeatureError(
-            f'sites of mmdas.FeatureHook are {list(sites)}, but {type(backbone).__name__} has {count} stages: '
-            f'{", ".join(stages)}'
-        )
-    return named_maps(backbone, [stages[int(site)] for site in sites], maps)

@@ -5,7 +5,7 @@ from .base import FeatureRegularizer
 from .drop_block import DropBlock
 from .error import FeatureError
 from .mix_style import MixStyle
-from .place import Placed, place
+from .place import Placed, choose_sites, place
 from .sites import find_maps, find_stages, named_maps
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     'FeatureRegularizer',
     'MixStyle',
     'Placed',
+    'choose_sites',
     'find_maps',
     'find_stages',
     'named_maps',

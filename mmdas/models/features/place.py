@@ -7,6 +7,10 @@ from torch import nn
 
 from mmdas.models.backbones import FrameFusionBackbone
 
+from .base import FeatureRegularizer
+from .error import FeatureError
+from .sites import find_maps, find_stages, named_maps
+
 
 class FeatureAt:
     """Forward hook of a module within a backbone that changes its maps while the backbone is in training mode.
@@ -64,3 +68,32 @@ def place(feature: nn.Module, backbone: nn.Module, sites: Sequence[str]) -> Plac
     """
     hook = FeatureAt(feature, backbone)
     return Placed([backbone.get_submodule(path).register_forward_hook(hook) for path in sites])
+
+
+def choose_sites(
+    backbone: nn.Module, feature: FeatureRegularizer, sites: Sequence[str] | Sequence[int] | None = None
+) -> list[str]:
+    """Paths of the modules whose outputs a regulariser takes.
+
+    Args:
+        backbone: plain or of DAS.
+        feature: the regulariser.
+        sites: paths, or positions among the stages. Default: the stages of the regulariser that the backbone has.
+
+    Raises:
+        FeatureError: for sites that the backbone does not have.
+    """
+    maps = find_maps(backbone)
+    if sites is not None and not all(isinstance(site, int) for site in sites):
+        return named_maps(backbone, [str(site) for site in sites], maps)
+    stages = find_stages(backbone, maps)
+    count = len(stages)
+    if sites is None:
+        sites = [stage for stage in feature.stages if -count <= stage < count]
+    wrong = [site for site in sites if not -count <= int(site) < count]
+    if wrong:
+        raise FeatureError(
+            f'sites of mmdas.FeatureHook are {list(sites)}, but {type(backbone).__name__} has {count} stages: '
+            f'{", ".join(stages)}'
+        )
+    return named_maps(backbone, [stages[int(site)] for site in sites], maps)

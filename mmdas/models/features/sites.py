@@ -42,6 +42,8 @@ def find_maps(backbone: nn.Module) -> Maps:
         twin.fusion.tell(2)  # any number: what it is follows from the first batch
     found: Maps = {}
     for path, module in twin.named_modules():
+        if hasattr(vars(module).get('forward'), '__wrapped__'):
+            del module.forward  # activation checkpointing of MMEngine: it runs the module that was copied
         if path:
             module.register_forward_hook(_recorder(found, path))
     reason = ''

@@ -6,15 +6,16 @@ import pickle
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from torch import nn
 
-from mmdas.engine.hooks.feature_hook import choose_sites
 from mmdas.models.features import (
     ADL,
     DropBlock,
     FeatureError,
     FeatureRegularizer,
     MixStyle,
+    choose_sites,
     find_maps,
     find_stages,
     named_maps,
@@ -157,6 +158,20 @@ def test_the_search_for_sites_leaves_the_backbone_and_the_generator():
     assert all(module.training for module in backbone.modules())
     assert not any(module._forward_hooks for module in backbone.modules())
     assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_activation_checkpointing_does_not_hide_the_stages():
+    backbone = tiny()
+    turn_on_activation_checkpointing(backbone, ['layer3', 'layer4'])
+    backbone.train()
+    state = copy.deepcopy(backbone.state_dict())
+    maps = find_maps(backbone)
+    assert find_stages(backbone, maps) == LAYERS
+    assert 'layer4.1.conv2' in maps
+    assert all(torch.equal(value, state[name]) for name, value in backbone.state_dict().items())
+    place(DropBlock(0.5, 3, ramp=0), backbone, ['layer4'])
+    backbone(torch.randn(2, 3, 64, 64, requires_grad=True))[-1].sum().backward()
+    assert backbone.layer4[0].conv1.weight.grad.isfinite().all()
 
 
 class Double(FeatureRegularizer):
