@@ -136,6 +136,8 @@ def test_a_site_that_is_not_there_ends_the_run_before_it_begins(tmp_path):
         run(training(tmp_path, 'mmpretrain', hook))
 
 
-def test_a_module_that_is_no_regulariser_is_refused():
+def test_what_is_no_regulariser_or_no_list_of_sites_is_refused():
     with pytest.raises(FeatureError, match=r'feature of mmdas\.FeatureHook is a ReLU; give mmdas\.ADL, '):
         FeatureHook(torch.nn.ReLU())
+    with pytest.raises(FeatureError, match=r"sites of mmdas\.FeatureHook is 'layer1', expected a list"):
+        FeatureHook(dict(type='mmdas.ADL'), sites='layer1')

@@ -27,7 +27,7 @@ class FeatureHook(Hook):
             positions among its stages, such as ``[-1]``. Default: the stages of the regulariser.
 
     Raises:
-        FeatureError: for a module that is no regulariser of features.
+        FeatureError: for a module that is no regulariser of features, or sites that are no list.
     """
 
     priority = 'NORMAL'
@@ -39,6 +39,8 @@ class FeatureHook(Hook):
                 f'feature of mmdas.FeatureHook is a {type(built).__name__}; give mmdas.ADL, mmdas.DropBlock or '
                 'mmdas.MixStyle, or another mmdas.models.features.FeatureRegularizer'
             )
+        if isinstance(sites, str):
+            raise FeatureError(f'sites of mmdas.FeatureHook is {sites!r}, expected a list; put it in brackets')
         self.feature, self.sites = built, sites
         self._placed: Placed | None = None
 

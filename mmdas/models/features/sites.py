@@ -79,7 +79,7 @@ def shapes_of(output: Any) -> Shapes | None:
 
 def blank_image(backbone: nn.Module, side: int) -> Tensor:
     """Image (1, C, side, side) of zeros, or a clip (1, T*C, side, side) of it, that a backbone takes."""
-    parameter = next(backbone.parameters())
+    parameter = next(backbone.parameters(), torch.zeros(1))
     convs = (module for module in backbone.modules() if isinstance(module, nn.Conv2d))
     channels = next((conv.in_channels for conv in convs), 3)
     if isinstance(backbone, FrameFusionBackbone):
