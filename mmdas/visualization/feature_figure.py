@@ -44,8 +44,8 @@ def draw_dropped(
     for place, (row, image) in enumerate(zip(grid, images, strict=True)):
         row[0].imshow(image, interpolation='nearest')
         for axes, (values, mask) in zip(row[1:], maps.values(), strict=True):
-            shown = np.ma.masked_array(values[place, 0].numpy(), None if mask is None else mask[place, 0].numpy() == 0)
             span = values[place, 0]
+            shown = np.ma.masked_array(span.numpy(), False if mask is None else mask[place, 0].numpy() == 0)
             axes.set_facecolor('tab:red')  # of what is dropped
             axes.imshow(shown, vmin=float(span.min()), vmax=float(span.max()), aspect='auto', interpolation='nearest')
     return figure

@@ -124,6 +124,19 @@ def test_the_log_names_the_regulariser_and_its_sites(tmp_path):
     assert 'DropBlock(rate=0.3, block_size=3, ramp=1.0) acts on layer1, layer2 of the backbone in training' in log
 
 
+def test_a_run_that_resumes_with_other_regularisers_says_so(tmp_path):
+    runner = run(training(tmp_path, 'mmpretrain', ADL, iters=2))
+    logs = []
+    for hooks in ([ADL], [BLOCKS]):
+        resumed = run(training(tmp_path, 'mmpretrain', *hooks, iters=3), tmp_path / f'iter_{runner.iter}.pth')
+        logs.append(Path(resumed.log_dir, f'{resumed.timestamp}.log').read_text())
+    text = (
+        'regularisers of features were ADL(drop_rate=0.75, threshold=0.8) at its stages, and are DropBlock(rate=0.3, '
+    )
+    assert [text in log for log in logs] == [False, True]
+    assert 'regularisers of features' not in logs[0]
+
+
 def test_a_search_is_refused(tmp_path):
     runner = prepare(epoch_search(tmp_path))
     with pytest.raises(FeatureError, match='selection of a search compares losses'):

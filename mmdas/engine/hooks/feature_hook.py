@@ -26,6 +26,9 @@ class FeatureHook(Hook):
         sites: paths within the backbone of the modules whose outputs pass it, such as ``['layer3', 'layer4']``; or
             positions among its stages, such as ``[-1]``. Default: the stages of the regulariser.
 
+    Attributes:
+        regularizer: what acts where, in words, for the record of the run.
+
     Raises:
         FeatureError: for a module that is no regulariser of features, or sites that are no list.
     """
@@ -42,6 +45,7 @@ class FeatureHook(Hook):
         if isinstance(sites, str):
             raise FeatureError(f'sites of mmdas.FeatureHook is {sites!r}, expected a list; put it in brackets')
         self.feature, self.sites = built, sites
+        self.regularizer = f'{built} at {"its stages" if sites is None else list(sites)}'
         self._placed: Placed | None = None
 
     def before_train(self, runner: Runner) -> None:
