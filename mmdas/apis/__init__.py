@@ -19,6 +19,7 @@ from .das_settings import accept_differences, is_search, preprocessor_of, prepro
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
+from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
@@ -40,6 +41,7 @@ __all__ = [
     'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
+    'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
     'ConversionError',
@@ -82,6 +84,7 @@ __all__ = [
     'require_checkpoint',
     'search_views',
     'set_policy',
+    'set_regularizers',
     'set_resume',
     'short_search',
     'training_size',

@@ -41,6 +41,7 @@ class KeepCutMix(KeepStep):
     """
 
     above = False
+    mixes_labels = True  # a chain takes one of these
 
     def __init__(
         self,
