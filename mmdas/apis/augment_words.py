@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdas.search.augmentation import AugmentPolicy
+from mmdas.search.augmentation import AugmentPolicy, Choice, Stage, SubPolicy
 from mmdas.search.ddas import uniform_policy
 
 from .augment_search import ignored_label
@@ -31,7 +31,7 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 MIXING = ('cutmix', 'mixup', 'puzzle-mix', 'keep-cutmix')  # labels of classes, too
 KEEP = 'keep-'
-CUTOUT = {'sub_policies': [{'stages': [{'choices': [{'operation': 'cutout', 'magnitude': 0.5}]}]}]}
+CUTOUT = AugmentPolicy((SubPolicy((Stage((Choice('cutout', 0.5),)),)),))  # half of the shorter side, as KeepCutout
 WORDS = (*NAMED, *STEPS, *(KEEP + name for name in NAMED))
 
 
@@ -68,7 +68,7 @@ def step_of(cfg: Config, word: Any) -> dict[str, Any]:
     """
     maps = host_of(cfg).label_maps
     if word == 'cutout':
-        return {**STEPS[word], 'policy': AugmentPolicy.from_dict(CUTOUT).to_dict(), **ignored_label(cfg)}
+        return {**STEPS[word], 'policy': CUTOUT.to_dict(), **ignored_label(cfg)}
     if word == 'cutmix' and maps:
         return {'type': 'mmdas.SegCutMix'}
     if word == 'mixup' and maps:
