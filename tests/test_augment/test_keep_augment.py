@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmdas.apis.runner import check_kept_policy
 from mmdas.augment import KeepCutMix, KeepCutout, KeepPaste, PolicyAugment
 from mmdas.augment.keep.scores import label_scores
 from mmdas.augment.keep.sizes import RegionSizes
@@ -420,3 +422,19 @@ def test_work_directory_keeps_the_policy_of_a_paste(tmp_path):
     logger = SimpleNamespace(info=print, warning=print)
     KeepPolicyHook().before_train(SimpleNamespace(model=model, work_dir=str(tmp_path), iter=0, logger=logger))
     assert AugmentPolicy.load(tmp_path / 'augmentation.json') == INVERT
+
+
+@pytest.mark.parametrize('inner', ['content', 'step'])
+def test_a_training_does_not_write_over_one_with_another_pasted_policy(tmp_path, inner):
+    def config(policy):
+        content = policy.to_dict()
+        named = content if inner == 'content' else dict(type='mmdas.PolicyAugment', policy=content)
+        preprocessor = dict(type='mmdas.DASClsDataPreprocessor', augments=[dict(type='mmdas.KeepPaste', policy=named)])
+        return Config(dict(work_dir=str(tmp_path), model=dict(data_preprocessor=preprocessor)))
+
+    INVERT.save(tmp_path / 'augmentation.json')
+    (tmp_path / 'iter_1.pth').write_bytes(b'x')
+    check_kept_policy(config(INVERT))
+    other = AugmentPolicy((SubPolicy((Stage((Choice('equalize'),), 1),)),))
+    with pytest.raises(ValueError, match='holds a training with another policy'):
+        check_kept_policy(config(other))

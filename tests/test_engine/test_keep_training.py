@@ -12,7 +12,18 @@ import torch.nn.functional as F
 from mmengine.dist import barrier, get_rank
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import multiprocessing
-from toy_search import SIZE, ToyImages, cls_model, differences, loader, run, seg_model
+from toy_search import (
+    HOOKS,
+    SIZE,
+    ToyImages,
+    cls_model,
+    differences,
+    final_state,
+    iter_search,
+    loader,
+    run,
+    seg_model,
+)
 from toy_training import state, training
 from two_processes import free_port, process_variables
 
@@ -300,6 +311,22 @@ def test_a_training_with_an_early_head_resumes_exactly(tmp_path, by_epoch):
     assert not own & {id(parameter) for parameter in model.parameters()}
 
 
+@pytest.mark.slow
+def test_a_search_with_an_early_head_resumes_exactly(tmp_path):
+    def search(folder: Path, *hooks: dict):
+        model = seg_model(augments=[dict(type='mmdas.KeepCutout', saliency='early')])
+        return iter_search(tmp_path / folder, model=model, custom_hooks=[*HOOKS, *hooks])
+
+    whole = run(search('whole'))
+    with pytest.raises(KeyboardInterrupt):
+        run(search('parts', dict(type='Interrupt', iteration=4)))
+    checkpoint, _ = newest_checkpoint(tmp_path / 'parts')
+    resumed = run(search('parts'), resume=checkpoint)
+    assert differences(final_state(resumed), final_state(whole)) == []
+    heads = [newest_checkpoint(tmp_path / folder)[1]['augments'] for folder in ('parts', 'whole')]
+    assert differences(*heads) == []
+
+
 def test_resume_without_the_state_of_the_head_is_refused(tmp_path):
     run(keeping(tmp_path, False, steps=[dict(type='mmdas.KeepCutout')]))
     checkpoint, content = newest_checkpoint(tmp_path)
@@ -320,7 +347,7 @@ def losses_of(runner) -> list[float]:
     return [line['loss'] for line in lines if 'loss' in line]
 
 
-@each_case
+@pytest.mark.parametrize(('toolbox', 'frames'), [('mmpretrain', 2), ('mmseg', 1)])
 def test_a_training_with_all_steps_learns(tmp_path, toolbox, frames):
     steps = [
         dict(type='mmdas.KeepPaste', policy=TURN.to_dict(), saliency='low', size=0.6),
@@ -330,10 +357,10 @@ def test_a_training_with_all_steps_learns(tmp_path, toolbox, frames):
     cfg = keeping(tmp_path, toolbox == 'mmpretrain', steps=steps, frames=frames)
     cfg.model['data_preprocessor']['channel_order'] = 'rgb'
     if toolbox == 'mmpretrain':
-        cfg.train_cfg.max_epochs = 12
+        cfg.train_cfg.max_epochs = 8
         cfg.train_dataloader = loader('PackInputs', batch_size=8, dataset=dict(type='BrightOrDark', count=32))
     else:
-        cfg.train_cfg.max_iters = 40
+        cfg.train_cfg.max_iters = 30
     cfg.train_cfg.val_interval = 100
     cfg.optim_wrapper.optimizer.lr = 0.1
     losses = losses_of(run(cfg))
