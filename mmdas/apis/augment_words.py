@@ -18,16 +18,24 @@ from .soft_labels import check_unmixed, take_soft_labels
 
 # Policies that nothing is searched for.
 NAMED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment', 'autoaugment-cifar10', 'autoaugment-svhn')
-# Steps -> their configs; None for a step of classification alone.
+LOW = {'saliency': 'low'}  # at half the resolution, for a quarter of the work
+# Steps -> their configs.
 STEPS: dict[str, dict[str, Any]] = {
     'cutout': {'type': 'mmdas.PolicyAugment'},
     'hide-and-seek': {'type': 'mmdas.HideAndSeek'},
     'cutmix': {'type': 'mmdas.CutMix'},
     'mixup': {'type': 'mmdas.Mixup'},
     'puzzle-mix': {'type': 'mmdas.PuzzleMix'},
-    'keep-cutout': {'type': 'mmdas.KeepCutout'},
-    'keep-erasing': {'type': 'mmdas.KeepCutout', 'size': (0.14, 0.57), 'aspect': (0.3, 3.3), 'fill': 'random'},
-    'keep-cutmix': {'type': 'mmdas.KeepCutMix'},
+    'keep-cutout': {'type': 'mmdas.KeepCutout', **LOW},
+    'keep-erasing': {
+        'type': 'mmdas.KeepCutout',
+        'size': (0.14, 0.57),
+        'aspect': (0.3, 3.3),
+        'fill': 'random',
+        'probability': 0.5,
+        **LOW,
+    },
+    'keep-cutmix': {'type': 'mmdas.KeepCutMix', **LOW},
 }
 MIXING = ('cutmix', 'mixup', 'puzzle-mix', 'keep-cutmix')  # labels of classes, too
 KEEP = 'keep-'
