@@ -1,8 +1,9 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .augment_config import NAMED, fixed_policy, set_augment, training_size
+from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .config_files import (
     did_you_mean,
     find_config,
@@ -25,6 +26,7 @@ from .das_settings import (
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
+from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
@@ -46,6 +48,7 @@ __all__ = [
     'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
+    'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
     'ConversionError',
@@ -54,6 +57,7 @@ __all__ = [
     'DistillOptions',
     'Inferencer',
     'ViewSearchOptions',
+    'WORDS',
     'add_das',
     'check_conversion',
     'check_kept_policy',
@@ -87,6 +91,7 @@ __all__ = [
     'require_checkpoint',
     'search_views',
     'set_policy',
+    'set_regularizers',
     'set_resume',
     'set_used_frames',
     'short_search',
