@@ -30,12 +30,13 @@ def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) 
     Raises:
         ValueError: if n is out of its range or the frames do not divide into clips of T frames.
     """
+    concatenate = _concatenate_replicated if replicate else _concatenate_shifted
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return concatenate(x, num_frames, n)
     if not 0 <= 2 * n <= x.shape[1]:
         raise ValueError(f'n must be from 0 to half of the {x.shape[1]} channels, got {n}')
     if replicate:
-        return _concatenate_replicated(x, num_frames, n)
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return _concatenate_shifted(x, num_frames, n)
+        return concatenate(x, num_frames, n)
     return _ShiftChannels.apply(x, num_frames, n, 1)
 
 
