@@ -3,8 +3,9 @@
 #
 # IoUMetric counts pixels with torch.histc of float32 labels. On a CPU each thread adds 1 to a float32 number, which
 # stays at 2 ** 24 = 16,777,216. So one thread counts at most that many pixels of a class in one image (4096 x 4096).
-# mmengine's Runner gives each process of a distributed run one thread. The image below has 25 million pixels, 80 % of
-# them of class 0, and the guess is class 0 all over. The true IoU of class 0 is 80 %; with one thread it is 100 %.
+# torchrun gives each of several processes one thread. The image below has 25 million pixels, 80 % of them of class 0,
+# and the guess is class 0 all over. The true IoU of class 0 is 80 %; with one thread it is 100 %. (Labels on a GPU
+# were not looked at.)
 # Remedy: torch.bincount, or tiles of the image.
 #
 # Output seen:
