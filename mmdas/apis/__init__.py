@@ -3,6 +3,7 @@
 from .add_das import add_das, check_conversion
 from .augment_config import NAMED, fixed_policy, set_augment, training_size
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .comparison_config import hold_out_validation
 from .config_files import (
     did_you_mean,
     find_config,
@@ -32,6 +33,8 @@ from .runner import (
 )
 from .search_budget import fit_to_budget
 from .search_length import short_search
+from .step_time import TrainingTime, measure_training
+from .training_length import set_training_length, training_length
 from .view_policy import is_view_policy, use_views
 from .view_search import FoundViews, ViewSearchOptions, search_views
 
@@ -46,6 +49,7 @@ __all__ = [
     'FoundViews',
     'DistillOptions',
     'Inferencer',
+    'TrainingTime',
     'ViewSearchOptions',
     'add_das',
     'check_conversion',
@@ -68,11 +72,13 @@ __all__ = [
     'end_processes',
     'explain_lost_process',
     'find_config',
+    'hold_out_validation',
     'host_of',
     'import_custom_modules',
     'is_view_policy',
     'iterate_dicts',
     'load_config',
+    'measure_training',
     'is_search',
     'preprocessor_of',
     'preprocessor_place',
@@ -81,7 +87,9 @@ __all__ = [
     'search_views',
     'set_policy',
     'set_resume',
+    'set_training_length',
     'short_search',
+    'training_length',
     'training_size',
     'use_views',
 ]
