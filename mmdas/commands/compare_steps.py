@@ -104,7 +104,7 @@ class Comparison:
                 rungs = [Rung(len(searches), 1.0, 1), *rungs]
             final = final_length(rungs, own, self.time_left(costs), self.full, self.runs.processes)
             if place == 0 and searches:
-                self.runs.notes['search_seconds'] = max(round(costs[PLAIN].seconds(final)), 1)
+                self.runs.notes['search_seconds'] = max(round(costs[PLAIN].unit * final), 1)
             noted.append(self.rungs[place].length(final))
             self.runs.save()
         return noted[place]

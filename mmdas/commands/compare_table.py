@@ -91,8 +91,8 @@ def conclusions(result: dict[str, Any]) -> list[str]:
         lines.append('The budget ended before the comparison was complete: what is missing was not trained.')
     if last['length'] < result['full']:
         lines.append(
-            f'The trainings compared have {last["length"]} of {result["full"]} {result["unit"]}; longer ones are kinder '
-            'to strong augmentation.'
+            f'The trainings compared have {last["length"]} of {result["full"]} {result["unit"]}; longer ones are '
+            'kinder to strong augmentation.'
         )
     lines.append(f'It took {result["spent"]:.0f} s of a budget of {result["budget"]:.0f} s.')
     return lines
