@@ -13,6 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='of a training, a search or mmdas compare')
     parser.add_argument('--out', metavar='FILE.html', help='the page (default: report.html in the first WORK_DIR)')
+    parser.add_argument('--metric', help='by which runs are compared (default: mIoU, accuracy/top1, or the first)')
 
 
 def run(args: Namespace) -> None:
@@ -24,5 +25,5 @@ def run(args: Namespace) -> None:
     from mmdas.visualization.report import write_report
 
     with told_in_one_line():
-        path = write_report(args.work_dirs, args.out or Path(args.work_dirs[0], 'report.html'))
+        path = write_report(args.work_dirs, args.out or Path(args.work_dirs[0], 'report.html'), args.metric)
     print(path)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,7 +51,7 @@ class Running:
     process: subprocess.Popen[bytes]
     lines: IO[str]
     report: Report
-    start: float = field(default_factory=time.monotonic)
+    start: float
     before: float = 0.0  # seconds of it that earlier commands have spent
 
 
@@ -164,9 +164,10 @@ class StepRuns:
         resume = ['--resume'] if step.resumes and self._has_checkpoint(step.name) else []
         log.touch()
         report = self.report.start(step.title)
+        start = time.monotonic()
         process = self._process([*step.command, *resume], log)
         lines = files.enter_context(log.open(encoding='utf-8', errors='replace'))
-        return Running(step, process, lines, report, before=self.notes[step.name]['seconds'])
+        return Running(step, process, lines, report, start, before=self.notes[step.name]['seconds'])
 
     def _ended(self, one: Running) -> bool:
         """Tell what the log says; whether the step has ended, which is then noted."""

@@ -110,8 +110,8 @@ def survivors(scores: Mapping[str, float], size: int, baseline: str) -> list[str
         baseline: a method.
     """
     others = sorted((name for name in scores if name != baseline), key=lambda name: -scores[name])
-    kept = {baseline, *others[: size - 1]}
-    return sorted(kept, key=lambda name: -scores.get(name, -math.inf))
+    kept = [baseline, *others[: size - 1]]
+    return sorted((name for name in scores if name in kept), key=lambda name: -scores[name])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .charts import COLOURS, front, front_chart, line_chart
 from .groups import Group, groups_of
 from .run_record import ReportError, RunRecord, read_run
 
+USUAL = ('mIoU', 'accuracy/top1')  # what MMSegmentation and MMPretrain compare by
 COMPARISON = 'compare.json'  # notes of mmdas compare
 LIGHT = ('#1f6feb', '#d1480f', '#2a8a3e', '#8a4fbf', '#b58900', '#c2307a', '#0f8b8d', '#6b7280')
 DARK = ('#6ea8fe', '#ff9466', '#6fcf82', '#c39bf0', '#e6c34a', '#f288ba', '#5fd0d2', '#a5acb8')
@@ -35,18 +36,20 @@ pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--soft); font-size
 """
 
 
-def write_report(folders: Sequence[str | Path], path: str | Path) -> Path:
+def write_report(folders: Sequence[str | Path], path: str | Path, metric: str | None = None) -> Path:
     """Write a page about runs.
 
     Args:
         folders: work directories, or those of ``mmdas compare``, of which the last trainings are shown.
         path: of the page.
+        metric: by which runs are compared. Default: that of a comparison, or the usual one of a toolbox, or the first
+            that most runs have.
 
     Returns:
         the path.
 
     Raises:
-        ReportError: for a folder that holds no run, or one that is named twice.
+        ReportError: for a folder that holds no run, or one that is named twice, or a metric that no run has.
     """
     named = [str(Path(folder).resolve()) for folder in folders]
     for folder in named:
@@ -59,6 +62,7 @@ def write_report(folders: Sequence[str | Path], path: str | Path) -> Path:
         if found is None:
             continue
         sections.append(comparison_section(folder, found))
+        metric = metric or found['metric']
         groups += [
             Group(name, [read_run(folder / run) for run in runs.values()])
             for name, runs in found['runs'].items()
@@ -67,7 +71,7 @@ def write_report(folders: Sequence[str | Path], path: str | Path) -> Path:
     groups += groups_of([read_run(folder) for folder in map(Path, folders) if comparison_in(folder) is None])
     runs = [(group, run) for group in groups for run in group.runs]
     if len(runs) > 1:
-        sections.append(overview(groups))
+        sections.append(overview(groups, metric or common_metric(groups)))
     sections += [run_section(group, run) for group, run in runs]
     title = 'Report on ' + ', '.join(Path(folder).resolve().name for folder in folders)
     Path(path).write_text(page(title, sections), encoding='utf-8')
@@ -126,10 +130,16 @@ def spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def overview(groups: Sequence[Group]) -> str:
-    """Scores, cost and classes of several groups of runs."""
+def overview(groups: Sequence[Group], metric: str) -> str:
+    """Scores, cost and classes of several groups of runs.
+
+    Raises:
+        ReportError: if no run has the metric.
+    """
+    if not any(group.scores(metric) for group in groups):
+        names = dict.fromkeys(name for group in groups for run in group.runs for name in run.scores)
+        raise ReportError(f'no run has the metric {metric}; there are {", ".join(names) or "none"}')
     rows, points = [], {}
-    metric = common_metric(groups)
     for group in groups:
         scores, seconds = group.scores(metric), group.seconds
         rows.append([group.name, len(group.runs), ', '.join(group.seeds), *summary(scores), seconds, group.memory])
@@ -151,9 +161,10 @@ def summary(scores: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def common_metric(groups: Sequence[Group]) -> str:
-    """The metric that most runs have; of equals the first."""
+    """The metric that most runs have; of equals the usual one of a toolbox, else the first."""
     names = [name for group in groups for run in group.runs for name in run.scores]
-    return max(dict.fromkeys(names), key=names.count) if names else 'score'
+    usual = [name for name in USUAL if name in names]
+    return max(dict.fromkeys([*usual, *names]), key=names.count) if names else 'score'
 
 
 def class_table(groups: Sequence[Group]) -> str:
@@ -202,7 +213,7 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
         test = summary(list(found['tests'].get(name, {}).values()))[0]
         rows.append([name, *scores, test, float(seconds)])
     final = [
-        [one['name'], one['mean'], spread(one['scores']), one['behind'], one['error'], 'yes' if one['level'] else 'no']
+        [one['name'], one['mean'], spread(one['scores']), one['behind'], one['error'], level(one)]
         for one in found['standings']
     ]
     finals = ('method', f'{metric} mean', 'spread', 'behind', 'standard error', 'within noise')
@@ -213,3 +224,8 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
         f'{found["full"]} {escape(found["unit"])}.</p>'
         f'{table(head, rows)}<h3>Last rung</h3>{table(finals, final)}</section>'
     )
+
+
+def level(one: Mapping[str, Any]) -> str:
+    """Whether a method of the last rung is within noise of the best."""
+    return 'not known' if one['error'] is None else 'yes' if one['level'] else 'no'
