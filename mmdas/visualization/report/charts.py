@@ -60,7 +60,7 @@ def ticks(low: float, high: float) -> list[float]:
     """Some round numbers in a range."""
     rough = (high - low) / TICKS
     unit = 10 ** math.floor(math.log10(rough))
-    step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= rough)
+    step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough)
     return [round(step * index, 12) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

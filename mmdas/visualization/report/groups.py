@@ -66,5 +66,6 @@ def groups_of(runs: Sequence[RunRecord]) -> list[Group]:
 def group_name(runs: Sequence[RunRecord]) -> str:
     """What the folders of runs have in common at their start."""
     names = [run.folder.resolve().name for run in runs]
-    common = os.path.commonprefix(names).rstrip('_-.') if len(names) > 1 else names[0]
-    return common.removesuffix('seed').rstrip('_-.') or names[0]
+    if len(names) == 1:
+        return names[0]
+    return os.path.commonprefix(names).rstrip('_-.').removesuffix('seed').rstrip('_-.') or names[0]

@@ -55,7 +55,7 @@ def write_report(folders: Sequence[str | Path], path: str | Path, metric: str | 
     for folder in named:
         if named.count(folder) > 1:
             raise ReportError(f'{folder} is named twice; leave one out')
-    groups: list[Group] = []
+    wanted, groups = metric, list[Group]()
     sections: list[str] = []
     for folder in map(Path, folders):
         found = comparison_in(folder)
@@ -70,6 +70,9 @@ def write_report(folders: Sequence[str | Path], path: str | Path, metric: str | 
         ]
     groups += groups_of([read_run(folder) for folder in map(Path, folders) if comparison_in(folder) is None])
     runs = [(group, run) for group in groups for run in group.runs]
+    names = dict.fromkeys(name for _, run in runs for name in run.scores)
+    if wanted is not None and wanted not in names:
+        raise ReportError(f'no run has the metric {wanted}; there are {", ".join(names) or "none"}')
     if len(runs) > 1:
         sections.append(overview(groups, metric or common_metric(groups)))
     sections += [run_section(group, run) for group, run in runs]
@@ -131,14 +134,7 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def overview(groups: Sequence[Group], metric: str) -> str:
-    """Scores, cost and classes of several groups of runs.
-
-    Raises:
-        ReportError: if no run has the metric.
-    """
-    if not any(group.scores(metric) for group in groups):
-        names = dict.fromkeys(name for group in groups for run in group.runs for name in run.scores)
-        raise ReportError(f'no run has the metric {metric}; there are {", ".join(names) or "none"}')
+    """Scores, cost and classes of several groups of runs."""
     rows, points = [], {}
     for group in groups:
         scores, seconds = group.scores(metric), group.seconds
