@@ -1,8 +1,9 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .augment_config import NAMED, fixed_policy, set_augment, training_size
+from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .comparison_config import hold_out_validation
 from .config_files import (
     did_you_mean,
@@ -15,10 +16,18 @@ from .config_files import (
 )
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
-from .das_settings import accept_differences, is_search, preprocessor_of, preprocessor_place, set_policy
+from .das_settings import (
+    accept_differences,
+    is_search,
+    preprocessor_of,
+    preprocessor_place,
+    set_policy,
+    set_used_frames,
+)
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
+from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
@@ -42,6 +51,7 @@ __all__ = [
     'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
+    'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
     'ConversionError',
@@ -51,6 +61,7 @@ __all__ = [
     'Inferencer',
     'TrainingTime',
     'ViewSearchOptions',
+    'WORDS',
     'add_das',
     'check_conversion',
     'check_kept_policy',
@@ -86,8 +97,10 @@ __all__ = [
     'require_checkpoint',
     'search_views',
     'set_policy',
+    'set_regularizers',
     'set_resume',
     'set_training_length',
+    'set_used_frames',
     'short_search',
     'training_length',
     'training_size',

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .parser import nearest
-
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -47,7 +45,7 @@ class Method:
         words = [policy if word == self.search else word for word in self.augment]
         return [
             *(['--das', policy] if self.search == DAS else []),
-            *(['--augment', '+'.join(words)] if words else []),
+            *(['--augment', *words] if words else []),
             *(['--regularize', *self.regularize] if self.regularize else []),
         ]
 
@@ -82,7 +80,7 @@ def read_method(name: str) -> Method:
     Raises:
         ValueError: for words that do not go together.
     """
-    from mmdas.apis import AUGMENT_SEARCHES
+    from mmdas.apis import AUGMENT_SEARCHES, REGULARIZERS
 
     if name == PLAIN:
         return Method(name)
@@ -92,17 +90,9 @@ def read_method(name: str) -> Method:
     searches = [word for word in words if word == DAS or word in AUGMENT_SEARCHES]
     if len(searches) > 1:
         raise ValueError(f'--methods {name}: one search a method, and these are {" and ".join(searches)}')
-    known = regularizers()
-    regularize = tuple(word for word in words if word in known)
-    augment = tuple(word for word in words if word != DAS and word not in known)
+    regularize = tuple(word for word in words if word in REGULARIZERS)
+    augment = tuple(word for word in words if word != DAS and word not in REGULARIZERS)
     return Method(name, augment, regularize, searches[0] if searches else None)
-
-
-def regularizers() -> Sequence[str]:
-    """Words of ``--regularize``."""
-    import mmdas.apis
-
-    return getattr(mmdas.apis, 'REGULARIZERS', ())
 
 
 def check_methods(cfg: Config, methods: Sequence[Method]) -> None:
@@ -117,14 +107,15 @@ def check_methods(cfg: Config, methods: Sequence[Method]) -> None:
     """
     from copy import deepcopy
 
-    from mmdas.apis import NAMED, set_augment
+    from mmdas.apis import set_augment, set_regularizers
 
     for method in methods:
+        made = deepcopy(cfg)
         words = [STAND_IN if word == method.search else word for word in method.augment]
         try:
             if words:
-                set_augment(deepcopy(cfg), '+'.join(words))
-        except FileNotFoundError as error:
-            wrong = next((word for word in words if word in str(error)), method.name)
-            known = (*NAMED, *regularizers(), DAS, 'ddas', 'dada', 'faster-aa')
-            raise FileNotFoundError(f'--methods {method.name}: {error}{nearest(wrong, known)}') from error
+                set_augment(made, words)
+            if method.regularize:
+                set_regularizers(made, method.regularize)
+        except (FileNotFoundError, ValueError) as error:
+            raise type(error)(f'--methods {method.name}: {error}') from error

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler import OneCycleParamScheduler
 
 # PyTorch loads nothing but weights in a process with this variable, whatever the caller says.
 WEIGHTS_ONLY = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -111,13 +112,18 @@ def allowed_types() -> list:
         np.ndarray,
         np.dtype,
         HistoryBuffer,
-        (_statistic, 'builtins.getattr'),
+        OneCycleParamScheduler,
+        (_known_attribute, 'builtins.getattr'),
     ]
 
 
-def _statistic(owner: type, name: str) -> Any:
-    """Attribute of MMEngine's history of a value, whose statistics stand in its state; of nothing else."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+def _known_attribute(owner: type, name: str) -> Any:
+    """Attributes that stand in states of MMEngine: statistics of a history, and how one cycle anneals; no others."""
+    known = {
+        HistoryBuffer: ('min', 'max', 'current', 'mean'),
+        OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+    }
+    if name not in known.get(owner, ()):
         raise pickle.UnpicklingError(f'attribute {name} of {owner!r}')
     return getattr(owner, name)
 
