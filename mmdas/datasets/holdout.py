@@ -121,7 +121,7 @@ def take_part(dataset: Any, indices: Mapping[int, list[int]]) -> Any:
         dataset: of a kind that :func:`find_leaves` knows.
         indices: ``id`` of each data set at the bottom -> its samples in the part.
     """
-    if isinstance(dataset, (HoldoutDataset, *loaded(*KFOLD))):
+    if isinstance(dataset, HoldoutDataset) or isinstance(dataset, loaded(*KFOLD)):  # noqa: SIM101
         return take_part(dataset.dataset, indices)
     if not isinstance(dataset, all_wrappers()):
         # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its

@@ -10,6 +10,8 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def read_checkpoint(path: str | Path) -> Any:
                 'earlier checkpoint or another copy'
             )
     try:
-        with torch.serialization.safe_globals([] if _trust else allowed_types()):
+        with _allowing([] if _trust else allowed_types()):
             return torch.load(path, map_location='cpu', weights_only=not _trust, mmap=archive)
     except pickle.UnpicklingError as error:
         if archive or _is_pickle(path):
@@ -89,6 +91,17 @@ def read_checkpoint(path: str | Path) -> Any:
         raise CheckpointError(_no_checkpoint(path, error)) from error
     except Exception as error:  # bytes that are no pickle make it stumble in any way
         raise CheckpointError(_no_checkpoint(path, error)) from error
+
+
+@contextmanager
+def _allowing(types: list) -> Iterator[None]:
+    """Allow types for some time. PyTorch's own context also takes back, at its end, those that were allowed before."""
+    before = torch.serialization.get_safe_globals()
+    try:
+        with torch.serialization.safe_globals(types):
+            yield
+    finally:
+        torch.serialization.add_safe_globals(before)
 
 
 def _no_checkpoint(path: Path, error: Exception) -> str:

@@ -52,9 +52,9 @@ def write_report(folders: Sequence[str | Path], path: str | Path, metric: str | 
         ReportError: for a folder that holds no run, or one that is named twice, or a metric that no run has.
     """
     named = [str(Path(folder).resolve()) for folder in folders]
-    for folder in named:
-        if named.count(folder) > 1:
-            raise ReportError(f'{folder} is named twice; leave one out')
+    twice = next((folder for folder in named if named.count(folder) > 1), None)
+    if twice is not None:
+        raise ReportError(f'{twice} is named twice; leave one out')
     wanted, groups = metric, list[Group]()
     sections: list[str] = []
     for folder in map(Path, folders):

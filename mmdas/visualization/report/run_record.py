@@ -154,13 +154,14 @@ def is_metric(name: str) -> bool:
 
 def read_classes(log: Path) -> tuple[str, dict[str, float]] | None:
     """The newest table of classes in a log of MMSegmentation: name of the first score, and class -> score."""
-    metric, found, newest = '', {}, None
+    found: dict[str, float] = {}
+    newest = None
     for line in log.read_text(encoding='utf-8', errors='replace').splitlines():
         row = TABLE_ROW.match(line)
         cells = [cell.strip() for cell in row[1].split('|')] if row else []
         if len(cells) >= 2 and cells[0] == 'Class':
-            metric, found = cells[1], {}
-            newest = metric, found
+            found = {}
+            newest = cells[1], found
         elif len(cells) >= 2 and newest is not None:
             try:
                 found[cells[0]] = float(cells[1])
