@@ -90,9 +90,8 @@ def conclusions(result: dict[str, Any]) -> list[str]:
     if not result['complete']:
         lines.append('The budget ended before the comparison was complete: what is missing was not trained.')
     if last['length'] < result['full']:
-        lines.append(
-            f'The trainings compared have {last["length"]} of {result["full"]} {result["unit"]}; longer ones are '
-            'kinder to strong augmentation.'
-        )
+        lines.append(f'This holds for trainings of {last["length"]} of {result["full"]} {result["unit"]}.')
+    if last['length'] < result['full'] / 2:
+        lines.append('That is short: strong augmentation may still overtake in longer ones; give more by --budget.')
     lines.append(f'It took {result["spent"]:.0f} s of a budget of {result["budget"]:.0f} s.')
     return lines

@@ -2,6 +2,7 @@
 
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
+from .comparison_figure import draw_comparison
 from .feature_figure import draw_dropped
 from .keep_figure import draw_keep
 from .mixture_figure import draw_mixtures
@@ -13,6 +14,7 @@ __all__ = [
     'clip_to_images',
     'draw_augmentation',
     'draw_clips',
+    'draw_comparison',
     'draw_keep',
     'draw_dropped',
     'draw_mixtures',
