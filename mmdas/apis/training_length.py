@@ -52,6 +52,7 @@ def set_training_length(cfg: Config, length: int) -> None:
     if checkpoint is not None:
         interval = checkpoint.get('interval', 1)
         checkpoint['interval'] = interval if 0 < interval < length else length
+        checkpoint['save_last'] = True
         checkpoint.pop('save_begin', None)
         checkpoint.pop('save_best', None)  # the last checkpoint counts
 

@@ -79,16 +79,12 @@ def test_a_training_without_a_length_is_named():
         set_training_length(Config({'train_cfg': {'max_iters': 3}}), 0)
 
 
-def test_the_checkpoint_of_the_end_is_always_there():
-    cfg = load_config(str(SEGMENTATION))
-    cfg.default_hooks.checkpoint.update(interval=50, save_best='mIoU')
-    set_training_length(cfg, 20)
-    assert cfg.default_hooks.checkpoint.interval == 20
-    assert 'save_best' not in cfg.default_hooks.checkpoint
-    cfg = load_config(str(SEGMENTATION))
-    cfg.default_hooks.checkpoint.interval = 50
-    set_training_length(cfg, 120)
-    assert cfg.default_hooks.checkpoint.interval == 50
+@pytest.mark.parametrize(('length', 'interval'), [(20, 20), (120, 50)])
+def test_the_checkpoint_of_the_end_is_always_there(length, interval):
+    hook = {'type': 'CheckpointHook', 'interval': 50, 'save_best': 'mIoU', 'save_last': False}
+    cfg = Config({'train_cfg': {'max_iters': 300}, 'default_hooks': {'checkpoint': hook}})
+    set_training_length(cfg, length)
+    assert cfg.default_hooks.checkpoint == {'type': 'CheckpointHook', 'interval': interval, 'save_last': True}
 
 
 @pytest.mark.parametrize('config', [SEGMENTATION, CLASSIFICATION])
