@@ -11,6 +11,7 @@ from .chain import Augment, AugmentChain
 from .policy_augment import PolicyAugment
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
+from .style_augment import StyleAugment
 
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
@@ -32,4 +33,5 @@ __all__ = [
     'PolicyTransform',
     'SearchedAugment',
     'SegCutMix',
+    'StyleAugment',
 ]

@@ -15,6 +15,7 @@ COMMANDS = {
     'test': 'test a checkpoint and print its metrics',
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
+    'stylize': 'copy a data set in other styles',
     'browse': 'save a picture of the clips of some training images',
     'demo': 'the main job on an embedded data set, in under ten minutes',
     'check': 'say what is wrong with the environment',

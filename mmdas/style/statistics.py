@@ -70,6 +70,12 @@ def adaptive_instance_norm(content: Tensor, style: Tensor, epsilon: float = EPSI
     return with_statistics(content, channel_statistics(style, epsilon), epsilon)
 
 
-def interpolate(start: Statistics, end: Statistics, alpha: float) -> Statistics:
-    """Statistics on the line between two, ``start`` for 0 and ``end`` for 1."""
-    return Statistics(*(torch.lerp(first, last, alpha) for first, last in zip(start, end, strict=True)))
+def interpolate(start: Statistics, end: Statistics, alpha: float | Tensor) -> Statistics:
+    """Statistics on the line between two, ``start`` for 0 and ``end`` for 1.
+
+    Args:
+        start, end: of N images, or one.
+        alpha: one for all, or (N,).
+    """
+    weight = alpha.to(end.mean)[:, None] if isinstance(alpha, Tensor) else alpha
+    return Statistics(*(first + weight * (last - first) for first, last in zip(start, end, strict=True)))

@@ -20,8 +20,14 @@ class Stylizer(Protocol):
         """Styles (N, 3, H, W) in [0, 1] -> their statistics."""
         ...
 
-    def stylize(self, images: Tensor, style: Statistics, alpha: float = 1.0) -> Tensor:
-        """Images (N, 3, H, W) in [0, 1] in a style of their own each, or in one for all; alpha 0 is their own style."""
+    def stylize(self, images: Tensor, style: Statistics, alpha: float | Tensor = 1.0) -> Tensor:
+        """Images in other styles.
+
+        Args:
+            images: (N, 3, H, W) in [0, 1].
+            style: of N images, or one for all.
+            alpha: in [0, 1], one for all or (N,): 0 is the own style, 1 the other one.
+        """
         ...
 
     def to(self, device: torch.device) -> 'Stylizer':
@@ -40,7 +46,7 @@ class ColourStatistics(nn.Module):
         """Mean and deviation of R, G and B, (N, 3)."""
         return channel_statistics(styles)
 
-    def stylize(self, images: Tensor, style: Statistics, alpha: float = 1.0) -> Tensor:
+    def stylize(self, images: Tensor, style: Statistics, alpha: float | Tensor = 1.0) -> Tensor:
         """Images with other colours, in [0, 1]."""
         check_alpha(alpha)
         changed = with_statistics(images, interpolate(channel_statistics(images), style, alpha))
@@ -71,13 +77,11 @@ class AdaINStyle(nn.Module):
         """Features (N, 512, h, w)."""
         return self.encoder(images, [LAYER])[LAYER]
 
-    @torch.no_grad()
     def statistics(self, styles: Tensor) -> Statistics:
         """Mean and deviation of the features, (N, 512)."""
         return channel_statistics(self.encode(styles))
 
-    @torch.no_grad()
-    def stylize(self, images: Tensor, style: Statistics, alpha: float = 1.0) -> Tensor:
+    def stylize(self, images: Tensor, style: Statistics, alpha: float | Tensor = 1.0) -> Tensor:
         """Images in another style, in [0, 1] and of the same size."""
         check_alpha(alpha)
         height, width = images.shape[-2:]
@@ -92,11 +96,13 @@ def enlarged(images: Tensor) -> Tensor:
     return nn.functional.pad(images, (0, -width % 8, 0, -height % 8), mode='replicate')
 
 
-def check_alpha(alpha: float) -> None:
+def check_alpha(alpha: float | Tensor) -> None:
     """Refuse an alpha outside [0, 1].
 
     Raises:
         ValueError: naming it.
     """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f'alpha must be in [0, 1], got {alpha}')
+    values = alpha.tolist() if isinstance(alpha, Tensor) else [alpha]
+    for value in values:
+        if not 0 <= value <= 1:
+            raise ValueError(f'alpha must be in [0, 1], got {value}')
