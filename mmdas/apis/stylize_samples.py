@@ -15,6 +15,8 @@ from torch import Tensor
 
 from mmdas.engine.data_files.leaves import inner_datasets
 
+# Of the kinds of files that would lose more by default.
+SETTINGS: dict[str, dict[str, Any]] = {'JPEG': {'quality': 95}, 'WEBP': {'lossless': True}}
 META = 'meta'  # folder of the lists of images that had no files
 
 
@@ -159,6 +161,5 @@ def encode(image: Tensor, name: str) -> bytes:
         raise ValueError(f'images of the kind {suffix or name} cannot be written')
     pixels = (255 * image[0]).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     stream = BytesIO()
-    options: dict[str, Any] = {'JPEG': {'quality': 95}, 'WEBP': {'lossless': True}}.get(kind, {})
-    Image.fromarray(pixels).save(stream, kind, **options)
+    Image.fromarray(pixels).save(stream, kind, **SETTINGS.get(kind, {}))
     return stream.getvalue()

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 SIDE = 512  # of a style's shorter side, as in the published recipe of Stylized-ImageNet
@@ -49,4 +49,4 @@ def read_image(path: str | Path, side: int | None = None) -> Tensor:
     if side is not None and shorter > side:
         width, height = (round(length * side / shorter) for length in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return pil_to_tensor(image)[None].to(torch.float32) / 255
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255

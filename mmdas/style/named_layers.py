@@ -32,6 +32,9 @@ class NamedLayers(nn.Module):
         ValueError: for a name that the network has not, a module that did not run, or one whose output is no map.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
         super().__init__()
         self.network = network.eval().requires_grad_(False)

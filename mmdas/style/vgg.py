@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ class VGG19(nn.Module):
         return found
 
 
-def make_layers(padding: str, pooling: str, ceil: bool) -> dict[str, nn.Module]:
+def make_layers(padding: Literal['zeros', 'reflect'], pooling: str, ceil: bool) -> dict[str, nn.Module]:
     """All layers by name."""
     pool = nn.MaxPool2d if pooling == 'max' else nn.AvgPool2d
     layers: dict[str, nn.Module] = {'colours': nn.Conv2d(3, 3, 1)}
