@@ -84,7 +84,7 @@ def add_style(cfg: Config, options: dict[str, Any]) -> None:
 def write_styles(folder: Path) -> str:
     """Training images as files, the styles of a row."""
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = ShapeTextureDigits('train', per_class=STYLES, size=24)
+    dataset = ShapeTextureDigits('train', per_class=STYLES, size=20)
     for index in range(len(dataset)):
         Image.fromarray(dataset.get_data_info(index)['img']).save(folder / f'{index:04d}.png')
     return str(folder)

@@ -5,9 +5,9 @@ _base_ = [
     'mmpretrain::_base_/schedules/cifar10_bs128.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
-max_epochs = 8
+max_epochs = 6
 model = dict(
-    backbone=dict(base_channels=16, stem_channels=16),
+    backbone=dict(base_channels=16, stem_channels=16, zero_init_residual=False),
     head=dict(in_channels=128, cal_acc=True),
 )
 optim_wrapper = dict(optimizer=dict(lr=0.1, weight_decay=5e-4))

@@ -6,7 +6,7 @@ train_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(type='mmdas.ShapeTextureDigits', split='train', size=24, pipeline=[pack]),
+    dataset=dict(type='mmdas.ShapeTextureDigits', split='train', size=20, pipeline=[pack]),
 )
 val_dataloader = dict(
     batch_size=200,
@@ -14,7 +14,7 @@ val_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),
-    dataset=dict(type='mmdas.ShapeTextureDigits', split='test', per_class=54, size=24, pipeline=[pack]),
+    dataset=dict(type='mmdas.ShapeTextureDigits', split='test', per_class=27, size=20, pipeline=[pack]),
 )
 test_dataloader = val_dataloader
 val_evaluator = [dict(type='Accuracy', topk=(1,)), dict(type='mmdas.ShapeBias')]
