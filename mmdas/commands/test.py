@@ -23,7 +23,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help='data and metrics of (%(default)s)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+
+
+def use_validation(cfg: Config) -> None:
+    """Let a test take the validation set and its metrics.
+
+    Raises:
+        ValueError: if the config has none.
+    """
+    if cfg.get('val_dataloader') is None or cfg.get('val_evaluator') is None:
+        raise ValueError('--split val: the config has no val_dataloader or no val_evaluator')
+    cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
 
 
 def enable_tta(cfg: Config) -> None:
@@ -144,6 +156,8 @@ def read(args: Namespace) -> Config:
         raise ValueError(f'--policy {args.policy} says which views are averaged; leave out --tta')
     cfg = load_run_config(args, takes_views=True)
     cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.split == 'val':
+        use_validation(cfg)
     reason = host_of(cfg).single_pictures
     if args.tta and (args.show or args.show_dir) and reason:
         raise ValueError(f'--show and --show-dir do not go with --tta: {reason}')
