@@ -5,14 +5,14 @@ _base_ = [
     'mmpretrain::_base_/schedules/cifar10_bs128.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
-max_epochs = 6
+max_epochs = 8
 model = dict(
-    backbone=dict(base_channels=16, stem_channels=16, zero_init_residual=False),
+    backbone=dict(base_channels=16, stem_channels=16),
     head=dict(in_channels=128, cal_acc=True),
 )
-optim_wrapper = dict(optimizer=dict(lr=0.1, weight_decay=5e-4))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3, weight_decay=0.05))
 param_scheduler = dict(
-    _delete_=True, type='OneCycleLR', eta_max=0.1, by_epoch=True, total_steps=max_epochs, convert_to_iter_based=True
+    _delete_=True, type='OneCycleLR', eta_max=3e-3, by_epoch=True, total_steps=max_epochs, convert_to_iter_based=True
 )
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 default_hooks = dict(checkpoint=dict(interval=max_epochs), logger=dict(interval=20))

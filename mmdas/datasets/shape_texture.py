@@ -17,12 +17,12 @@ NO_TEXTURE = -1
 
 SIDE = (0.7, 0.95)  # of a digit, of the image's side
 ROTATION = 20.0  # degrees, both ways
-CONTRAST = (25.0, 60.0)  # of the digit, brighter or darker than what lies around it
-STRIPES = 10.0  # amplitude
+CONTRAST = (30.0, 65.0)  # of the digit, brighter or darker than what lies around it
+STRIPES = 9.0  # amplitude
 PERIODS = (3.0, 5.0)  # pixels; of each there are five directions
 TINT = 6.0  # distance of a texture's colour from grey
 JITTER = 22.0  # deviation of each colour of an image
-NOISE = 16.0
+NOISE = 14.0
 
 
 @DATASETS.register_module()
