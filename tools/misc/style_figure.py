@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, default=Path('docs/images/style.png'), help='default: %(default)s')
     parser.add_argument('--size', type=int, default=64, help='pixels (default: %(default)s)')
-    parser.add_argument('--iterations', type=int, default=120, help='of each texture (default: %(default)s)')
+    parser.add_argument('--iterations', type=int, default=60, help='of each texture (default: %(default)s)')
     args = parser.parse_args()
     draw(args.out, args.size, args.iterations)
 
