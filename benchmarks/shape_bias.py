@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'shape_texture' / 'resnet18-quarter_shape-texture.py'
 RESULTS = ROOT / 'benchmarks' / 'results' / 'shape-bias.jsonl'
 METRICS = ('bias', 'conflict_shape', 'conflict_texture', 'shape_only', 'agree')
+EPOCHS = 8
 STYLES = 20  # images of each class whose colours are the styles
 
 Weights = tuple[str | None, str | None]
@@ -90,9 +91,13 @@ def write_styles(folder: Path) -> str:
     return str(folder)
 
 
-def measure(row: str, seed: int, out: Path, weights: Weights = (None, None), options: dict | None = None) -> dict:
+def measure(
+    row: str, seed: int, epochs: int, out: Path, weights: Weights = (None, None), options: dict | None = None
+) -> dict:
     """Train and test a row with one seed; the record, with seconds of the CPU."""
     torch.set_num_threads(1)
+    length = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.total_steps': epochs}
+    options = {**(options or {}), **length}
     cfg = load_config(CONFIG, work_dir=str(out / f'{row}-{seed}'), cfg_options=options)
     ROWS[row](cfg, out, weights)
     cfg.randomness = dict(seed=seed)
@@ -105,18 +110,20 @@ def measure(row: str, seed: int, out: Path, weights: Weights = (None, None), opt
         seconds = round(time.process_time() - start, 1)
         scores = runner.test()
     found = {name: scores[f'shape_bias/{name}'] for name in METRICS}
-    return {'row': row, 'seed': seed, **{name: round(value, 2) for name, value in found.items()}, 'seconds': seconds}
+    rounded = {name: round(value, 2) for name, value in found.items()}
+    return {'row': row, 'seed': seed, 'epochs': epochs, **rounded, 'seconds': seconds}
 
 
 def table(records: Iterable[dict]) -> str:
-    """Means and standard deviations over the seeds of each row, as Markdown."""
-    rows: dict[str, list[dict]] = {}
+    """Means and standard deviations over the seeds of each row and length, as Markdown."""
+    rows: dict[tuple[str, int], list[dict]] = {}
     for record in records:
-        rows.setdefault(record['row'], []).append(record)
-    lines = ['| training | shape bias | shape | texture | shape alone | both agree | seeds |', '|' + ' --- |' * 7]
-    for row, found in rows.items():
+        rows.setdefault((record['row'], record['epochs']), []).append(record)
+    head = ('training', 'epochs', 'shape bias', 'shape', 'texture', 'shape alone', 'both agree', 'seeds')
+    lines = [f'| {" | ".join(head)} |', '|' + ' --- |' * len(head)]
+    for (row, epochs), found in rows.items():
         cells = [spread([record[name] for record in found]) for name in METRICS]
-        lines.append(f'| {row} | {" | ".join(cells)} | {len(found)} |')
+        lines.append(f'| {row} | {epochs} | {" | ".join(cells)} | {len(found)} |')
     return '\n'.join(lines)
 
 
@@ -138,16 +145,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--rows', nargs='+', choices=list(ROWS), default=list(DEFAULT_ROWS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--epochs', type=int, default=EPOCHS, help='default: %(default)s')
     parser.add_argument('--encoder', help="weights of AdaIN's VGG, for the row adain")
     parser.add_argument('--decoder', help="weights of AdaIN's decoder")
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs' / 'shape_bias', help='logs')
     parser.add_argument('--results', type=Path, default=RESULTS)
     parser.add_argument('--table', action='store_true', help='print the means of what is there, and train nothing')
     args = parser.parse_args()
-    done = {(record['row'], record['seed']) for record in read(args.results)}
-    wanted = [(row, seed) for seed in args.seeds for row in args.rows if (row, seed) not in done]
+    done = {(record['row'], record['seed'], record['epochs']) for record in read(args.results)}
+    wanted = [(row, seed) for seed in args.seeds for row in args.rows if (row, seed, args.epochs) not in done]
     for row, seed in [] if args.table else wanted:
-        record = measure(row, seed, args.out.resolve(), (args.encoder, args.decoder))
+        record = measure(row, seed, args.epochs, args.out.resolve(), (args.encoder, args.decoder))
         with args.results.open('a') as stream:
             stream.write(json.dumps(record) + '\n')
         print(json.dumps(record), flush=True)

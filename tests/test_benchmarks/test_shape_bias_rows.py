@@ -9,9 +9,6 @@ from benchmarks import shape_bias
 from mmdas.apis import load_config, preprocessor_of
 
 SMALL = {
-    'train_cfg.max_epochs': 1,
-    'train_cfg.val_interval': 1,
-    'param_scheduler.total_steps': 1,
     'train_dataloader.dataset.per_class': 4,
     'train_dataloader.batch_size': 20,
     'val_dataloader.dataset.per_class': 2,
@@ -34,31 +31,31 @@ def test_rows_differ_by_their_augments(tmp_path: Path):
 @pytest.mark.slow
 def test_row_is_trained_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shape_bias, 'STYLES', 1)
-    record = shape_bias.measure('colours', 0, tmp_path, options=SMALL)
-    assert list(record) == ['row', 'seed', *shape_bias.METRICS, 'seconds']
+    record = shape_bias.measure('colours', 0, 1, tmp_path, options=SMALL)
+    assert list(record) == ['row', 'seed', 'epochs', *shape_bias.METRICS, 'seconds']
     assert 0 <= record['agree'] <= 100 and record['conflict_shape'] + record['conflict_texture'] <= 100
 
 
 def test_table_has_means_and_deviations_of_what_is_known():
     records = [
-        {'row': 'plain', 'seed': seed, **dict.fromkeys(shape_bias.METRICS, value)}
+        {'row': 'plain', 'seed': seed, 'epochs': 8, **dict.fromkeys(shape_bias.METRICS, value)}
         for seed, value in enumerate((10.0, 20.0, float('nan')))
     ]
     lines = shape_bias.table(records).splitlines()
-    assert lines[2] == f'| plain | {" | ".join(["15.0 ± 7.1"] * 5)} | 3 |'
+    assert lines[2] == f'| plain | 8 | {" | ".join(["15.0 ± 7.1"] * 5)} | 3 |'
     assert shape_bias.spread([float('nan')]) == 'unknown'
 
 
 def test_what_is_measured_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    def measure(row: str, seed: int, *others) -> dict:
-        return {'row': row, 'seed': seed, **dict.fromkeys(shape_bias.METRICS, 50.0)}
+    def measure(row: str, seed: int, epochs: int, *others) -> dict:
+        return {'row': row, 'seed': seed, 'epochs': epochs, **dict.fromkeys(shape_bias.METRICS, 50.0)}
 
     path = tmp_path / 'results.jsonl'
-    path.write_text(json.dumps(measure('plain', 0)) + '\n')
+    path.write_text(json.dumps(measure('plain', 0, shape_bias.EPOCHS)) + '\n')
     monkeypatch.setattr(shape_bias, 'measure', measure)
     words = ['shape_bias', '--rows', 'plain', 'colours', '--seeds', '0', '1', '--results', str(path)]
     monkeypatch.setattr('sys.argv', words)
     shape_bias.main()
     found = [(record['row'], record['seed']) for record in shape_bias.read(path)]
     assert found == [('plain', 0), ('colours', 0), ('plain', 1), ('colours', 1)]
-    assert '| plain | 50.0 ± 0.0' in capsys.readouterr().out
+    assert '| plain | 8 | 50.0 ± 0.0' in capsys.readouterr().out
