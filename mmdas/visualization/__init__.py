@@ -2,6 +2,8 @@
 
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
+from .feature_figure import draw_dropped
+from .keep_figure import draw_keep
 from .mixture_figure import draw_mixtures
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
@@ -11,6 +13,8 @@ __all__ = [
     'clip_to_images',
     'draw_augmentation',
     'draw_clips',
+    'draw_keep',
+    'draw_dropped',
     'draw_mixtures',
     'draw_policy',
     'draw_predictions',
