@@ -25,7 +25,6 @@ from PIL import Image  # noqa: E402
 from mmdas.apis import build_runner, load_config, set_augment  # noqa: E402
 from mmdas.apis.augment_search import augmented_preprocessor  # noqa: E402
 from mmdas.datasets import ShapeTextureDigits  # noqa: E402
-from mmdas.registry import HOOKS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'shape_texture' / 'resnet18-quarter_shape-texture.py'
@@ -61,8 +60,6 @@ def adain(cfg: Config, out: Path, weights: Weights) -> None:
 
 def mixstyle(cfg: Config, out: Path, weights: Weights) -> None:
     """Mixed statistics of features."""
-    if HOOKS.get('FeatureHook') is None:
-        raise SystemExit('the row mixstyle needs mmdas.FeatureHook')
     cfg.custom_hooks = [dict(type='mmdas.FeatureHook', feature=dict(type='mmdas.MixStyle'))]
 
 
@@ -73,7 +70,7 @@ ROWS: dict[str, Callable[[Config, Path, Weights], None]] = {
     'mixstyle': mixstyle,
     'adain': adain,
 }
-DEFAULT_ROWS = ('plain', 'randaugment', 'colours')
+DEFAULT_ROWS = ('plain', 'randaugment', 'colours', 'mixstyle')
 
 
 def add_style(cfg: Config, options: dict[str, Any]) -> None:

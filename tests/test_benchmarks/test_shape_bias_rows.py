@@ -16,15 +16,20 @@ SMALL = {
 }
 
 
-def steps_of(row: str, out: Path) -> list[str]:
+def parts_of(row: str, out: Path) -> list[str]:
     cfg = load_config(shape_bias.CONFIG)
     shape_bias.ROWS[row](cfg, out, (None, None))
-    return [step['type'] for step in preprocessor_of(cfg).get('augments', [])]
+    return [part['type'] for part in [*preprocessor_of(cfg).get('augments', []), *cfg.get('custom_hooks', [])]]
 
 
-def test_rows_differ_by_their_augments(tmp_path: Path):
-    found = {row: steps_of(row, tmp_path) for row in shape_bias.DEFAULT_ROWS}
-    assert found == {'plain': [], 'randaugment': ['mmdas.PolicyAugment'], 'colours': ['mmdas.StyleAugment']}
+def test_rows_differ_by_their_augments_and_hooks(tmp_path: Path):
+    found = {row: parts_of(row, tmp_path) for row in shape_bias.DEFAULT_ROWS}
+    assert found == {
+        'plain': [],
+        'randaugment': ['mmdas.PolicyAugment'],
+        'colours': ['mmdas.StyleAugment'],
+        'mixstyle': ['mmdas.FeatureHook'],
+    }
     assert len(list((tmp_path / 'styles').iterdir())) == 10 * shape_bias.STYLES
 
 
