@@ -3,6 +3,7 @@
 from .cam import activation_maps, class_activation_maps
 from .localization import BoxAccuracy, Localization, PixelPrecision, localize
 from .network import AnalysisError, Batch, ImageNetwork
+from .pictures import colour_order, to_picture
 from .saliency import saliency_maps, smooth_saliency
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     'PixelPrecision',
     'activation_maps',
     'class_activation_maps',
+    'colour_order',
     'localize',
     'saliency_maps',
     'smooth_saliency',
+    'to_picture',
 ]

@@ -45,9 +45,7 @@ def saliency_maps(
     return maps
 
 
-def smooth_saliency(
-    score: Callable[[Tensor], Tensor], images: Tensor, samples: int = 1, noise: float = 0.15
-) -> Tensor:
+def smooth_saliency(score: Callable[[Tensor], Tensor], images: Tensor, samples: int = 1, noise: float = 0.15) -> Tensor:
     """Mean of the saliency of images with normal noise (SmoothGrad, Smilkov et al. 2017, Sec. 3).
 
     Args:

@@ -11,6 +11,7 @@ from .hooks import (
     PlainStartHook,
     PolicyHook,
     ResumeCheckHook,
+    SaliencyHook,
     SearchProgressHook,
     StopSignalHook,
 )
@@ -60,6 +61,7 @@ __all__ = [
     'ResumableEpochBasedTrainLoop',
     'ResumableIterBasedTrainLoop',
     'ResumeCheckHook',
+    'SaliencyHook',
     'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',

@@ -1,5 +1,7 @@
-"""Scores of weakly supervised localisation (Choe et al., "Evaluating Weakly Supervised Object Localization Methods
-Right", CVPR 2020, Sec. 4): the threshold on a map is free, so that the maps are compared and not their thresholds.
+"""Scores of weakly supervised localisation.
+
+Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, Sec. 4: the threshold on a map
+is free, so that the maps are compared and not their thresholds.
 """
 
 from collections.abc import Sequence
