@@ -178,7 +178,7 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
 
 @pytest.mark.parametrize('words', OF_VERBS, ids=' '.join)
 def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, ...], folder: Path):
-    module = import_module(f'mmdas.commands.{words[0]}')
+    module = import_module(f'mmdas.commands.{words[0].replace("-", "_")}')
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)
