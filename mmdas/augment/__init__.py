@@ -15,7 +15,10 @@ from .seg_cut_mix import SegCutMix
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
 
-PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
+PARTS = {  # imported on demand: their base is MMCV's
+    'PlaceCrop': 'mmdas.augment.place_crop',
+    'PolicyTransform': 'mmdas.augment.policy_transform',
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +31,7 @@ __all__ = [
     'DADASearch',
     'DDASSearch',
     'FasterAASearch',
+    'PlaceCrop',
     'PolicyAugment',
     'PolicyTransform',
     'SearchedAugment',

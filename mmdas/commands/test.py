@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mmdas.hosts import Host
 
 
+CROPS = (5, 10)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     add_run_arguments(parser)
@@ -24,19 +27,31 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--crops',
+        type=int,
+        choices=CROPS,
+        help='classification: average over the corners and the centre (5), and their mirror images (10)',
+    )
 
 
-def enable_tta(cfg: Config) -> None:
+def enable_tta(cfg: Config, crops: int | None = None) -> None:
     """Wrap the model for test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
 
     A classification config may lack them: then the scores of the image and its mirror image are averaged.
 
+    Args:
+        cfg: of the test; changed.
+        crops: 5 or 10, of a classification, in place of ``tta_pipeline``.
+
     Raises:
-        ValueError: If a segmentation config lacks one of them.
+        ValueError: If a segmentation config lacks one of them, or for crops of a segmentation or without a size.
     """
     from mmdas.apis import host_of, iterate_dicts
 
     host = host_of(cfg)
+    if crops and host.label_maps:
+        raise ValueError(f'--crops {crops} is for classification; a segmentation sees all of its image, take --tta')
     if host.tta_model:
         cfg.setdefault('tta_model', ConfigDict(type=host.tta_model))
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
@@ -44,7 +59,8 @@ def enable_tta(cfg: Config) -> None:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
-            node['pipeline'] = cfg.get('tta_pipeline') or flip_pipeline(node['pipeline'])
+            steps = node['pipeline']
+            node['pipeline'] = crop_pipeline(steps, crops) if crops else cfg.get('tta_pipeline') or flip_pipeline(steps)
     # The runner hands the top-level data preprocessor, which base configs leave behind, to the wrapper, which puts it
     # in the place of the model's own. Without a wrapper the model's own is the one that counts.
     if cfg.model.get('data_preprocessor') is not None:
@@ -64,6 +80,35 @@ def flip_pipeline(pipeline: list[dict]) -> list[dict]:
     *steps, pack = pipeline
     flips = [{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)]
     return [*steps, {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}]
+
+
+def crop_pipeline(pipeline: list[dict], crops: int) -> list[dict]:
+    """Test pipeline that gives the corners and the centre in place of ``CenterCrop``.
+
+    Args:
+        pipeline: of the test.
+        crops: 5, or 10 with the mirror images.
+
+    Raises:
+        ValueError: for a pipeline without ``CenterCrop``, which says how large a crop is.
+    """
+    from mmdas.augment.place_crop import PLACES
+    from mmdas.registry import type_name
+
+    names = [type_name(step) for step in pipeline]
+    if 'CenterCrop' not in names:
+        raise ValueError(
+            f'--crops {crops} takes crops in the place of CenterCrop, but the test pipeline has {", ".join(names)}; '
+            'resize to a larger side and add CenterCrop by --cfg-options or in the config'
+        )
+    place = names.index('CenterCrop')
+    size = pipeline[place]['crop_size']
+    sides = size if isinstance(size, int) else tuple(size)[::-1]  # (width, height) in CenterCrop
+    parts = [[{'type': 'mmdas.PlaceCrop', 'crop_size': sides, 'place': one} for one in PLACES]]
+    if crops == 10:
+        parts.append([{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)])
+    parts += [[step] for step in pipeline[place + 1 :]]
+    return [*pipeline[:place], {'type': 'TestTimeAug', 'transforms': parts}]
 
 
 def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: float) -> None:
@@ -140,20 +185,23 @@ def read(args: Namespace) -> Config:
     refuse_search(args)
     require_checkpoint(args.checkpoint)
     views = is_view_policy(args.policy)
-    if views and args.tta:
-        raise ValueError(f'--policy {args.policy} says which views are averaged; leave out --tta')
+    if args.tta and args.crops:
+        raise ValueError('--crops is a test-time augmentation of its own; leave out --tta')
+    if views and (args.tta or args.crops):
+        option = '--tta' if args.tta else '--crops'
+        raise ValueError(f'--policy {args.policy} says which views are averaged; leave out {option}')
     cfg = load_run_config(args, takes_views=True)
     cfg.load_from, cfg.resume = args.checkpoint, False
     reason = host_of(cfg).single_pictures
-    if args.tta and (args.show or args.show_dir) and reason:
-        raise ValueError(f'--show and --show-dir do not go with --tta: {reason}')
+    if (args.tta or args.crops) and (args.show or args.show_dir) and reason:
+        raise ValueError(f'--show and --show-dir do not go with {"--tta" if args.tta else "--crops"}: {reason}')
     check_run(cfg)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.out:
         save_predictions(cfg, args.out)
-    if args.tta:
-        enable_tta(cfg)
+    if args.tta or args.crops:
+        enable_tta(cfg, args.crops)
     if views:
         use_views(cfg, args.policy)
     return cfg
