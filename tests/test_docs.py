@@ -40,7 +40,8 @@ CONFIGS = [
     name for name, text in FILES.items() if '_base_' in text and name not in TAUGHT
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
-OTHERS = [text for text in blocks('python') if text not in VIEWS and not FILE_NAME.match(text)]
+OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text]
+OTHERS = [text for text in blocks('python') if text not in (*VIEWS, *OBJECTS) and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -143,6 +144,14 @@ def test_code_of_the_pages_averages_views(code: str):
     names: dict = {}
     exec(code, names)
     torch.testing.assert_close(names['probabilities'].sum(1), torch.ones(4, 24, 32))
+
+
+@pytest.mark.parametrize('code', OBJECTS)
+def test_code_of_the_pages_finds_an_object(code: str):
+    names: dict = {}
+    exec(code, names)
+    left, top, right, bottom = names['found'].box
+    assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
 
 
 @pytest.mark.parametrize('code', INFERENCE)

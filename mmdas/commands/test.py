@@ -104,7 +104,9 @@ def crop_pipeline(pipeline: list[dict], crops: int) -> list[dict]:
     place = names.index('CenterCrop')
     size = pipeline[place]['crop_size']
     sides = size if isinstance(size, int) else tuple(size)[::-1]  # (width, height) in CenterCrop
-    parts = [[{'type': 'mmdas.PlaceCrop', 'crop_size': sides, 'place': one} for one in PLACES]]
+    parts: list[list[dict[str, Any]]] = [
+        [{'type': 'mmdas.PlaceCrop', 'crop_size': sides, 'place': one} for one in PLACES]
+    ]
     if crops == 10:
         parts.append([{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)])
     parts += [[step] for step in pipeline[place + 1 :]]

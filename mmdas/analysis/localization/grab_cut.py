@@ -93,9 +93,9 @@ def localize(
     kinds = set(np.unique(start).tolist())
     if not {cv2.GC_FGD, cv2.GC_BGD} <= kinds:
         return Localization((0, 0, image.shape[1], image.shape[0]), np.ones(saliency.shape, bool), start)
-    cut, colours = start.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
+    cut, outer, inner = start.copy(), np.zeros((1, 65)), np.zeros((1, 65))  # models of the colours
     cv2.setRNGSeed(0)
-    cv2.grabCut(np.ascontiguousarray(image), cut, None, *colours, steps, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(image), cut, (0, 0, 0, 0), outer, inner, steps, cv2.GC_INIT_WITH_MASK)
     mask = largest_component((cut == cv2.GC_FGD) | (cut == cv2.GC_PR_FGD))
     return Localization(box_of(mask), mask, start)
 
