@@ -33,7 +33,9 @@ class Row:
         options: settings that replace the host's, with dotted keys.
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
         teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
+        teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
+        losses: words of ``mmdas distill`` for the distances from the teacher.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -55,7 +57,9 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: str = ''
     teacher: str = ''
+    teachers: int = 1
     views: int = 1
+    losses: str = 'kl'
     geometry: bool = False
 
     @property
@@ -277,23 +281,50 @@ def augment_table(budget: float) -> Iterator[Row]:
 
 
 # Teacher -> word of the row's name, title.
-TEACHERS = {'plain': ('plain', 'plain'), 'argmax-4f-tsm-undecayed': ('das', 'searched, argmax, TSM, four frames')}
+TEACHERS = {
+    'plain': ('plain', 'plain'),
+    'argmax-4f-tsm-undecayed': ('das', 'searched, argmax, TSM, four frames'),
+    'augment-rand': ('rand', 'RandAugment'),
+    'augment-das-4f-tsm-rand': ('das-rand', 'DAS with RandAugment'),
+}
+# Teachers, images of the student, views: what is measured beside every teacher for a student of images as they are.
+TAUGHT = (('plain', 'rand', 1), ('augment-rand', 'rand', 1), ('augment-rand', 'rand', 2))
+TAUGHT = (*TAUGHT, ('augment-das-4f-tsm-rand', 'rand', 1))
 
 
-def distil_table(budget: float) -> Iterator[Row]:
-    """Plain rows that learn from a teacher, of one view and two, trained for ``budget`` as their teachers."""
-    for teacher, (word, title) in TEACHERS.items():
-        row = Row(f'distil-{word}', f'plain, taught by {title}', frames=1, budget=budget, teacher=teacher)
-        yield row
-        yield replace(row, name=f'{row.name}-views', title=f'{row.title}, two views', views=2)
+def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
+    """Plain rows that learn from a teacher, of one view and two, trained for ``budget`` as their teachers.
+
+    Args:
+        budget: in units of the task's iterations.
+        losses: words of ``mmdas distill``.
+    """
+    for teacher, views in product(TEACHERS, (1, 2)):
+        yield taught(teacher, '', views, budget, losses)
+    for teacher, augment, views in TAUGHT:
+        yield taught(teacher, augment, views, budget, losses)
+    row = taught('augment-rand', 'rand', 1, budget, losses)
+    yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
+    long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
+    yield replace(long, budget=2 * budget)
+
+
+def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -> Row:
+    """A plain row that learns from a teacher."""
+    word, title = TEACHERS[teacher]
+    name = '-'.join(filter(None, ['distil', word, augment and f'on-{augment}', 'views' if views == 2 else '']))
+    title = f'plain, taught by {title}'
+    title += f', both on images of {dict(AUGMENTATIONS)[augment]}' if augment else ''
+    title += ', two views' if views == 2 else ''
+    return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
 
 
 ROWS = {
     'cifar10': [*table(), *augment_table(2), *distil_table(2)],
-    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *augment_table(1)],
+    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *augment_table(1), *distil_table(1, 'kl cwd')],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': [*segmentation_table(), *geometry_table(), *augment_table(1)],
+    'voc2012': [*segmentation_table(), *geometry_table(), *augment_table(1), *distil_table(1, 'kl cwd')],
     'camvid_pretrained': [*short_table(), *geometry_table()],
     'cifar10_r18': list(short_table()),
     'camvid_r18': [*short_table(), *geometry_table()],

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
-from mmdas.apis.distill_config import whole_model
+from mmdas.apis.distill_config import LOSSES, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
@@ -63,7 +63,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
-    points = [iterations] if row.augment or row.name.startswith('augment') else curve_points(task, iterations)
+    points = [iterations] if row.name.startswith(('augment', 'distil')) else curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
     before = {}
     if row.plain_before:
@@ -131,29 +131,47 @@ def train_and_save(cfg: Config, task: Task, iterations: int, path: Path, frames:
 
 
 def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) -> tuple[dict, dict]:
-    """The hook by which a row learns from its teacher, which is trained now if it was not before; and its record.
+    """The hook by which a row learns from its teachers, which are trained now if they were not before; and its record.
 
-    The teacher is a run of its own, with other first weights and another order of the data than its student's.
+    A teacher is a run of its own, with other first weights and another order of the data than its student's.
     """
-    taught_by = next(other for other in ROWS[task.host] if other.name == row.teacher)
-    folder = out / 'teachers' / f'{row.teacher}-{iterations}-{seed}'
-    config, weights = folder / 'teacher.py', folder / 'teacher.pth'
-    if not weights.is_file():
-        policy, _ = find_policy(task, taught_by, seed, out)
-        cfg = run_config(task, taught_by, 'repeat', policy)
-        set_training(cfg, task, iterations, TEACHER_SEED + seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        train_and_save(cfg, task, iterations, weights, taught_by.frames)
-        whole_model(cfg).dump(config)
-    content = torch.load(weights, weights_only=True)
+    numbers = [TEACHER_SEED * (place + 1) + seed for place in range(row.teachers)]
+    folders = [trained_teacher(task, row.teacher, seed, number, iterations, out) for number in numbers]
+    contents = [torch.load(folder / 'teacher.pth', weights_only=True) for folder in folders]
     hook = {
         'type': 'mmdas.DistillHook',
-        'teacher': {'config': str(config), 'checkpoint': str(weights)},
-        'losses': [{'type': 'mmdas.KLDistillation'}],
+        'teacher': [{'config': str(path / 'teacher.py'), 'checkpoint': str(path / 'teacher.pth')} for path in folders],
+        'losses': [{'type': LOSSES[word]} for word in row.losses.split()],
         'views': row.views,
         'score': False,  # it stands in the record
     }
-    return hook, {'row': row.teacher, 'views': row.views, 'score': content['score'], **content['cost']}
+    scores = [content['score'] for content in contents]
+    cost = {key: sum(content['cost'][key] for content in contents) for key in contents[0]['cost']}
+    record = {'row': row.teacher, 'views': row.views, 'score': sum(scores) / len(scores), **cost}
+    return hook, {**record, **({'teachers': row.teachers} if row.teachers > 1 else {})}
+
+
+def trained_teacher(task: Task, name: str, seed: int, number: int, iterations: int, out: Path) -> Path:
+    """Folder of a teacher: config and weights.
+
+    Args:
+        name: of its row.
+        seed: of the student, and of the search that both share.
+        number: seed of its training.
+    """
+    taught_by = next(other for other in ROWS[task.host] if other.name == name)
+    place = number // TEACHER_SEED
+    folder = out / 'teachers' / f'{name}-{iterations}-{seed}{"" if place == 1 else f"-{place}"}'
+    if not (folder / 'teacher.py').is_file():
+        policy, _ = find_policy(task, taught_by, seed, out)
+        cfg = run_config(task, taught_by, 'repeat', policy)
+        if taught_by.augment:
+            set_augment(cfg, json.loads(find_augment(task, taught_by, seed, out)[0].read_text()))
+        set_training(cfg, task, iterations, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        train_and_save(cfg, task, iterations, folder / 'teacher.pth', taught_by.frames)
+        whole_model(cfg).dump(folder / 'teacher.py')  # which the run has completed
+    return folder
 
 
 def curve_points(task: Task, iterations: int) -> list[int]:
@@ -291,7 +309,7 @@ def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
-    for count in VIEWS[:1] if row.name.startswith('augment') else VIEWS:
+    for count in VIEWS[:1] if row.name.startswith(('augment', 'distil')) else VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds

@@ -58,6 +58,6 @@ def race_host(name: str, side: int, batch: int, rounds: int, device: torch.devic
     students = {'plain': plain}
     for kind, teacher in (('taught by plain', copy.deepcopy(plain)), ('taught by DAS', das)):
         students[kind] = copy.deepcopy(plain)
-        distil(students[kind], Distillation(Teacher(teacher), [KLDistillation()], place))
+        distil(students[kind], Distillation([Teacher(teacher)], [KLDistillation()], place))
     images = make_batch(name, batch, side)
     return race({kind: train_step(model, images) for kind, model in students.items()}, rounds, device=device)

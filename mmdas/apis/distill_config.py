@@ -18,8 +18,9 @@ from .pure_python import types_as_text
 from .runner import adapt_to_device, check_run, load_config
 
 # Word of the command -> type of the loss.
-LOSSES = {'kl': 'mmdas.KLDistillation', 'cwd': 'mmdas.ChannelWiseDistillation'}
-FILE = 'teacher.py'  # in the work directory
+LOSSES = {'kl': 'mmdas.KLDistillation', 'cwd': 'mmdas.ChannelWiseDistillation', 'at': 'mmdas.AttentionTransfer'}
+WITHOUT_TEMPERATURE = ('at',)
+FILE = 'teacher{}.py'  # in the work directory; of several the later ones have a number
 
 
 @dataclass(frozen=True)
@@ -27,23 +28,21 @@ class DistillOptions:
     """What a user chooses.
 
     Args:
-        config: file or name of the config of the teacher.
-        checkpoint: file of its weights.
-        das: what its plain config was converted to: ``'repeat'``, ``'das'``, or None for a config that was not.
+        teachers: file or name of the config, and file of the weights, of each teacher.
+        das: what their plain configs were converted to: ``'repeat'``, ``'das'``, or None for configs that were not.
         options: of that conversion.
         losses: words of ``LOSSES``. Default: ``('kl',)``.
-        temperatures: one a loss, or one for all. Default: those of the losses.
+        temperatures: one a loss, or one for all that have one. Default: those of the losses.
         weights: one a loss, or one for all. Default: those of the losses.
-        views: of the teacher, 1 or 2. Default: 1.
+        views: of each teacher, 1 or 2. Default: 1.
         output, teacher_output: place of the logits, where the head of student or teacher returns several tensors.
             Default: the only one.
 
     Raises:
-        ValueError: for an unknown loss, or another number of temperatures or weights than losses.
+        ValueError: for an unknown loss, another number of temperatures or weights than losses, or no teacher.
     """
 
-    config: str
-    checkpoint: str
+    teachers: tuple[tuple[str, str], ...]
     das: str | None = None
     options: DASOptions | None = None
     losses: tuple[str, ...] = ('kl',)
@@ -54,31 +53,38 @@ class DistillOptions:
     teacher_output: int | None = None
 
     def __post_init__(self) -> None:
+        if not self.teachers:
+            raise ValueError('a distillation needs a teacher')
         unknown = sorted(set(self.losses) - set(LOSSES))
         if unknown or not self.losses:
-            raise ValueError(f'losses of a distillation are {" and ".join(LOSSES)}, got {list(self.losses)}')
+            raise ValueError(f'losses of a distillation are {", ".join(LOSSES)}, got {list(self.losses)}')
         for name in ('temperatures', 'weights'):
             count = len(getattr(self, name))
             if count not in (0, 1, len(self.losses)):
                 raise ValueError(f'{count} {name} for {len(self.losses)} losses; give one, or one a loss')
+        without = [word for word in self.losses if word in WITHOUT_TEMPERATURE]
+        if without and (len(self.temperatures) > 1 or (self.temperatures and len(without) == len(self.losses))):
+            raise ValueError(f'the loss {without[0]} has no temperature; give one temperature, for the others')
 
     def loss_configs(self) -> list[dict[str, Any]]:
         """Configs of the losses."""
         configs: list[dict[str, Any]] = [{'type': LOSSES[word]} for word in self.losses]
         for name, values in (('temperature', self.temperatures), ('weight', self.weights)):
-            for config, value in zip(configs, values * (len(configs) if len(values) == 1 else 1), strict=False):
-                config[name] = value
+            spread = values * (len(configs) if len(values) == 1 else 1)
+            for word, config, value in zip(self.losses, configs, spread, strict=False):
+                if name == 'weight' or word not in WITHOUT_TEMPERATURE:
+                    config[name] = value
         return configs
 
 
 def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = False) -> None:
     """Let a training learn from a teacher, whatever else the config says.
 
-    The config of the teacher's model is written to ``teacher.py`` of the work directory, with its policy.
+    The config of a teacher's model is written to ``teacher.py`` of the work directory, with its policy.
 
     Args:
         cfg: plain or of DAS; changed.
-        options: the teacher and the losses.
+        options: the teachers and the losses.
         own_folder: whether the work directory gets another name, since it is that of the training without a teacher.
             Default: False.
 
@@ -88,13 +94,16 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
     """
     if own_folder:
         cfg.work_dir = f'{cfg.work_dir}_distilled'
-    text = teacher_config(options).pretty_text
-    path = Path(cfg.work_dir, FILE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode())
+    teachers = []
+    for number, (config, checkpoint) in enumerate(options.teachers, start=1):
+        text = teacher_config(config, checkpoint, options).pretty_text
+        path = Path(cfg.work_dir, FILE.format(number if number > 1 else ''))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+        teachers.append({'config': str(path), 'checkpoint': checkpoint, 'output': options.teacher_output})
     hook = {
         'type': 'mmdas.DistillHook',
-        'teacher': {'config': str(path), 'checkpoint': options.checkpoint, 'output': options.teacher_output},
+        'teacher': teachers if len(teachers) > 1 else teachers[0],
         'losses': options.loss_configs(),
         'views': options.views,
         'output': options.output,
@@ -102,15 +111,20 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
-def teacher_config(options: DistillOptions) -> Config:
+def teacher_config(config: str, checkpoint: str, options: DistillOptions) -> Config:
     """The model of a teacher as a config that depends on no other file.
+
+    Args:
+        config: file or name of its config.
+        checkpoint: file of its weights.
+        options: what else is said of the teachers.
 
     Raises:
         as :func:`set_distillation`.
     """
-    require_checkpoint(options.checkpoint)
-    made = types_as_text(load_config(options.config, das=options.das, options=options.options))
-    made.load_from = options.checkpoint  # which may hold the policy
+    require_checkpoint(checkpoint)
+    made = types_as_text(load_config(config, das=options.das, options=options.options))
+    made.load_from = checkpoint  # which may hold the policy
     check_run(made)
     prepare_clips(made, preprocessor_of(made))
     adapt_to_device(made)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from argparse import ArgumentParser, Namespace
@@ -22,10 +21,10 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .parser import CommandError
+from .step_log import Report, tail
 from .step_process import fast_context, run_script
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ HOST = 'fcn_r18-d4_digits-48x48'
 SEARCH = f'search-4f-gsf_{HOST}'
 MODEL_CONFIGS = {'plain': HOST, 'DAS': f'das-4f-gsf_{HOST}'}
 
-PROGRESS = re.compile(r'\((?:train|test)\) *\[ *(\d+)/(\d+)\].*?eta: *(\S+)')  # in the log lines of MMEngine
 POLL = 0.5  # seconds between two looks at a log
-TAIL = 20  # lines of the log shown after a failure
 PICTURED = 5  # scenes of predictions.png and clip.png
 
 # A few steps of everything, which shows that all works and nothing else.
@@ -106,54 +103,6 @@ def environment() -> dict[str, str]:
     return {**defaults, **os.environ}
 
 
-def read_progress(line: str) -> tuple[int, int, str] | None:
-    """(iterations done, iterations in all, time left) of a line of a training's or test's log, None for other lines."""
-    match = PROGRESS.search(line)
-    return (int(match[1]), int(match[2]), match[3]) if match else None
-
-
-class Report:
-    """Tells how far the steps are: a bar for each on a terminal, some lines elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.progress = Progress(
-            TextColumn('{task.description:<22}'),
-            BarColumn(),
-            TextColumn('{task.fields[state]:<24}'),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.task = TaskID(-1)
-        self.quarter = 0
-
-    def start(self, step: Step) -> None:
-        """A step begins."""
-        self.quarter = 0
-        self.task = self.progress.add_task(step.title, total=None, state='')
-        if not self.console.is_terminal:
-            self.console.print(f'{step.title} ...')
-
-    def update(self, line: str) -> None:
-        """The command of the step wrote a line."""
-        found = read_progress(line)
-        if found is None:
-            return
-        done, total, left = found
-        self.progress.update(self.task, completed=done, total=total, state=f'{done}/{total}, {left} left')
-        if not self.console.is_terminal and 4 * done // total > self.quarter:
-            self.quarter = 4 * done // total
-            self.console.print(f'    {done}/{total}, {left} left')
-
-    def finish(self, seconds: float) -> None:
-        """The step is done."""
-        self.progress.update(self.task, completed=1, total=1, state='done')
-        self.progress.stop_task(self.task)
-        if not self.console.is_terminal:
-            self.console.print(f'    done in {seconds:.0f} s')
-
-
 def run_step(step: Step, out: Path, report: Report, context: ForkServerContext | SpawnContext) -> float:
     """Run the command of a step in the folder ``out``; the seconds that it took.
 
@@ -168,7 +117,7 @@ def run_step(step: Step, out: Path, report: Report, context: ForkServerContext |
     """
     log, start = out / f'{step.name}.log', time.perf_counter()
     script, *options = step.command
-    report.start(step)
+    report.start(step.title)
     log.write_text('')
     process = context.Process(target=run_script, args=(ROOT / 'tools' / script, options, out, log))
     process.start()
@@ -184,8 +133,9 @@ def run_step(step: Step, out: Path, report: Report, context: ForkServerContext |
         process.terminate()  # after Ctrl-C; one that has ended is left alone
     if process.exitcode:
         report.progress.stop()
-        tail = '\n'.join(log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL:])
-        raise SystemExit(f'{tail}\n\nThe step "{step.title}" failed (exit status {process.exitcode}). Its log: {log}')
+        raise SystemExit(
+            f'{tail(log)}\n\nThe step "{step.title}" failed (exit status {process.exitcode}). Its log: {log}'
+        )
     seconds = time.perf_counter() - start
     report.finish(seconds)
     return seconds

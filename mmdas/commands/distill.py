@@ -17,7 +17,7 @@ from .parser import told_in_one_line
 if TYPE_CHECKING:
     from mmdas.apis import DistillOptions
 
-LOSSES = ('kl', 'cwd')
+LOSSES = ('kl', 'cwd', 'at')
 CONVERSION = ('frames', 'fusion', 'pooling')  # of the teacher
 
 
@@ -28,9 +28,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         '--teacher',
         nargs=2,
+        action='append',
         required=True,
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='config and checkpoint of the trained model',
+        help='config and checkpoint of the trained model; given several times, the mean of their logits counts',
     )
     group.add_argument(
         '--teacher-das', metavar='WHAT', help='what --das was in its training: repeat, or the file of its policy'
@@ -48,10 +49,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs='+',
         choices=LOSSES,
         default=['kl'],
-        help='kl: over the classes; cwd: over the places, for segmentation (kl)',
+        help='kl: over the classes; cwd: over the places, for segmentation; at: where the features are strong (kl)',
     )
-    group.add_argument('--temperature', nargs='+', type=float, default=[], help='one, or one a loss (4)')
-    group.add_argument('--weight', nargs='+', type=float, default=[], help='one, or one a loss (kl: 1, cwd: 3)')
+    group.add_argument('--temperature', nargs='+', type=float, default=[], help='one, or one a loss (4; at has none)')
+    group.add_argument('--weight', nargs='+', type=float, default=[], help='one, or one a loss (kl: 1, cwd: 3, at: 10)')
 
 
 def run(args: Namespace) -> None:
@@ -85,10 +86,8 @@ def read_options(args: Namespace) -> DistillOptions:
         if not Path(policy).is_file():
             raise FileNotFoundError(f'--teacher-das takes repeat or the file of a policy; there is no file {policy}')
         given.setdefault('frames', Policy.load(policy).num_frames)
-    config, checkpoint = args.teacher
     return DistillOptions(
-        config=config,
-        checkpoint=checkpoint,
+        teachers=tuple((config, checkpoint) for config, checkpoint in args.teacher),
         das=None if args.teacher_das is None else 'repeat' if policy is None else 'das',
         options=None if args.teacher_das is None else DASOptions(**given, policy=policy),
         losses=tuple(args.loss),

@@ -12,6 +12,7 @@ COMMANDS = {
     'train': 'train a model, as the config says; --das makes any config one of DAS',
     'search': 'search a policy, with a search config or a plain one',
     'distill': 'train a model that also learns from a trained one, and stays as cheap as it is',
+    'improve': 'all of these for a plain config: the best network at its cost in a test',
     'distill-data': 'label images with a trained model, for a training on them',
     'test': 'test a checkpoint and print its metrics',
     'convert': 'write the DAS configs of a plain config',

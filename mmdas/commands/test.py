@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
+from .crops import CROPS, crop_pipeline
 from .parser import told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
 
 if TYPE_CHECKING:
     from mmdas.hosts import Host
-
-
-CROPS = (5, 10)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help='data and metrics of (%(default)s)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument(
         '--crops',
@@ -33,6 +32,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=CROPS,
         help='classification: average over the corners and the centre (5), and their mirror images (10)',
     )
+
+
+def use_validation(cfg: Config) -> None:
+    """Let a test take the validation set and its metrics.
+
+    Raises:
+        ValueError: if the config has none.
+    """
+    if cfg.get('val_dataloader') is None or cfg.get('val_evaluator') is None:
+        raise ValueError('--split val: the config has no val_dataloader or no val_evaluator')
+    cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
 
 
 def enable_tta(cfg: Config, crops: int | None = None) -> None:
@@ -80,37 +90,6 @@ def flip_pipeline(pipeline: list[dict]) -> list[dict]:
     *steps, pack = pipeline
     flips = [{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)]
     return [*steps, {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}]
-
-
-def crop_pipeline(pipeline: list[dict], crops: int) -> list[dict]:
-    """Test pipeline that gives the corners and the centre in place of ``CenterCrop``.
-
-    Args:
-        pipeline: of the test.
-        crops: 5, or 10 with the mirror images.
-
-    Raises:
-        ValueError: for a pipeline without ``CenterCrop``, which says how large a crop is.
-    """
-    from mmdas.augment.place_crop import PLACES
-    from mmdas.registry import type_name
-
-    names = [type_name(step) for step in pipeline]
-    if 'CenterCrop' not in names:
-        raise ValueError(
-            f'--crops {crops} takes crops in the place of CenterCrop, but the test pipeline has {", ".join(names)}; '
-            'resize to a larger side and add CenterCrop by --cfg-options or in the config'
-        )
-    place = names.index('CenterCrop')
-    size = pipeline[place]['crop_size']
-    sides = size if isinstance(size, int) else tuple(size)[::-1]  # (width, height) in CenterCrop
-    parts: list[list[dict[str, Any]]] = [
-        [{'type': 'mmdas.PlaceCrop', 'crop_size': sides, 'place': one} for one in PLACES]
-    ]
-    if crops == 10:
-        parts.append([{'type': 'RandomFlip', 'prob': probability} for probability in (0.0, 1.0)])
-    parts += [[step] for step in pipeline[place + 1 :]]
-    return [*pipeline[:place], {'type': 'TestTimeAug', 'transforms': parts}]
 
 
 def draw_predictions(cfg: Config, show: bool, folder: str | None, wait_time: float) -> None:
@@ -194,6 +173,8 @@ def read(args: Namespace) -> Config:
         raise ValueError(f'--policy {args.policy} says which views are averaged; leave out {option}')
     cfg = load_run_config(args, takes_views=True)
     cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.split == 'val':
+        use_validation(cfg)
     reason = host_of(cfg).single_pictures
     if (args.tta or args.crops) and (args.show or args.show_dir) and reason:
         raise ValueError(f'--show and --show-dir do not go with {"--tta" if args.tta else "--crops"}: {reason}')

@@ -10,7 +10,7 @@ from mmdas.search.das import DASCell
 
 from .backbones import FrameFusionBackbone, WideResNet
 from .data_preprocessors import ImageToClip
-from .distillation import ChannelWiseDistillation, KLDistillation
+from .distillation import AttentionTransfer, ChannelWiseDistillation, KLDistillation
 from .fusion import FrameFusion, GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling
 
@@ -49,6 +49,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    'AttentionTransfer',
     'ChannelWiseDistillation',
     'DASCell',
     'FrameFusion',

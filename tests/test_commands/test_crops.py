@@ -13,7 +13,8 @@ from PIL import Image
 from torchvision.transforms.functional import five_crop, ten_crop
 
 from mmdas.augment import PlaceCrop
-from mmdas.commands.test import crop_pipeline, enable_tta, read
+from mmdas.commands.crops import crop_pipeline
+from mmdas.commands.test import enable_tta, read
 
 pytestmark = pytest.mark.usefixtures('mmpretrain_scope')
 STEPS = [

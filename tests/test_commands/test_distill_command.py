@@ -68,8 +68,8 @@ def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy
 
 
 def test_the_config_of_a_teacher_holds_its_policy_and_its_data_preprocessor(policy, das_weights, tmp_path):
-    options = DistillOptions(CONFIG, das_weights, 'das', DASOptions(2, 'tsm', policy=policy))
-    made = teacher_config(options)
+    options = DistillOptions(((CONFIG, das_weights),), 'das', DASOptions(2, 'tsm', policy=policy))
+    made = teacher_config(CONFIG, das_weights, options)
     assert made.model.data_preprocessor.policy == Policy.load(policy).to_dict()
     assert made.model.type == 'mmdas.DASEncoderDecoder'
     assert set(made) == {'default_scope', 'model'}
@@ -78,7 +78,8 @@ def test_the_config_of_a_teacher_holds_its_policy_and_its_data_preprocessor(poli
 def test_a_config_whose_preprocessor_stands_outside_its_model_becomes_whole(tmp_path):
     cfg = load_config(HOST)
     torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
-    made = teacher_config(DistillOptions(HOST, str(tmp_path / 'weights.pth')))
+    weights = str(tmp_path / 'weights.pth')
+    made = teacher_config(HOST, weights, DistillOptions(((HOST, weights),)))
     assert made.model.data_preprocessor == cfg.data_preprocessor
 
 
@@ -86,24 +87,32 @@ def test_a_training_with_a_teacher_has_a_folder_of_its_own(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     torch.save({'state_dict': {}}, tmp_path / 'weights.pth')
     cfg = load_config(HOST)
-    set_distillation(cfg, DistillOptions(HOST, str(tmp_path / 'weights.pth')), own_folder=True)
+    teacher = HOST, str(tmp_path / 'weights.pth')
+    set_distillation(cfg, DistillOptions((teacher, teacher)), own_folder=True)
     assert cfg.work_dir == f'work_dirs/{HOST}_distilled'
     (hook,) = (hook for hook in cfg.custom_hooks if hook['type'] == 'mmdas.DistillHook')
-    assert hook.teacher.config == f'work_dirs/{HOST}_distilled/teacher.py'
+    folder = f'work_dirs/{HOST}_distilled'
+    assert [files.config for files in hook.teacher] == [f'{folder}/teacher.py', f'{folder}/teacher2.py']
+    assert all(Config.fromfile(files.config).model for files in hook.teacher)
     assert cfg.model == load_config(HOST).model
 
 
 def test_numbers_are_for_all_losses_or_one_a_loss():
-    both = DistillOptions('x', 'y', losses=('kl', 'cwd'), temperatures=(2.0,), weights=(1.0, 5.0))
+    both = DistillOptions((('x', 'y'),), losses=('kl', 'cwd', 'at'), temperatures=(2.0,), weights=(1.0, 5.0, 7.0))
     assert both.loss_configs() == [
         {'type': 'mmdas.KLDistillation', 'temperature': 2.0, 'weight': 1.0},
         {'type': 'mmdas.ChannelWiseDistillation', 'temperature': 2.0, 'weight': 5.0},
+        {'type': 'mmdas.AttentionTransfer', 'weight': 7.0},
     ]
-    assert DistillOptions('x', 'y').loss_configs() == [{'type': 'mmdas.KLDistillation'}]
+    assert DistillOptions((('x', 'y'),)).loss_configs() == [{'type': 'mmdas.KLDistillation'}]
     with pytest.raises(ValueError, match='2 weights for 1 losses; give one, or one a loss'):
-        DistillOptions('x', 'y', weights=(1.0, 2.0))
-    with pytest.raises(ValueError, match=r"losses of a distillation are kl and cwd, got \['mse'\]"):
-        DistillOptions('x', 'y', losses=('mse',))
+        DistillOptions((('x', 'y'),), weights=(1.0, 2.0))
+    with pytest.raises(ValueError, match=r"losses of a distillation are kl, cwd, at, got \['mse'\]"):
+        DistillOptions((('x', 'y'),), losses=('mse',))
+    with pytest.raises(ValueError, match='the loss at has no temperature'):
+        DistillOptions((('x', 'y'),), losses=('at',), temperatures=(2.0,))
+    with pytest.raises(ValueError, match='needs a teacher'):
+        DistillOptions(())
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Spy(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.model_class = type(runner.model)
         self.names = [name for name, _ in runner.model.named_modules()]
-        self.teacher = next(hook for hook in runner.hooks if isinstance(hook, DistillHook)).teacher
+        self.teacher = next(hook for hook in runner.hooks if isinstance(hook, DistillHook)).teachers[0]
         self.optimised = {id(p) for group in runner.optim_wrapper.param_groups for p in group['params']}
 
 
@@ -296,7 +296,7 @@ def test_a_copy_in_a_training_is_a_student_of_the_same_teacher(tmp_path):
     hook.before_train(runner)
     twin = copy.deepcopy(runner.model)
     assert isinstance(twin, Distilled)
-    assert twin.distillation.teacher is runner.model.distillation.teacher
+    assert twin.distillation.teachers[0] is runner.model.distillation.teachers[0]
     with pytest.raises(ValueError, match='has a teacher already'):
         hook.before_train(runner)
 

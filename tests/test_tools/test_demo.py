@@ -75,26 +75,6 @@ def test_table_s_miou_is_that_of_the_test_s_log(quick_run):
         assert f'mIoU: {row["mIoU"]:.2f}' in log.splitlines()
 
 
-@pytest.mark.parametrize(
-    ('line', 'expected'),
-    [
-        (
-            '11/21 04:46:03 - mmengine - INFO - Iter(train) [ 50/600]  lr: 2.7e-03  eta: 0:01:29  time: 0.1',
-            (50, 600, '0:01:29'),
-        ),
-        (
-            'INFO - Iter(train) [184/184]  weights.lr: 1e-3 policy.lr: 3e-3  eta: 0:00:00  time: 0.8',
-            (184, 184, '0:00:00'),
-        ),
-        ('INFO - Iter(test) [ 50/100]    eta: 0:00:01  time: 0.0083  data_time: 0.0011', (50, 100, '0:00:01')),
-        ('INFO - Iter(val) [ 50/100]    eta: 0:00:01  time: 0.0083  data_time: 0.0011', None),
-        ('INFO - Saving checkpoint at 600 iterations', None),
-    ],
-)
-def test_progress_is_read_from_the_log(line, expected):
-    assert demo.read_progress(line) == expected
-
-
 def test_every_config_of_the_demo_exists():
     assert all(Path(demo.config_path(name)).is_file() for name in (demo.SEARCH, *demo.MODEL_CONFIGS.values()))
 

@@ -1,6 +1,7 @@
 """The score of a teacher on the validation set of its student, once a run."""
 
 import json
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -14,36 +15,40 @@ from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.models.distillation import Teacher
 
 FILE = 'teacher_score.json'
-PREFIX = 'teacher/'
 
 
 class TeacherScore:
-    """Metrics of a teacher, computed at the first validation and kept in the work directory for a resumed run.
+    """Metrics of the teachers, computed at the first validation and kept in the work directory for a resumed run.
 
     Args:
-        key: of the teacher and its views; a kept score of another key is computed anew.
+        key: of the teachers; a kept score of another key is computed anew.
     """
 
     def __init__(self, key: str) -> None:
         self.key = key
         self._metrics: dict[str, Any] | None = None
 
-    def __call__(self, runner: Runner, teacher: Teacher) -> dict[str, Any]:
-        """The metrics, with ``teacher/`` before their names.
+    def __call__(self, runner: Runner, teachers: Sequence[Teacher]) -> dict[str, Any]:
+        """The metrics, with ``teacher/`` before their names, or ``teacher1/`` and so on.
 
         Args:
             runner: with a validation.
-            teacher: whose model is tested, one view an image.
+            teachers: whose models are tested, one view an image.
         """
         if self._metrics is None:
             self._metrics = self._read(Path(runner.work_dir, FILE))
         if self._metrics is None:
             with kept_random_state():
-                self._metrics = evaluate(runner, teacher.model)
+                self._metrics = {
+                    f'{number}/{name}' if len(teachers) > 1 else name: value
+                    for number, teacher in enumerate(teachers, start=1)
+                    for name, value in evaluate(runner, teacher.model).items()
+                }
             if is_main_process():
                 text = json.dumps({'teacher': self.key, 'metrics': self._metrics}, indent=2)
                 write_atomically(Path(runner.work_dir, FILE), text.encode())
-        return {f'{PREFIX}{name}': value for name, value in self._metrics.items()}
+        before = 'teacher' if len(teachers) > 1 else 'teacher/'
+        return {f'{before}{name}': value for name, value in self._metrics.items()}
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         """What the first process finds, so that all of them compute, or none."""

@@ -32,9 +32,9 @@ class DistillHook(Hook):
     Args:
         teacher: ``dict(config=FILE, checkpoint=FILE)``, of a plain model or one of DAS with any T, whose config says
             all of its model, as work directories keep it; with ``output`` for the place of its logits, where its head
-            returns several tensors.
+            returns several tensors. Of a list of them the mean of the logits counts.
         losses: configs of the losses. Default: ``[dict(type='mmdas.KLDistillation')]``.
-        views: of the teacher in training, 1 or 2 (the image and its mirror image). Default: 1.
+        views: of each teacher in training, 1 or 2 (the image and its mirror image). Default: 1.
         output: place of the logits where the student's head returns several tensors in training. Default: the only
             one.
         swap_colours: whether the teacher's network takes colours in the other order. Default: not, if both data
@@ -49,21 +49,23 @@ class DistillHook(Hook):
 
     def __init__(
         self,
-        teacher: Mapping[str, Any],
+        teacher: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         losses: Sequence[Mapping[str, Any]] = ({'type': 'mmdas.KLDistillation'},),
         views: int = 1,
         output: int | None = None,
         swap_colours: bool | None = None,
         score: bool = True,
     ) -> None:
-        unknown = set(teacher) - {'config', 'checkpoint', 'output'}
-        if unknown or not {'config', 'checkpoint'} <= set(teacher):
-            raise DistillationError(
-                f'teacher of mmdas.DistillHook is {dict(teacher)}, expected dict(config=FILE, checkpoint=FILE)'
-            )
-        self.teacher_files, self.losses, self.views = dict(teacher), [dict(loss) for loss in losses], views
+        self.teacher_files = [dict(files) for files in ([teacher] if isinstance(teacher, Mapping) else teacher)]
+        for files in self.teacher_files or [{}]:
+            unknown = set(files) - {'config', 'checkpoint', 'output'}
+            if unknown or not {'config', 'checkpoint'} <= set(files):
+                raise DistillationError(
+                    f'teacher of mmdas.DistillHook is {files}, expected dict(config=FILE, checkpoint=FILE)'
+                )
+        self.losses, self.views = [dict(loss) for loss in losses], views
         self.output, self.swap_colours, self.has_score = output, swap_colours, score
-        self.teacher: Any = None
+        self.teachers: list[Teacher] = []
         self.record: dict[str, Any] = {}
         self._score: Any = None
         self._loaded: Any = None
@@ -80,19 +82,23 @@ class DistillHook(Hook):
         if hasattr(runner.train_loop, 'schedule'):
             raise DistillationError('a search does not learn from a teacher; take mmdas.DistillHook out of its config')
         with kept_random_state():  # the start of the teacher's weights draws numbers
-            frozen = load_teacher(self.teacher_files['config'], self.teacher_files['checkpoint'])
-        self.teacher = Teacher(frozen, self.views, self.teacher_files.get('output'))
+            frozen = [load_teacher(files['config'], files['checkpoint']) for files in self.teacher_files]
+        self.teachers = [
+            Teacher(network, self.views, files.get('output'))
+            for network, files in zip(frozen, self.teacher_files, strict=True)
+        ]
         self.record = {
-            'teacher': fingerprint(frozen),
+            'teacher': ' '.join(map(fingerprint, frozen)),
             'views': self.views,
             'losses': [str(loss) for loss in self.losses],
         }
         self._compare()
-        self.teacher.to(next(model.parameters()).device)
+        for teacher in self.teachers:
+            teacher.to(next(model.parameters()).device)
         parts = [MODELS.build(loss) for loss in self.losses]
-        distil(model, Distillation(self.teacher, parts, place, self.output, self.swap_colours))
+        distil(model, Distillation(self.teachers, parts, place, self.output, self.swap_colours))
         self._score = TeacherScore(self.record['teacher'])
-        name = Path(self.teacher_files['config']).name
+        name = ' and '.join(Path(files['config']).name for files in self.teacher_files)
         kinds = ', '.join(f'{type(loss).__name__}({loss.extra_repr()})' for loss in parts)
         runner.logger.info(f'the model learns from {name} with {self.views} views an image by {kinds}')
 
@@ -102,13 +108,13 @@ class DistillHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any] | None = None) -> None:
         """Put the teacher's score beside the student's."""
-        if self.has_score and self.teacher is not None and metrics is not None:
-            for name, value in self._score(runner, self.teacher).items():  # beside what RuntimeInfoHook notes
+        if self.has_score and self.teachers and metrics is not None:
+            for name, value in self._score(runner, self.teachers).items():  # beside what RuntimeInfoHook notes
                 runner.message_hub.update_scalar(f'val/{name}', value)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note from which teacher the model learns."""
-        if self.teacher is not None:
+        if self.teachers:
             checkpoint[TEACHER] = dict(self.record)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -2,6 +2,7 @@
 
 from .distilled import Distillation, Distilled, distil, release
 from .error import DistillationError
+from .features import AttentionTransfer, FeatureDistillation, attention_map
 from .losses import (
     ChannelWiseDistillation,
     DistillationLoss,
@@ -12,13 +13,16 @@ from .losses import (
 from .teacher import Teacher
 
 __all__ = [
+    'AttentionTransfer',
     'ChannelWiseDistillation',
     'Distillation',
     'DistillationError',
     'DistillationLoss',
     'Distilled',
+    'FeatureDistillation',
     'KLDistillation',
     'Teacher',
+    'attention_map',
     'channel_wise_divergence',
     'distil',
     'kl_divergence',

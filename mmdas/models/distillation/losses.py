@@ -61,6 +61,17 @@ def channel_wise_divergence(
     return temperature**2 * distances.sum(dim=2).mean()
 
 
+def check_weight(weight: float) -> float:
+    """A weight of a loss.
+
+    Raises:
+        DistillationError: if it is negative.
+    """
+    if not weight >= 0:
+        raise DistillationError(f'weight of a distillation must be at least 0, got {weight}')
+    return weight
+
+
 class DistillationLoss(nn.Module):
     """A weighted distance of logits.
 
@@ -81,9 +92,7 @@ class DistillationLoss(nn.Module):
         super().__init__()
         if not temperature > 0:
             raise DistillationError(f'temperature of a distillation must be above 0, got {temperature}')
-        if not weight >= 0:
-            raise DistillationError(f'weight of a distillation must be at least 0, got {weight}')
-        self.temperature, self.weight = temperature, weight
+        self.temperature, self.weight = temperature, check_weight(weight)
 
     def extra_repr(self) -> str:
         return f'temperature={self.temperature}, weight={self.weight}'

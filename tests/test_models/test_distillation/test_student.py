@@ -17,6 +17,7 @@ from mmdas.models.distillation import (
     KLDistillation,
     Teacher,
     distil,
+    kl_divergence,
     release,
 )
 from mmdas.models.distillation.logits import content_map, pick_logits, recording, resized
@@ -95,10 +96,24 @@ def losses_of(student, data: dict) -> dict:
 def taught(student, teacher, *losses, **options):
     """The student with a teacher."""
     place = 'decode_head' if hasattr(student, 'decode_head') else 'head'
-    distil(
-        student, Distillation(Teacher(teacher, options.pop('views', 1)), losses or [KLDistillation()], place, **options)
-    )
+    teachers = [Teacher(teacher, options.pop('views', 1))]
+    distil(student, Distillation(teachers, losses or [KLDistillation()], place, **options))
     return student
+
+
+def test_several_teachers_teach_the_mean_of_their_logits():
+    torch.manual_seed(0)
+    student, first, second = (build('mmseg') for _ in range(3))
+    second = build('mmseg', head=seg_head(in_index=0, in_channels=4))  # of another resolution
+    data = batch('mmseg')
+    taught_by_both = taught(copy.deepcopy(student), first)
+    taught_by_both.distillation.teachers = (Teacher(first), Teacher(second))
+    found = losses_of(taught_by_both, data)['distil_loss_kl']
+    images = student.data_preprocessor(data, training=True)['inputs']
+    own, *others = (model(images, mode='tensor') for model in (student, first, second))
+    mean = torch.stack([resized(maps, own.shape[-2:]) for maps in others]).mean(0)
+    assert others[1].shape != own.shape
+    torch.testing.assert_close(found, kl_divergence(own, mean, 4.0) * 1.0)
 
 
 # the loss of a student
@@ -211,8 +226,8 @@ def test_other_classes_are_refused():
 
 
 def test_a_distillation_without_losses_is_refused():
-    with pytest.raises(DistillationError, match='a distillation needs losses'):
-        Distillation(Teacher(build('mmpretrain')), [], 'head')
+    with pytest.raises(DistillationError, match='needs teachers, and losses'):
+        Distillation([Teacher(build('mmpretrain'))], [], 'head')
 
 
 # two views

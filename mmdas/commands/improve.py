@@ -1,0 +1,227 @@
+"""Make a plain model better at its own cost in a test: train, augment, search, train DAS, let the plain model learn.
+
+The steps: the plain training (or your checkpoint), a training with augmented images, the search of DAS, the training of
+DAS, and a student, which is the plain model that learns from the best of them. Then all are tested. The best plain
+network is written as an ordinary checkpoint. The same command goes on after a stop, and does nothing twice.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .improve_runs import NOTES, Runs
+from .parser import CommandError, told_in_one_line
+from .step_log import Report
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+STEPS = ('augmented', 'das', 'student')  # that can be left out
+TITLES = {
+    'plain': 'plain training',
+    'augmented': 'with augmented images',
+    'search': 'search of DAS',
+    'das': 'training of DAS',
+    'student': 'student',
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument('config', help='plain config: a file, or the name of an installed one')
+    parser.add_argument('--checkpoint', help='trained weights of the plain model, which is not trained then')
+    parser.add_argument('--out', help='folder for all steps (default: work_dirs/NAME_improved)')
+    parser.add_argument('--augment', metavar='POLICY', default='randaugment', help='of the images, see mmdas train')
+    parser.add_argument('--frames', type=int, default=4, help='frames of a clip of DAS (%(default)s)')
+    parser.add_argument('--fusion', default='tsm', help='of DAS: gsf, gsm, tsm or none (%(default)s)')
+    parser.add_argument('--views', type=int, default=1, help='of the teacher, 1 or 2 (%(default)s)')
+    parser.add_argument('--loss', nargs='+', help='of the student, see mmdas distill (kl; for segmentation kl cwd)')
+    parser.add_argument('--skip', nargs='+', choices=STEPS, default=[], help='steps to leave out')
+    parser.add_argument('--search-budget', metavar='TIME', help='about how long the search may take, such as 30m')
+    parser.add_argument(
+        '--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='settings of all trainings and tests'
+    )
+
+
+def run(args: Namespace) -> None:
+    """Run all steps that are not done, and show what they brought.
+
+    Raises:
+        CommandError: if the user has to change something, a step fails, or it is stopped.
+    """
+    from mmdas.apis import is_search, load_config, preprocessor_of, require_checkpoint
+
+    with told_in_one_line():
+        cfg = load_config(args.config)
+        if is_search(cfg) or 'num_frames' in preprocessor_of(cfg):
+            raise ValueError(f'{args.config} is a config of DAS or of a search; give the plain one that it came from')
+        if args.checkpoint is not None:
+            require_checkpoint(args.checkpoint)
+    out = Path(args.out or f'{cfg.work_dir}_improved')
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True, highlight=False)
+    runs = Runs(out, Report(console))
+    with runs.report.progress:
+        table = improve(args, cfg, runs)
+    print_table(console, table, cfg, out)
+
+
+def improve(args: Namespace, cfg: Config, runs: Runs) -> list[dict[str, Any]]:
+    """Run the steps; what is known of each model, best plain network first marked by ``best``."""
+    scores: dict[str, float] = {}
+    for name in ('plain', 'augmented', 'das'):
+        if name not in args.skip:
+            train(args, runs, name)
+            scores[name] = validate(args, cfg, runs, name)
+    if 'student' not in args.skip:
+        teacher = max(scores, key=scores.__getitem__)
+        runs.run('student', f'student of {teacher}', student_command(args, cfg, runs, teacher), resumes=True)
+        runs.notes['student']['teacher'] = teacher
+        scores['student'] = validate(args, cfg, runs, 'student')
+    table = [describe(args, cfg, runs, name, score) for name, score in scores.items()]
+    best = max((row for row in table if row['frames'] == 1), key=lambda row: row['val'])
+    best['best'] = True
+    publish(model_files(args, runs, best['model'])[1], runs.folder / 'improved.pth')
+    runs.notes['table'] = table
+    runs.save()
+    return table
+
+
+def common(args: Namespace, runs: Runs, name: str) -> list[str]:
+    """Options of every training: its folder, and the settings; a search has a length of its own."""
+    options = [text for text in args.cfg_options if name != 'search' or not text.startswith('train_cfg.')]
+    return ['--work-dir', str(runs.folder / name), *(['--cfg-options', *options] if options else [])]
+
+
+def train(args: Namespace, runs: Runs, name: str) -> None:
+    """Train a model that has no teacher, after the search that it needs."""
+    if name == 'plain' and args.checkpoint is not None:
+        return
+    command = ['train', args.config]
+    augment = [] if name == 'plain' or 'augmented' in args.skip else ['--augment', args.augment]
+    if name == 'das':
+        options = ['--frames', str(args.frames), '--fusion', args.fusion]
+        budget = ['--budget', args.search_budget] if args.search_budget else []
+        search = ['search', args.config, *options, *budget, *common(args, runs, 'search')]
+        runs.run('search', TITLES['search'], search, resumes=True)
+        command += ['--das', str(runs.folder / 'search' / 'policy.json'), *options]
+    runs.run(name, TITLES[name], [*command, *augment, *common(args, runs, name)], resumes=True)
+
+
+def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> list[str]:
+    """The training of the student."""
+    from mmdas.apis import host_of
+
+    losses = args.loss or (['kl', 'cwd'] if host_of(cfg).label_maps else ['kl'])
+    augment = [] if 'augmented' in args.skip else ['--augment', args.augment]
+    taught = ['--teacher', *model_files(args, runs, teacher), '--views', str(args.views), '--loss', *losses]
+    return ['distill', args.config, *taught, *augment, *common(args, runs, 'student')]
+
+
+def model_files(args: Namespace, runs: Runs, name: str) -> tuple[str, str]:
+    """Config and checkpoint of a model."""
+    if name == 'plain' and args.checkpoint is not None:
+        return args.config, args.checkpoint
+    return runs.config(name), runs.checkpoint(name)
+
+
+def validate(args: Namespace, cfg: Config, runs: Runs, name: str) -> float:
+    """Score of a model on the validation set, by which the teacher and the best network are chosen."""
+    split = 'test' if same_sets(cfg) else 'val'
+    test(args, runs, name, split)
+    return main_metric(cfg, runs.metrics(f'{split}_{name}'))
+
+
+def same_sets(cfg: Config) -> bool:
+    """Whether a config tests on what it validates on, or has no validation."""
+    if cfg.get('val_dataloader') is None:
+        return True
+    return bool(cfg.val_dataloader.dataset == cfg.test_dataloader.dataset)
+
+
+def test(args: Namespace, runs: Runs, name: str, split: str) -> None:
+    """Test a model on a split."""
+    config, checkpoint = model_files(args, runs, name)
+    step = f'{split}_{name}'
+    options = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    where = ['--split', split, '--work-dir', str(runs.folder / step), *options]
+    runs.run(step, f'{"test" if split == "test" else "validation"} of {name}', ['test', config, checkpoint, *where])
+
+
+def main_metric(cfg: Config, metrics: dict[str, float]) -> float:
+    """The metric that decides, higher being better.
+
+    Raises:
+        CommandError: if the evaluators do not measure it.
+    """
+    from mmdas.apis import host_of
+
+    name = host_of(cfg).metric
+    if name not in metrics:
+        raise CommandError(f'the evaluators measure {", ".join(metrics)}, and not {name}, by which models are compared')
+    return metrics[name]
+
+
+def describe(args: Namespace, cfg: Config, runs: Runs, name: str, score: float) -> dict[str, Any]:
+    """A row of the table."""
+    test(args, runs, name, 'test')
+    metrics = runs.metrics(f'test_{name}')
+    parts = {'das': ['search', 'das'], 'student': ['student']}.get(name, [name])
+    seconds = sum(runs.notes[part]['seconds'] for part in parts if part in runs.notes)
+    needed = seconds
+    if name == 'student':
+        teacher = runs.notes['student']['teacher']
+        before = ['search', 'das'] if teacher == 'das' else [teacher]
+        needed += sum(runs.notes[part]['seconds'] for part in before if part in runs.notes)
+    batch = int(cfg.test_dataloader.get('batch_size', 1))
+    return {
+        'model': name,
+        'val': round(score, 2),
+        'test': round(main_metric(cfg, metrics), 2),
+        'frames': args.frames if name == 'das' else 1,
+        'train_seconds': round(seconds),
+        'train_seconds_in_all': round(needed),
+        'test_milliseconds': round(1e3 * metrics['time'] / batch, 2) if 'time' in metrics else None,
+    }
+
+
+def publish(checkpoint: str, path: Path) -> None:
+    """Write the weights of a plain network alone, without what a training needs."""
+    from io import BytesIO
+
+    import torch
+
+    from mmdas.engine.checkpoints import read_checkpoint, write_atomically
+
+    content = read_checkpoint(checkpoint)
+    weights = content.get('state_dict', content)
+    plain = {key: value for key, value in weights.items() if not key.endswith('_extra_state')}
+    buffer = BytesIO()
+    torch.save({'meta': content.get('meta', {}), 'state_dict': plain}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def print_table(console: Console, rows: list[dict[str, Any]], cfg: Config, out: Path) -> None:
+    """Print the table and what to use."""
+    from mmdas.apis import host_of
+
+    metric = host_of(cfg).metric
+    table = Table()
+    columns = ('model', f'{metric} val', f'{metric} test', 'T', 'training s', 'in all s', 'test ms/image')
+    for column in columns:
+        table.add_column(column, justify='left' if column == 'model' else 'right')
+    for row in rows:
+        keys = ('val', 'test', 'frames', 'train_seconds', 'train_seconds_in_all', 'test_milliseconds')
+        table.add_row(row['model'], *('' if row[key] is None else str(row[key]) for key in keys))
+    console.print(table)
+    if same_sets(cfg):
+        console.print('The config validates on its test set: what is chosen here has seen it.')
+    best = next(row['model'] for row in rows if row.get('best'))
+    console.print(f'The best plain network, {best}: {out / "improved.pth"}', soft_wrap=True, highlight=False)
+    console.print(f'All that was measured: {out / NOTES}', soft_wrap=True, highlight=False)

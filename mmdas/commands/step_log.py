@@ -1,0 +1,109 @@
+"""How far a step of several is: read from the log that its process writes, shown as a bar or in some lines."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+# in the log lines of MMEngine: of a loop over epochs also the epoch
+LINE = re.compile(r'\((?:train|test)\) *(?:\[ *(\d+)\])? *\[ *(\d+)/(\d+)\].*?eta: *((?:\d+ days?, )?\S+)')
+TAIL = 20  # lines of the log shown after a failure
+PAUSE = 60.0  # seconds between two lines about the epochs of a step
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a line of a log says.
+
+    Args:
+        done, total: iterations of the training or test, or of the epoch.
+        left: time left.
+        epoch: number of the epoch; None for a loop over iterations.
+    """
+
+    done: int
+    total: int
+    left: str
+    epoch: int | None = None
+
+    def __str__(self) -> str:
+        epoch = '' if self.epoch is None else f'epoch {self.epoch}, '
+        return f'{epoch}{self.done}/{self.total}, {self.left} left'
+
+
+def read_progress(line: str) -> Place | None:
+    """The place of a training or test that a line of its log tells, None for other lines."""
+    match = LINE.search(line)
+    if match is None:
+        return None
+    epoch, done, total, left = match.groups()
+    return Place(int(done), int(total), left, int(epoch) if epoch else None)
+
+
+def tail(log: Path) -> str:
+    """The end of a log."""
+    return '\n'.join(log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL:])
+
+
+class Report:
+    """Tells how far the steps are: a bar for each on a terminal, some lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            TextColumn('{task.description:<22}'),
+            BarColumn(),
+            TextColumn('{task.fields[state]:<24}'),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = TaskID(-1)
+        self.quarter, self.told = 0, 0.0
+
+    def start(self, title: str) -> None:
+        """A step begins."""
+        self.quarter, self.told = 0, time.monotonic()
+        self.task = self.progress.add_task(title, total=None, state='')
+        if not self.console.is_terminal:
+            self.console.print(f'{title} ...')
+
+    def update(self, line: str) -> None:
+        """The command of the step wrote a line."""
+        place = read_progress(line)
+        if place is None:
+            return
+        self.progress.update(self.task, completed=place.done, total=place.total, state=str(place))
+        if not self.console.is_terminal and self._is_due(place):
+            self.console.print(f'    {place}')
+
+    def _is_due(self, place: Place) -> bool:
+        if place.epoch is None:
+            quarter, self.quarter = self.quarter, max(self.quarter, 4 * place.done // place.total)
+            return self.quarter > quarter
+        due = time.monotonic() - self.told >= PAUSE
+        self.told = time.monotonic() if due else self.told
+        return due
+
+    def finish(self, seconds: float) -> None:
+        """The step is done."""
+        self.progress.update(self.task, completed=1, total=1, state='done')
+        self.progress.stop_task(self.task)
+        if not self.console.is_terminal:
+            self.console.print(f'    done in {seconds:.0f} s')
+
+    def skip(self, title: str) -> None:
+        """A step was done before."""
+        self.console.print(f'{title}: done before', highlight=False)
+
+
+__all__ = ['Place', 'Report', 'read_progress', 'tail']

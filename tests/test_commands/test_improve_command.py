@@ -1,0 +1,189 @@
+"""``mmdas improve``: the steps from a plain config to a better plain network."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from rich.console import Console
+from tool_scripts import load_script
+
+from mmdas.apis import load_config
+from mmdas.commands import improve, main
+from mmdas.commands.improve_runs import NOTES, Runs
+from mmdas.commands.parser import CommandError
+from mmdas.commands.step_log import Report
+
+CONFIG = str(Path(__file__).parents[2] / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run the steps in this process, and count them."""
+    commands = []
+
+    def run(self, command, log):
+        commands.append(list(command))
+        log.write_text('')
+        return main(command)
+
+    monkeypatch.setattr(Runs, '_process', run)
+    return commands
+
+
+@pytest.fixture(scope='module')
+def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options of trainings of two steps on a few scenes."""
+    root = tmp_path_factory.mktemp('scenes')
+    load_script('dataset_converters/digit_scenes.py').make_digit_scenes(root, num_train=8, num_val=1)
+    short = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']
+    parts = [f'{part}_dataloader.dataset.data_root={root}' for part in ('train', 'val', 'test')]
+    return [*short, 'train_dataloader.batch_size=2', *parts]
+
+
+@pytest.mark.slow
+def test_all_models_are_compared_and_the_best_plain_network_loads_without_mmdas(tmp_path, settings, in_process):
+    out = tmp_path / 'out'
+    arguments = ['improve', CONFIG, '--out', str(out), '--skip', 'das', '--cfg-options', *settings]
+    assert main(arguments) == 0
+    table = json.loads((out / NOTES).read_text())['table']
+    assert [row['model'] for row in table] == ['plain', 'augmented', 'student']
+    (best,) = (row for row in table if row.get('best'))
+    assert best['val'] == max(row['val'] for row in table)
+    student = next(command for command in in_process if command[0] == 'distill')
+    teacher = max(table[:2], key=lambda row: row['val'])['model']
+    assert student[3] == str(out / teacher / Path(CONFIG).name)
+    assert Path(student[4]).parent == out / teacher
+    cfg = Config.fromfile(CONFIG)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        plain = MODELS.build(cfg.model)
+    content = torch.load(out / 'improved.pth', weights_only=True)
+    plain.load_state_dict(content['state_dict'])
+    saved = torch.load(out / best['model'] / 'iter_2.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(value, saved[key]) for key, value in plain.state_dict().items())
+
+    before = len(in_process)
+    assert main(arguments) == 0
+    assert len(in_process) == before  # nothing is done twice
+    assert json.loads((out / NOTES).read_text())['table'] == table
+
+
+def test_the_clip_of_das_and_its_teacher_are_named_in_the_commands(tmp_path, monkeypatch):
+    """The whole way, with made-up results."""
+    commands = []
+
+    def run(self, command, log):
+        commands.append(command)
+        folder = Path(command[command.index('--work-dir') + 1])
+        (folder / 'log').mkdir(parents=True, exist_ok=True)
+        (folder / 'config.py').write_text('')
+        weights = {'x': torch.ones(1), 'data_preprocessor._extra_state': {}}
+        torch.save({'meta': {'iter': 2, 'epoch': 0}, 'state_dict': weights}, folder / 'iter_2.pth')
+        (folder / 'last_checkpoint').write_text('iter_2.pth')
+        score = {'plain': 1.0, 'augmented': 2.0, 'das': 4.0, 'student': 3.0}.get(folder.name.partition('_')[2], 0)
+        (folder / 'log' / 'log.json').write_text(json.dumps({'mIoU': score, 'time': 0.5}))
+        return 0
+
+    monkeypatch.setattr(Runs, '_process', run)
+    options = ['--augment', 'uniform', '--frames', '2', '--fusion', 'gsf', '--views', '2', '--search-budget', '1h']
+    settings = ['--cfg-options', 'train_cfg.max_iters=2', 'randomness.seed=3']
+    assert main(['improve', CONFIG, '--out', str(tmp_path), *options, *settings]) == 0
+    search, das = (next(command for command in commands if word in command) for word in ('search', '--das'))
+    assert search[2:8] == ['--frames', '2', '--fusion', 'gsf', '--budget', '1h']
+    assert search[-2:] == ['--cfg-options', 'randomness.seed=3']  # a search has a length of its own
+    assert das[das.index('--das') + 1] == str(tmp_path / 'search' / 'policy.json')
+    assert das[das.index('--augment') + 1] == 'uniform'
+    student = next(command for command in commands if command[0] == 'distill')
+    assert student[2:9] == [
+        '--teacher', str(tmp_path / 'das' / 'config.py'), str(tmp_path / 'das' / 'iter_2.pth'), '--views', '2',
+        '--loss', 'kl',
+    ]  # fmt: skip
+    rows = {row['model']: row for row in json.loads((tmp_path / NOTES).read_text())['table']}
+    assert rows['student']['best']
+    assert rows['das']['frames'] == 2
+    assert rows['student']['test_milliseconds'] == 500
+    assert list(torch.load(tmp_path / 'improved.pth', weights_only=True)['state_dict']) == ['x']
+    with pytest.raises(CommandError, match=r'has the step "augmented" of another command.* give another folder by'):
+        improve.run(read(['improve', CONFIG, '--out', str(tmp_path), '--augment', 'randaugment', *settings]))
+
+
+def read(arguments):
+    """Options of ``mmdas improve``."""
+    from mmdas.commands.parser import Parser
+
+    parser = Parser()
+    improve.add_arguments(parser)
+    return parser.parse_args(arguments[1:])
+
+
+def test_a_step_that_fails_ends_with_its_log_and_is_run_again(tmp_path):
+    runs = Runs(tmp_path, Report(Console()))
+    with pytest.raises(CommandError, match=r'"a try" failed; its log, .*a.log, ends with:\nmmdas: there is'):
+        runs.run('a', 'a try', ['nothing'])
+    again = Runs(tmp_path, Report(Console()))
+    assert not again.notes['a']['done']
+    runs.run('b', 'another', ['--version'])
+    assert (tmp_path / 'b.log').read_text().startswith('mmdas ')
+
+
+@pytest.mark.slow
+def test_a_signal_ends_the_step_and_its_process(tmp_path):
+    """The step is a process that sleeps."""
+    sleeper = tmp_path / 'sleeper'
+    sleeper.write_text('#!/bin/sh\necho $$\nexec sleep 60\n')
+    sleeper.chmod(0o700)
+    code = f"""
+import sys
+from pathlib import Path
+from rich.console import Console
+from mmdas.commands import improve_runs
+from mmdas.commands.parser import CommandError
+sys.executable = {str(sleeper)!r}
+runs = improve_runs.Runs(Path({str(tmp_path)!r}), improve_runs.Report(Console()))
+try:
+    runs.run('a', 'a step', [])
+except CommandError as error:
+    print(error)
+    sys.exit(error.code)
+"""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    process = subprocess.Popen([sys.executable, '-c', code], env=environment, stdout=subprocess.PIPE, text=True)
+    log = tmp_path / 'a.log'
+    while not (log.is_file() and log.read_text().strip()):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 75
+    assert 'stopped; the same command goes on from here' in output
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text()), 0)
+    assert json.loads((tmp_path / NOTES).read_text())['a']['done'] is False
+
+
+def test_a_config_of_das_is_refused(capsys):
+    name = str(ROOT / 'configs' / 'digit_scenes' / 'search-4f-gsf_fcn_r18-d4_digits-48x48.py')
+    assert main(['improve', name]) == 2
+    assert 'give the plain one that it came from' in capsys.readouterr().err
+
+
+def test_a_validation_set_is_tested_by_its_own_metrics():
+    from mmdas.commands.test import use_validation
+
+    cfg = load_config(CONFIG)
+    cfg.val_evaluator = dict(type='IoUMetric', iou_metrics=['mDice'])
+    cfg.val_dataloader.dataset.ann_file = 'another.txt'
+    use_validation(cfg)
+    assert cfg.test_dataloader.dataset.ann_file == 'another.txt'
+    assert cfg.test_evaluator.iou_metrics == ['mDice']
+    cfg.val_dataloader = None
+    with pytest.raises(ValueError, match='--split val: the config has no val_dataloader'):
+        use_validation(cfg)
