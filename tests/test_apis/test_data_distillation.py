@@ -1,5 +1,6 @@
 """A trained model labels images, and the toolbox's own data sets read them."""
 
+import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ CONFIG = {
     'mmpretrain': str(CONFIGS / 'one_digit' / 'resnet18-3-stages_one-digit-64x64.py'),
     'mmseg': str(CONFIGS / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py'),
 }
+READ = {scope: load_config(config) for scope, config in CONFIG.items()}  # which takes long
 IMAGE = DataDistillation(views=(), batch_size=2)
 FLIPS = DataDistillation(views=('flip',))
 
@@ -39,15 +41,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / 'images' / name).parent.mkdir(parents=True, exist_ok=True)
         image = cv2.imread(str(root / 'mmpretrain' / 'train' / f'train_0000{number}.jpg'))
         cv2.imwrite(str(root / 'images' / name), image)
-    for scope, config in CONFIG.items():
+    for scope in CONFIG:
         torch.manual_seed(3)
-        cfg = load_config(config)
+        cfg = copy.deepcopy(READ[scope])
         with DefaultScope.overwrite_default_scope(scope):
             model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
         head = model.head.fc if scope == 'mmpretrain' else model.decode_head.conv_seg
         torch.nn.init.normal_(head.weight, std=0.6)
         torch.save({'state_dict': model.state_dict()}, root / f'{scope}.pth')
-    scores = Inferencer(CONFIG['mmpretrain'], root / 'mmpretrain.pth')([str(root / 'images' / name) for name in NAMES])
+    scores = Inferencer(copy.deepcopy(READ['mmpretrain']), root / 'mmpretrain.pth')(
+        [str(root / 'images' / name) for name in NAMES]
+    )
     logits = torch.stack([torch.as_tensor(one['pred_scores']).log() for one in scores])
     content = torch.load(root / 'mmpretrain.pth', weights_only=True)
     content['state_dict']['head.fc.bias'] -= logits.mean(0)  # so that images differ in their classes
@@ -59,7 +63,7 @@ NAMES = ['a.jpg', 'b.png', 'more/a.png', 'more/c d.jpg']
 
 
 def distilled(scope: str, place: Path, out: Path, options: DataDistillation = IMAGE, **more):
-    cfg = load_config(CONFIG[scope])
+    cfg = copy.deepcopy(READ[scope])
     return distill_data(cfg, place / f'{scope}.pth', place / 'images', out, options, config=CONFIG[scope], **more)
 
 
@@ -74,7 +78,7 @@ def read_back(scope: str, dataset: dict) -> dict[str, np.ndarray | int]:
 
 
 def plain(scope: str, place: Path) -> list:
-    infer = Inferencer(CONFIG[scope], place / f'{scope}.pth')
+    infer = Inferencer(copy.deepcopy(READ[scope]), place / f'{scope}.pth')
     result = infer([str(place / 'images' / name) for name in NAMES], batch_size=1)
     return result['predictions'] if scope == 'mmseg' else [one['pred_label'] for one in result]
 
@@ -113,7 +117,7 @@ def test_config_that_is_written_trains_on_both_data_sets(scope: str, place: Path
 
 def test_views_are_undone_and_averaged_before_the_label_is_taken(place: Path, tmp_path: Path):
     found = distilled('mmseg', place, tmp_path / 'set', FLIPS)
-    infer = Inferencer(CONFIG['mmseg'], place / 'mmseg.pth')
+    infer = Inferencer(copy.deepcopy(READ['mmseg']), place / 'mmseg.pth')
     labels = read_back('mmseg', found.dataset)
     for name in NAMES:
         image, mean = cv2.imread(str(place / 'images' / name)), 0

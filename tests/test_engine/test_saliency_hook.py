@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from mmengine.config import Config
 from toy_training import state, training
 
 from mmdas.analysis import AnalysisError
@@ -12,6 +13,12 @@ from mmdas.apis import build_runner
 from mmdas.engine import SaliencyHook
 
 HOOK = dict(type='mmdas.SaliencyHook', interval=4, images=3, samples=2)
+
+
+@pytest.fixture(autouse=True)
+def short_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner lays its config out four times for logs, which takes longer than the training."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: str(cfg.to_dict())))
 
 
 def trained(folder: Path, by_epoch: bool, *hooks: dict):
