@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', default=CONFIG, help='default: %(default)s')
     parser.add_argument('--data', default='data/one_digit', help='folder of OneDigit (default: %(default)s)')
     parser.add_argument('--out', default='docs/images/analysis.png', help='default: %(default)s')
-    parser.add_argument('--rows', type=int, default=4, help='images in the picture (default: %(default)s)')
+    parser.add_argument('--rows', type=int, default=3, help='images in the picture (default: %(default)s)')
     parser.add_argument('--images', type=int, help='images to score, at most (default: all; 0: none)')
     return parser.parse_args()
 
@@ -91,7 +91,7 @@ def main() -> None:
     files, boxes, _ = images_of(Path(args.data), args.rows)
     torch.manual_seed(0)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    draw_pictures(draw(analyzer, files, boxes)).savefig(args.out, dpi=80)
+    draw_pictures(draw(analyzer, files, boxes)).savefig(args.out, dpi=72)
     if args.images == 0:
         return
     files, boxes, masks = images_of(Path(args.data), args.images)
