@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from . import analyze_localize, analyze_maps
+from .parser import VerbParser
 
 # Verb -> the module with its options and its work, and what it does.
 ANALYSES = {
@@ -19,7 +20,7 @@ ANALYSES = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the verbs, each with its options."""
-    verbs = parser.add_subparsers(dest='analysis', required=True, metavar='VERB')
+    verbs = parser.add_subparsers(dest='analysis', required=True, metavar='VERB', parser_class=VerbParser)
     for verb, (module, text) in ANALYSES.items():
         module.add_arguments(verbs.add_parser(verb, help=text, description=text), verb)
 

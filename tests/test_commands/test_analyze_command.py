@@ -119,3 +119,9 @@ def test_a_slip_is_one_line(arguments: list[str], match: str, scenes: Path, weig
     assert main(['analyze', *words, '--out-dir', str(tmp_path / 'out')]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith('mmdas'))
     assert match in line
+
+
+def test_a_slip_in_an_option_of_a_verb_names_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        main(['analyze', 'localize', CLS, 'x.pth', 'x.png', '--treshold', '1'])
+    assert 'there is no option --treshold; did you mean --threshold?' in capsys.readouterr().err
