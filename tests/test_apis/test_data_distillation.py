@@ -16,6 +16,7 @@ from tool_scripts import TOOLS, load_script
 from mmdas.apis import Inferencer, load_config
 from mmdas.apis.data_distillation import DataDistillation, distill_data, hard_label, hard_map
 from mmdas.apis.data_distillation.data_set import metainfo_of, zero_is_reduced
+from mmdas.apis.data_distillation.distill import check_labels
 from mmdas.commands import main
 from mmdas.search.test_time import View, ViewPolicy
 
@@ -234,6 +235,15 @@ def test_slips_are_told(place: Path, tmp_path: Path, capsys):
         assert main(['distill-data', config, str(place / 'mmpretrain.pth'), str(folder), *out]) == 2
         (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith('mmdas'))
         assert match in line
+
+
+def test_data_set_with_fewer_classes_than_the_model_is_told():
+    rows = [{'label': 1, 'kept': 1}, {'label': 3, 'kept': 1}]
+    check_labels(rows, tuple('abcd'))
+    check_labels([{'pixels': {'0': 0.5, '3': 0.5}}], None)
+    for found in (rows, [{'pixels': {'0': 0.5, '3': 0.5}}]):
+        with pytest.raises(ValueError, match='predicts class 3, but the data set of the training has 3 classes'):
+            check_labels(found, tuple('abc'))
 
 
 def test_policy_of_views_takes_the_place_of_groups():

@@ -114,8 +114,8 @@ def distill_data(
 
     Raises:
         FileNotFoundError: if there is no such checkpoint or folder, or no image.
-        ValueError: for a model without classes or with several classes an image, a training set without files, or an
-            ``out_dir`` with labels of other settings.
+        ValueError: for a model without classes or with several classes an image, a training set without files or with
+            fewer classes than the model, or an ``out_dir`` with labels of other settings.
     """
     options = options or DataDistillation()
     source, target = Path(folder).resolve(), Path(out_dir).resolve()
@@ -142,6 +142,7 @@ def distill_data(
     for rows in told(done, len(left), tell):
         record.add(rows)
     rows = [record.done[name] for name in names]
+    check_labels(rows, meta.get('classes'))
     dataset = write_data_set(cfg, target, source, rows, meta)
     text = retrain_text(config or str(cfg.filename), target, host.label_maps)
     write_atomically(target / RETRAIN, text.encode())
@@ -247,6 +248,16 @@ def told(batches: Iterator[list], total: int, tell: Callable[[str], None]) -> It
             last, left = now, (now - start) / done * (total - done)
             minutes, seconds = divmod(round(left), 60)
             tell(f'{done} of {total} images, {done / (now - start):.1f} a second, {minutes}:{seconds:02d} left')
+
+
+def check_labels(rows: list[dict[str, Any]], classes: Sequence[str] | None) -> None:
+    """Raise a ValueError for a label that the training's data set has no class for."""
+    labels = {int(label) for row in rows for label in row.get('pixels', [row.get('label', 0)])}
+    if classes is not None and labels and max(labels) >= len(classes):
+        raise ValueError(
+            f'the model predicts class {max(labels)}, but the data set of the training has {len(classes)} classes; give '
+            'the config that the model was trained with'
+        )
 
 
 def shares(rows: list[dict[str, Any]], classes: Sequence[str]) -> dict[str, float]:
