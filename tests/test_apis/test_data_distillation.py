@@ -16,7 +16,7 @@ from tool_scripts import TOOLS, load_script
 from mmdas.apis import Inferencer, load_config
 from mmdas.apis.data_distillation import DataDistillation, distill_data, hard_label, hard_map
 from mmdas.apis.data_distillation.data_set import metainfo_of, zero_is_reduced
-from mmdas.apis.data_distillation.distill import check_labels
+from mmdas.apis.data_distillation.tally import check_labels
 from mmdas.commands import main
 from mmdas.search.test_time import View, ViewPolicy
 

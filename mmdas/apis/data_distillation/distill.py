@@ -4,86 +4,26 @@ One model looks at several views of each image, and the mean prediction becomes 
 Distillation: Towards Omni-Supervised Learning", CVPR 2018).
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import cv2
 import torch
 from mmengine.config import Config
 
 from mmdas.apis.config_files import host_of
-from mmdas.apis.image_inputs import SUFFIXES
 from mmdas.apis.inference import Inferencer
 from mmdas.engine.checkpoints.atomic_file import write_atomically
 from mmdas.engine.hooks.distill_hook import fingerprint
-from mmdas.search.test_time import ViewPolicy, build_views
 
 from .data_set import MAPS, RETRAIN, metainfo_of, retrain_text, training_set, write_data_set, zero_is_reduced
+from .images import list_images, told
 from .labels import hard_label, hard_map
+from .options import DataDistillation, DistilledSet
 from .record import Record
-
-VIEWS = ('flip', 'size')  # those of the paper
-SECONDS = 5.0  # between two lines of progress
-
-
-@dataclass(frozen=True)
-class DataDistillation:
-    """Options of :func:`distill_data`.
-
-    Args:
-        views: groups of views beside the image, words of ``mmdas.search.test_time.GROUPS``, all of equal weight; empty:
-            the image alone. Mirror images and sizes are the paper's.
-        policy: a policy of views (file or policy) in place of ``views``.
-        confidence: least probability of a label, from 0 to 1: images below it are left out, pixels below it get the
-            label that does not count.
-        batch_size: most images at a time.
-
-    Raises:
-        ValueError: if one is not usable, naming it.
-    """
-
-    views: Sequence[str] = VIEWS
-    policy: str | Path | ViewPolicy | None = None
-    confidence: float = 0.0
-    batch_size: int = 1
-    view_policy: ViewPolicy = field(init=False)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.confidence <= 1:
-            raise ValueError(f'--confidence is {self.confidence}, expected a probability from 0 to 1')
-        if self.batch_size < 1:
-            raise ValueError(f'--batch-size is {self.batch_size}, expected at least 1')
-        policy = self.policy
-        if policy is None:
-            views = build_views(self.views)
-            policy = ViewPolicy(views, tuple(1 / len(views) for _ in views))
-        object.__setattr__(self, 'view_policy', policy if isinstance(policy, ViewPolicy) else ViewPolicy.load(policy))
-
-
-@dataclass(frozen=True)
-class DistilledSet:
-    """Result of :func:`distill_data`.
-
-    Args:
-        folder: of the data set.
-        dataset: its config.
-        retrain: text of the config that trains on both data sets, which is written beside it.
-        images: number of images.
-        kept: number of those that have labels.
-        classes: images of each class, or pixels in percent of all.
-    """
-
-    folder: Path
-    dataset: dict[str, Any]
-    retrain: str
-    images: int
-    kept: int
-    classes: dict[str, float]
+from .tally import check_labels, shares
 
 
 def distill_data(
@@ -150,29 +90,6 @@ def distill_data(
     return DistilledSet(target, dataset, text, len(rows), kept, shares(rows, meta.get('classes') or ()))
 
 
-def list_images(folder: Path, target: Path) -> list[str]:
-    """Names of all images below a folder, hidden files and those of the data set that is written left out.
-
-    Raises:
-        FileNotFoundError: if there is no folder, or no image in it.
-        ValueError: for a name that a list of names cannot hold.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f'there is no folder {folder}')
-    files = (path for path in sorted(folder.rglob('*')) if path.suffix.lower() in SUFFIXES and path.is_file())
-    found = [
-        path.relative_to(folder).as_posix()
-        for path in files
-        if target not in path.parents and not any(part.startswith('.') for part in path.relative_to(folder).parts)
-    ]
-    if not found:
-        raise FileNotFoundError(f'{folder} holds no image ({", ".join(SUFFIXES)})')
-    for name in found:
-        if name != name.strip() or '\n' in name or '\r' in name:
-            raise ValueError(f'{folder / name}: a list of names cannot hold this one; rename the file')
-    return found
-
-
 def viewing(
     cfg: Config, checkpoint: str | Path, options: DataDistillation, device: str | None, accept_difference: bool
 ) -> Inferencer:
@@ -234,38 +151,3 @@ def label_maps(
             pixels = {str(label - shift): count / found.size for label, count in sorted(counts.items())}
             rows.append({'image': name, 'kept': round(kept, 6), 'pixels': pixels})
         yield rows
-
-
-def told(batches: Iterator[list], total: int, tell: Callable[[str], None]) -> Iterator[list]:
-    """The batches, with lines of progress and of the time that is left."""
-    start = last = time.monotonic()
-    done = 0
-    for rows in batches:
-        yield rows
-        done += len(rows)
-        now = time.monotonic()
-        if now - last >= SECONDS or done == total:
-            last, left = now, (now - start) / done * (total - done)
-            minutes, seconds = divmod(round(left), 60)
-            tell(f'{done} of {total} images, {done / (now - start):.1f} a second, {minutes}:{seconds:02d} left')
-
-
-def check_labels(rows: list[dict[str, Any]], classes: Sequence[str] | None) -> None:
-    """Raise a ValueError for a label that the training's data set has no class for."""
-    labels = {int(label) for row in rows for label in row.get('pixels', [row.get('label', 0)])}
-    if classes is not None and labels and max(labels) >= len(classes):
-        raise ValueError(
-            f'the model predicts class {max(labels)}, but the data set of the training has {len(classes)} classes; give '
-            'the config that the model was trained with'
-        )
-
-
-def shares(rows: list[dict[str, Any]], classes: Sequence[str]) -> dict[str, float]:
-    """Images of each class, or its pixels in percent of all pixels that the images have on average."""
-    total: Counter = Counter()
-    for row in rows:
-        if 'pixels' in row:
-            total.update({int(label): 100 * share / len(rows) for label, share in row['pixels'].items()})
-        elif row['kept']:
-            total[row['label']] += 1
-    return {classes[label] if label < len(classes) else str(label): value for label, value in sorted(total.items())}
