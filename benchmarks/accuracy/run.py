@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
+from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment, set_regularizers
 from mmdas.apis.distill_config import LOSSES, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
@@ -31,6 +31,8 @@ from .tasks import ROOT, Task
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 MULTIPLES = (1.5, 2, 3, 4)
+# Rows that are measured at their end alone, and with two views.
+SINGLE = ('augment', 'method', 'distil')
 # The seed of a teacher is this and the student's.
 TEACHER_SEED = 100
 # The ranges of all cells and random policies are those of the search configs.
@@ -63,7 +65,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
-    points = [iterations] if row.name.startswith(('augment', 'distil')) else curve_points(task, iterations)
+    points = [iterations] if row.name.startswith(SINGLE) else curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
     before = {}
     if row.plain_before:
@@ -75,6 +77,10 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     if row.augment:
         augment, search_cost = find_augment(task, row, seed, out)
         set_augment(cfg, json.loads(augment.read_text()))
+    if row.words:
+        set_augment(cfg, row.words)
+    if row.regularize:
+        set_regularizers(cfg, row.regularize)
     teacher = None
     if row.teacher:
         hook, teacher = find_teacher(task, row, seed, iterations, out)
@@ -309,7 +315,7 @@ def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
-    for count in VIEWS[:1] if row.name.startswith(('augment', 'distil')) else VIEWS:
+    for count in VIEWS[:1] if row.name.startswith(SINGLE) else VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds

@@ -228,12 +228,20 @@ def check_kept_policy(cfg: Config) -> None:
     if isinstance(policy, (str, Path)) and Path(policy).is_file() and kept.is_file():
         refuse_another(folder, policy, kept, same=holds(kept, Policy.load(policy)))
     steps = preprocessor_of(cfg).get('augments') or ()
-    augmentations = [step['policy'] for step in steps if type_name(step) == 'PolicyAugment']
+    augmentations = [policy for policy in map(augmentation_of, steps) if policy is not None]
     for number, augmentation in enumerate(augmentations):
         kept = folder / augmentation_file(number)
         if kept.is_file() and (isinstance(augmentation, Mapping) or Path(augmentation).is_file()):
             name = 'that of this training' if isinstance(augmentation, Mapping) else augmentation
             refuse_another(folder, name, kept, same=holds_augmentation(kept, read_policy(augmentation)))
+
+
+def augmentation_of(step: Mapping) -> Any:
+    """The augmentation policy, or its file, that the config of an augment names; None for one without."""
+    policy = step.get('policy')
+    if type_name(step) == 'KeepPaste' and isinstance(policy, Mapping) and 'type' in policy:
+        return augmentation_of(policy)
+    return policy if type_name(step) in ('PolicyAugment', 'KeepPaste') else None
 
 
 def refuse_another(folder: Path, policy: str | Path, kept: Path, same: bool) -> None:

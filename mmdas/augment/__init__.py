@@ -8,7 +8,12 @@ from mmdas.search.ddas import DDASSearch
 from mmdas.search.faster_aa import FasterAASearch
 
 from .chain import Augment, AugmentChain
+from .cls_cut_mix import CutMix
+from .hide_and_seek import HideAndSeek
+from .keep import KeepCutMix, KeepCutout, KeepPaste
+from .mixup import Mixup
 from .policy_augment import PolicyAugment
+from .puzzle_mix import PuzzleMix
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
 
@@ -28,12 +33,19 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     'Augment',
     'AugmentChain',
+    'CutMix',
     'DADASearch',
     'DDASSearch',
     'FasterAASearch',
+    'HideAndSeek',
+    'Mixup',
+    'KeepCutMix',
+    'KeepCutout',
+    'KeepPaste',
     'PlaceCrop',
     'PolicyAugment',
     'PolicyTransform',
+    'PuzzleMix',
     'SearchedAugment',
     'SegCutMix',
 ]

@@ -2,6 +2,8 @@
 
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
+from .feature_figure import draw_dropped
+from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
 from .policy_figure import draw_policy, save_policy_figure
@@ -13,6 +15,8 @@ __all__ = [
     'draw_augmentation',
     'draw_box',
     'draw_clips',
+    'draw_keep',
+    'draw_dropped',
     'draw_mixtures',
     'draw_pictures',
     'draw_policy',

@@ -4,6 +4,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .augment_hook import AugmentHook
 from .data_files_hook import DataFilesHook
 from .distill_hook import DistillHook
+from .feature_hook import FeatureHook
 from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
@@ -19,6 +20,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'DataFilesHook',
     'DistillHook',
+    'FeatureHook',
     'FiniteLossHook',
     'AugmentHook',
     'KeepPolicyHook',
