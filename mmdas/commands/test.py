@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='data and metrics of (%(default)s)')
+    parser.add_argument('--use-frames', type=int, metavar='K', help='of a model trained with --any-frames (all)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument(
         '--crops',
@@ -161,7 +162,7 @@ def read(args: Namespace) -> Config:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import check_run, host_of, is_view_policy, require_checkpoint, use_views
+    from mmdas.apis import check_run, host_of, is_view_policy, require_checkpoint, set_used_frames, use_views
 
     refuse_search(args)
     require_checkpoint(args.checkpoint)
@@ -178,6 +179,7 @@ def read(args: Namespace) -> Config:
     reason = host_of(cfg).single_pictures
     if (args.tta or args.crops) and (args.show or args.show_dir) and reason:
         raise ValueError(f'--show and --show-dir do not go with {"--tta" if args.tta else "--crops"}: {reason}')
+    set_used_frames(cfg, args.use_frames)
     check_run(cfg)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
