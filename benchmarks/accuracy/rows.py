@@ -38,6 +38,7 @@ class Row:
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
+        any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -64,6 +65,7 @@ class Row:
     teachers: int = 1
     views: int = 1
     losses: str = 'kl'
+    any_frames: bool = False
     geometry: bool = False
 
     @property
@@ -93,6 +95,14 @@ def table() -> Iterator[Row]:
     title = 'searched policy, GSF, no decay of the logits'
     yield replace(searched, name='das-4f-gsf-undecayed', title=title, logits=UNDECAYED)
     default = replace(argmax, logits=UNDECAYED)
+    yield replace(
+        default,
+        name='any-4f-tsm',
+        title='searched, argmax, TSM, trained with 1, 2 or 4 frames at random',
+        fusion='tsm',
+        any_frames=True,
+        budget=3,
+    )
     for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):
         row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'

@@ -23,7 +23,7 @@ from mmdas.search.das.search_space import OPERATIONS
 from mmdas.visualization import operation_shares
 
 from . import augmentations
-from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
+from .probes import VIEWS, Timed, by_windows, mean_gate, poolings, predict, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
 from .rows import ROWS, Row
 from .tasks import ROOT, Task
@@ -31,6 +31,8 @@ from .tasks import ROOT, Task
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 MULTIPLES = (1.5, 2, 3, 4)
+# Frames of a clip of four that are used.
+FEWER = (1, 2, 4)
 # Rows that are measured at their end alone, and with two views.
 SINGLE = ('augment', 'method', 'distil')
 # The seed of a teacher is this and the student's.
@@ -191,9 +193,11 @@ def run_config(task: Task, row: Row, method: str, policy: Path | None = None) ->
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
-    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling))
+    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling, any_frames=row.any_frames))
     if policy is not None:
         preprocessor_of(cfg).policy = str(policy)
+        if row.any_frames:
+            preprocessor_of(cfg).frame_dropout = FEWER
     return cfg
 
 
@@ -312,6 +316,8 @@ def policy_content(path: Path) -> dict:
 
 def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
+    if row.any_frames:
+        return with_fewer_frames(model, loader)
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
@@ -322,6 +328,19 @@ def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float
     if row.frames > 1:
         result['reference'] = round(score(model, loader, reference_alone), 3)
         result['mean_gate'] = mean_gate(model, loader)
+    return result
+
+
+def with_fewer_frames(model: nn.Module, loader: Iterable[dict]) -> dict[str, float]:
+    """Scores and costs of a test with so many frames around the image."""
+    result: dict[str, float] = {}
+    for frames in FEWER:
+        predictor = Timed(predict)
+        model.data_preprocessor.used_frames = frames
+        for pooling in poolings(model):
+            pooling.used_frames = frames
+        result[f'frames{frames}'] = round(score(model, loader, predictor), 3)
+        result[f'frames{frames}_milliseconds'] = predictor.milliseconds
     return result
 
 

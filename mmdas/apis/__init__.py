@@ -15,7 +15,14 @@ from .config_files import (
 )
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
-from .das_settings import accept_differences, is_search, preprocessor_of, preprocessor_place, set_policy
+from .das_settings import (
+    accept_differences,
+    is_search,
+    preprocessor_of,
+    preprocessor_place,
+    set_policy,
+    set_used_frames,
+)
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
@@ -86,6 +93,7 @@ __all__ = [
     'set_policy',
     'set_regularizers',
     'set_resume',
+    'set_used_frames',
     'short_search',
     'training_size',
     'use_views',

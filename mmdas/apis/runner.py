@@ -36,6 +36,7 @@ from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
 from .das_settings import (
+    check_any_frames,
     check_operations,
     check_preprocessors,
     parts_with_frames,
@@ -53,8 +54,8 @@ DATA_CHECKS = ('mmdas.DataFilesHook', 'mmdas.LabelCheckHook')
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
 OF_THE_WRAPPERS = (
-    *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference'),  # backbone and heads
-    *('cell', 'policy', 'max_value', 'channel_order', 'augments'),  # data preprocessor
+    *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference', 'any_frames'),  # backbone and heads
+    *('cell', 'policy', 'max_value', 'channel_order', 'augments', 'frame_dropout', 'used_frames'),  # data preprocessor
     *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
 )
 # Keys of how long a loop is.
@@ -284,6 +285,7 @@ def check_num_frames(cfg: Config) -> None:
     """
     found = find_num_frames(cfg)
     check_parts(cfg, found)
+    check_any_frames(cfg)
     if len(set(found.values())) > 1:
         raise ValueError(
             ', '.join(f'{place} is {frames}' for place, frames in found.items())

@@ -21,7 +21,10 @@ from .style_augment import StyleAugment
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
 
-PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
+PARTS = {  # imported on demand: their base is MMCV's
+    'PlaceCrop': 'mmdas.augment.place_crop',
+    'PolicyTransform': 'mmdas.augment.policy_transform',
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,6 +43,7 @@ __all__ = [
     'KeepCutMix',
     'KeepCutout',
     'KeepPaste',
+    'PlaceCrop',
     'PolicyAugment',
     'PolicyTransform',
     'PuzzleMix',

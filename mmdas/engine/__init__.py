@@ -12,6 +12,7 @@ from .hooks import (
     PlainStartHook,
     PolicyHook,
     ResumeCheckHook,
+    SaliencyHook,
     SearchProgressHook,
     StopSignalHook,
 )
@@ -63,6 +64,7 @@ __all__ = [
     'ResumableEpochBasedTrainLoop',
     'ResumableIterBasedTrainLoop',
     'ResumeCheckHook',
+    'SaliencyHook',
     'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
