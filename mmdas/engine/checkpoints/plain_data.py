@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ HISTORY = 'mmengine.HistoryBuffer'
 def as_plain_data(value: Any) -> Any:
     """The same content of tensors, numbers, texts, and lists, tuples and dicts of them.
 
-    Histories of the log become dicts that :func:`as_written` knows, arrays become lists, paths texts. Functions in
-    dicts are left out. What is of another type stays: loading it will be refused with its name.
+    Histories of the log become dicts that :func:`as_written` knows, arrays become lists, paths texts. What is of
+    another type stays: loading it will be refused with its name.
     """
     if isinstance(value, HistoryBuffer):
         log, count = value.data
@@ -30,7 +29,7 @@ def as_plain_data(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, dict):
-        return _with_entries(_without_functions(value), as_plain_data)
+        return _with_entries(value, as_plain_data)
     if isinstance(value, list) or type(value) is tuple:
         return type(value)(as_plain_data(entry) for entry in value)
     return value
@@ -53,17 +52,6 @@ def as_written(value: Any) -> Any:
     if isinstance(value, dict):
         return _with_entries(value, as_written)
     return value
-
-
-def _without_functions(value: dict) -> dict:
-    """A state without the functions that the constructor of its owner sets anew, such as a one-cycle schedule's."""
-    named = [key for key, entry in value.items() if isinstance(entry, FunctionType)]
-    if not named:
-        return value
-    result = copy(value)
-    for key in named:
-        del result[key]
-    return result
 
 
 def _with_entries(value: dict, change: Callable[[Any], Any]) -> dict:
