@@ -27,7 +27,8 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; border-botto
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--soft); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-figure { margin: 1rem 0; overflow-x: auto; } svg { width: 100%; min-width: 30rem; height: auto; font-size: 13px; } svg text { fill: var(--fg); }
+figure { margin: 1rem 0; overflow-x: auto; } svg text { fill: var(--fg); }
+svg { width: 100%; min-width: 30rem; height: auto; font-size: 13px; }
 figcaption { font-size: .85rem; } .grid { stroke: var(--soft); } .curve { fill: none; stroke-width: 2; }
 .front { stroke: var(--off); stroke-dasharray: 4 4; } .off { fill: var(--off); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .85rem; }
