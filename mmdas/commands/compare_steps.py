@@ -50,17 +50,19 @@ class Comparison:
         self.budget = self.settings['budget'] or self.default_budget(costs)
         left, history = list(self.methods), []
         for place, rung in enumerate(self.rungs):
+            if place:
+                means = {name: sum(own.values()) / len(own) for name, own in history[-1]['scores'].items()}
+                left = survivors(means, rung.size, PLAIN)
             length = self.length(place, left, costs)
+            if not length:  # no time for longer trainings than those of the last rung
+                continue
             if place == 0:
                 self.search()
             scores = self.train(place, rung, length, left)
-            history.append({'length': length, 'seeds': rung.seeds, 'scores': scores})
+            history.append({'rung': place, 'length': length, 'seeds': rung.seeds, 'scores': scores})
             costs = self.corrected(costs, place, length)
             if any(not scores[name] for name in left):  # the budget has ended
                 break
-            if rung is not self.rungs[-1]:
-                means = {name: sum(own.values()) / len(own) for name, own in scores.items()}
-                left = survivors(means, self.rungs[place + 1].size, PLAIN)
         return self.conclude(history)
 
     def measure(self) -> dict[str, Cost]:
@@ -93,7 +95,7 @@ class Comparison:
     def length(self, place: int, left: list[str], costs: dict[str, Cost]) -> int:
         """Length of the trainings of a rung: the longest whose plan fits into the time that is left.
 
-        It is noted, so that a comparison that goes on has the same.
+        It is 0, and the rung left out, where that is no longer than the rung before. It is noted, so that a comparison that goes on has the same.
         """
         noted: list[int] = self.runs.notes.setdefault('lengths', [])
         if place == len(noted):
@@ -105,7 +107,8 @@ class Comparison:
             final = final_length(rungs, own, self.time_left(costs), self.full, self.runs.processes)
             if place == 0 and searches:
                 self.runs.notes['search_seconds'] = max(round(costs[PLAIN].unit * final), 1)
-            noted.append(self.rungs[place].length(final))
+            length = self.rungs[place].length(final)
+            noted.append(length if length > max(noted, default=0) else 0)
             self.runs.save()
         return noted[place]
 
@@ -230,7 +233,9 @@ class Comparison:
             found = standings(history[-1]['scores'])
         if not found:
             raise CommandError('the budget has ended before the first training has; give more by --budget, with --out')
-        winner, place = found[0].name, len(history) - 1
+        winner, place, last = found[0].name, history[-1]['rung'], history[-1]
+        ended = place == len(self.rungs) - 1
+        complete = ended and all(len(own) == last['seeds'] for own in last['scores'].values())
         tests: Scores = {}
         for name in dict.fromkeys([winner, PLAIN]):
             tests[name] = {}
@@ -240,7 +245,7 @@ class Comparison:
                 tests[name][seed] = self.metrics(f'test_{step}')
         result = {
             **{'metric': self.metric, 'unit': self.unit, 'full': self.full, 'budget': round(self.budget, 1)},
-            **{'winner': winner, 'complete': len(history) == len(self.rungs), 'rungs': history, 'tests': tests},
+            **{'winner': winner, 'complete': complete, 'rungs': history, 'tests': tests},
             'standings': [{**asdict(one), 'mean': one.mean, 'level': one.is_level} for one in found],
             'seconds': {name: self.seconds(name) for name in self.methods},
             'runs': self.last_runs(history[-1]['scores'], place),
