@@ -95,7 +95,8 @@ class Comparison:
     def length(self, place: int, left: list[str], costs: dict[str, Cost]) -> int:
         """Length of the trainings of a rung: the longest whose plan fits into the time that is left.
 
-        It is 0, and the rung left out, where that is no longer than the rung before. It is noted, so that a comparison that goes on has the same.
+        It is 0, and the rung left out, where that is no longer than the rung before. It is noted, so that a comparison
+        that goes on has the same.
         """
         noted: list[int] = self.runs.notes.setdefault('lengths', [])
         if place == len(noted):
