@@ -48,7 +48,8 @@ class Comparison:
         """Run all steps that are not done; the result, which the notes keep as ``comparison``."""
         costs = self.measure()
         self.budget = self.settings['budget'] or self.default_budget(costs)
-        left, history = list(self.methods), []
+        left = list(self.methods)
+        history: list[dict[str, Any]] = []
         for place, rung in enumerate(self.rungs):
             if place:
                 means = {name: sum(own.values()) / len(own) for name, own in history[-1]['scores'].items()}
