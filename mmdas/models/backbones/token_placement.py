@@ -1,7 +1,8 @@
 """Where the blocks of transformers take a fusion module: at tokens, (B*T, L, C)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -73,9 +74,9 @@ def token_sites(backbone: nn.Module) -> list[TokenSite]:
     return sites
 
 
-def _sites_of(name: str, block: nn.Module, kinds: Sequence[TokenKind] = TOKEN_KINDS) -> Iterator[TokenSite]:
+def _sites_of(name: str, block: nn.Module) -> Iterator[TokenSite]:
     """The site of a block, none for any other module."""
-    for kind in kinds:
+    for kind in TOKEN_KINDS:
         width = next((width for path in kind.widths if (width := width_of(inner(block, path)))), None)
         if inner(block, kind.marker) is None or width is None:
             continue
@@ -86,7 +87,7 @@ def _sites_of(name: str, block: nn.Module, kinds: Sequence[TokenKind] = TOKEN_KI
 
 def inner(block: nn.Module, path: str) -> nn.Module | None:
     """The module at a path, where properties count as names, None if there is none."""
-    module = block
+    module: Any = block
     for name in path.split('.'):
         module = getattr(module, name, None)
         if not isinstance(module, nn.Module):
