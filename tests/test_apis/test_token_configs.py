@@ -57,8 +57,7 @@ def small(name: str) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize('fusion', ['gsf', 'tsm'])
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize(('name', 'fusion'), [*((name, 'gsf') for name in CONFIGS), (next(iter(CONFIGS)), 'tsm')])
 def test_transformer_becomes_das_and_its_search_takes_a_step(name: str, fusion: str):
     search = convert(small(name), 'search', DASOptions(frames=2, fusion=fusion))
     check_conversion(search)

@@ -77,8 +77,8 @@ HOSTS = {
     'DaViT': ('mmpretrain', dict(type='DaViT', arch=DAVIT, window_size=4, pad_small_map=True), 2 * 4),
     'HiViT': (
         'mmpretrain',
-        dict(type='HiViT', arch=dict(embed_dims=64, depths=[1, 1, 2], num_heads=2), img_size=64),
-        2,
+        dict(type='HiViT', arch=dict(embed_dims=32, depths=[1, 1, 10], num_heads=2), img_size=64),
+        10,
     ),
     'LeViT': ('mmpretrain', dict(type='LeViT', arch='128s', img_size=64), 2 + 3 + 4),
     'mmseg-ViT': ('mmseg', dict(type='VisionTransformer', **SEG_VIT), 2),
