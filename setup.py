@@ -22,6 +22,7 @@ INSTALL_REQUIRES = [
     # write the same folder `cv2`, so that having the two leaves whichever was installed last.
     'opencv-python>=4.10',
     'numpy>=2.0.1',
+    'scipy>=1.13',  # minimum cuts and assignments of Puzzle Mix
     'matplotlib>=3.9',
     'pillow>=10.0',
     'rich>=13.0',

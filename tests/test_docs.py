@@ -19,6 +19,7 @@ import mmdas.apis
 from mmdas.apis import adapt_to_device, check_num_frames, find_config, load_config
 from mmdas.commands.main import COMMANDS
 from mmdas.commands.parser import Parser
+from mmdas.models.features import choose_sites
 from mmdas.search import load_policy
 from mmdas.search.das import Policy
 
@@ -36,11 +37,14 @@ def blocks(language: str) -> list[str]:
 
 FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
 TAUGHT = [name for name, text in FILES.items() if 'DistillHook' in text]  # of plain models
+REGULARISED = [name for name, text in FILES.items() if 'FeatureHook' in text]  # of plain models
 CONFIGS = [
-    name for name, text in FILES.items() if '_base_' in text and name not in TAUGHT
+    name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED)
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
-OTHERS = [text for text in blocks('python') if text not in VIEWS and not FILE_NAME.match(text)]
+OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text]
+KEPT = [text for text in blocks('python') if 'draw_regions' in text]
+OTHERS = [text for text in blocks('python') if text not in VIEWS + KEPT + OBJECTS and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -109,7 +113,8 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         images = torch.rand(1, 3, 64, 64)
         clip = model.data_preprocessor.to_clip(images)
         predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
-    assert clip.shape == (1, 12, 64, 64)
+    frames = 1 if 'keep' in name else 4
+    assert clip.shape == (1, 3 * frames, 64, 64)
     assert len(predictions) == 1
 
 
@@ -121,6 +126,17 @@ def test_hook_of_the_pages_has_losses_of_the_logits_of_a_plain_model(folder: Pat
     student, teacher = torch.randn(2, 1, 5, 4, 4)
     assert all(loss(student, teacher) > 0 for loss in losses)
     assert type(cfg.model.type) is str and not cfg.model.type.startswith('mmdas')
+
+
+@pytest.mark.parametrize('name', REGULARISED)
+def test_regularisers_of_the_pages_have_their_sites_in_a_plain_model(folder: Path, name: str):
+    cfg = load_config(folder / name)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        backbone, head = MODELS.build({**cfg.model.backbone, 'norm_cfg': dict(type='BN')}), cfg.model.decode_head
+        assert MODELS.build(head.loss_decode).smoothing > 0
+    hooks = [HOOKS.build(hook) for hook in cfg.custom_hooks if hook.type == 'mmdas.FeatureHook']
+    assert all(len(choose_sites(backbone, hook.feature, hook.sites)) == 2 for hook in hooks)
+    assert len(hooks) == 2
 
 
 @pytest.mark.parametrize('code', [text for text in SNIPPETS if 'clip' in text])
@@ -138,11 +154,27 @@ def test_other_code_of_the_pages_augments_images_and_labels(folder: Path, code: 
     assert names['labels'].shape == (8, 1, 64, 64) and names['labels'].dtype == torch.long
 
 
+@pytest.mark.parametrize('code', KEPT)
+def test_code_of_the_pages_covers_a_region_of_each_image(code: str):
+    names: dict = {}
+    exec(code, names)
+    changed = (names['covered'] != names['images']).any(1)
+    assert changed.flatten(1).sum(1).tolist() == [16 * 16] * 4
+
+
 @pytest.mark.parametrize('code', VIEWS)
 def test_code_of_the_pages_averages_views(code: str):
     names: dict = {}
     exec(code, names)
     torch.testing.assert_close(names['probabilities'].sum(1), torch.ones(4, 24, 32))
+
+
+@pytest.mark.parametrize('code', OBJECTS)
+def test_code_of_the_pages_finds_an_object(code: str):
+    names: dict = {}
+    exec(code, names)
+    left, top, right, bottom = names['found'].box
+    assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
 
 
 @pytest.mark.parametrize('code', INFERENCE)
@@ -178,7 +210,7 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
 
 @pytest.mark.parametrize('words', OF_VERBS, ids=' '.join)
 def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, ...], folder: Path):
-    module = import_module(f'mmdas.commands.{words[0]}')
+    module = import_module(f'mmdas.commands.{words[0].replace("-", "_")}')
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)

@@ -26,8 +26,8 @@ ALLOWED = {
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
     'visualization': {'ops', 'search'} | COMMON,
-    'analysis': {'ops', 'search', 'models', 'visualization'} | COMMON,
-    'engine': {*BELOW, 'models', 'visualization'} | COMMON,
+    'analysis': {*BELOW, 'models', 'visualization'} | COMMON,
+    'engine': {*BELOW, 'models', 'visualization', 'analysis'} | COMMON,
     'apis': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
     'commands': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
     '__main__': {'commands'},

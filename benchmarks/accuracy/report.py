@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from .__main__ import RESULTS, length, read  # noqa: E402
 from .probes import VIEWS  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
+from .run import SINGLE  # noqa: E402
 from .tasks import ROOT, TASKS, Task  # noqa: E402
 
 PAGE = ROOT / 'benchmarks' / 'accuracy.md'
@@ -44,7 +45,7 @@ GEOMETRY_HEADER = (
 )
 AUGMENT_HEADER = (
     *('row', 'T', 'score', 'with the mirrored image', 'seeds', 'search s', 'train s', 'test ms'),
-    'images augmented at the end',
+    *('images augmented at the end', 'teachers, score', 'teachers s'),
 )
 MARKS = '<!-- {task}: {edge} of what the command writes -->'
 
@@ -194,7 +195,7 @@ def geometry_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
 
 
 def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
-    """Markdown table of the rows that augment; empty without records."""
+    """Markdown table of the rows that augment, regularise or learn from others; empty without records."""
     lines = []
     for row in rows:
         found = [record for record in records if record['row'] == row.name]
@@ -202,6 +203,7 @@ def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
             continue
         searched = mean([record['search_seconds'] for record in found])
         trained = mean([record['curve'][-1]['train_seconds'] for record in found]) or 0.0
+        teachers = [record['teacher'] for record in found if 'teacher' in record]
         shares = [record['augment']['probability'] for record in found if 'augment' in record]
         cells = [
             row.title,
@@ -213,6 +215,8 @@ def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
             f'{trained:.0f}',
             f'{mean([record["test_milliseconds"] for record in found]):.2f}',
             number(mean(shares) if shares else None, 2),
+            spread([teacher['score'] for teacher in teachers]),
+            number(mean([teacher['train_seconds'] for teacher in teachers]) if teachers else None, 0),
         ]
         lines.append(f'| {" | ".join(map(str, cells))} |')
     if not lines:
@@ -290,7 +294,7 @@ def main() -> None:
         records = priced(read(RESULTS / f'accuracy-{name}.jsonl'), RESULTS / f'accuracy-{name}-cost.json')
         if not records:
             continue
-        rows = [row for row in ROWS[name] if not row.geometry and not row.name.startswith('augment-')]
+        rows = [row for row in ROWS[name] if not row.geometry and not row.name.startswith(SINGLE)]
         picture = RESULTS / f'accuracy-{name}.svg'
         draw(rows, records, task, picture)
         content = f'Score: {task.what}.\n\n{table(rows, records, task.iterations)}'
@@ -300,10 +304,11 @@ def main() -> None:
             written = geometry_table(rows, records)
             if written:
                 text = replace_between(text, f'{name}, {kind}', written)
-        rows = [row for row in ROWS[name] if row.name.startswith('augment-')]
-        written = augment_table(rows, records)
-        if written:
-            text = replace_between(text, f'{name}, augment', written)
+        for kind in SINGLE:
+            rows = [row for row in ROWS[name] if row.name.startswith(f'{kind}-')]
+            written = augment_table(rows, records)
+            if written:
+                text = replace_between(text, f'{name}, {kind}', written)
     PAGE.write_text(text)
 
 

@@ -32,10 +32,13 @@ class Row:
         pooling: of the predictions of the frames, in training, test and search.
         options: settings that replace the host's, with dotted keys.
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
+        words: of ``mmdas train --augment``, after ``augment``.
+        regularize: words of ``mmdas train --regularize``.
         teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
+        any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -56,10 +59,13 @@ class Row:
     pooling: str = 'mean'
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: str = ''
+    words: tuple[str, ...] = ()
+    regularize: tuple[str, ...] = ()
     teacher: str = ''
     teachers: int = 1
     views: int = 1
     losses: str = 'kl'
+    any_frames: bool = False
     geometry: bool = False
 
     @property
@@ -89,6 +95,14 @@ def table() -> Iterator[Row]:
     title = 'searched policy, GSF, no decay of the logits'
     yield replace(searched, name='das-4f-gsf-undecayed', title=title, logits=UNDECAYED)
     default = replace(argmax, logits=UNDECAYED)
+    yield replace(
+        default,
+        name='any-4f-tsm',
+        title='searched, argmax, TSM, trained with 1, 2 or 4 frames at random',
+        fusion='tsm',
+        any_frames=True,
+        budget=3,
+    )
     for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):
         row = replace(default, name=f'argmax-{frames}f-{fusion}-undecayed', frames=frames, fusion=fusion)
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
@@ -280,6 +294,39 @@ def augment_table(budget: float) -> Iterator[Row]:
         yield replace(das, name=name, title=title, augment=word)
 
 
+# Words of --augment, words of --regularize, title.
+METHODS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
+    (('cutout',), (), 'Cutout'),
+    (('keep-cutout',), (), 'KeepCutout'),
+    (('keep-randaugment',), (), 'KeepRandAugment'),
+    (('cutmix',), (), 'CutMix'),
+    (('keep-cutmix',), (), 'KeepCutMix'),
+    (('mixup',), (), 'Mixup'),
+    (('puzzle-mix',), (), 'Puzzle Mix'),
+    (('hide-and-seek',), (), 'Hide-and-Seek'),
+    ((), ('label-smoothing',), 'label smoothing'),
+    ((), ('dropblock',), 'DropBlock'),
+    ((), ('adl',), 'ADL'),
+    ((), ('mixstyle',), 'MixStyle'),
+    (('randaugment', 'cutmix'), (), 'RandAugment, CutMix'),
+    (('randaugment', 'cutout'), (), 'RandAugment, Cutout'),
+    (('randaugment',), ('label-smoothing',), 'RandAugment, label smoothing'),
+    (('keep-randaugment', 'puzzle-mix'), (), 'KeepRandAugment, Puzzle Mix'),
+    (('randaugment', 'keep-cutout'), ('mixstyle',), 'RandAugment, KeepCutout, MixStyle'),
+)
+
+
+def methods_table(budget: float) -> Iterator[Row]:
+    """Plain rows with what augments, mixes and regularises, alone and together, all of the same length.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    for words, regularize, title in METHODS:
+        name = '-'.join(['method', *words, *regularize])
+        yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
+
+
 # Teacher -> word of the row's name, title.
 TEACHERS = {
     'plain': ('plain', 'plain'),
@@ -319,12 +366,24 @@ def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -
     return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
 
 
+def light_tables(budget: float, losses: str) -> Iterator[Row]:
+    """Rows whose network is plain in a test, or that say what an augmentation brings to DAS.
+
+    Args:
+        budget: in units of the task's iterations.
+        losses: words of ``mmdas distill``.
+    """
+    yield from augment_table(budget)
+    yield from methods_table(budget)
+    yield from distil_table(budget, losses)
+
+
 ROWS = {
-    'cifar10': [*table(), *augment_table(2), *distil_table(2)],
-    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *augment_table(1), *distil_table(1, 'kl cwd')],
+    'cifar10': [*table(), *light_tables(2, 'kl')],
+    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *light_tables(1, 'kl cwd')],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
-    'voc2012': [*segmentation_table(), *geometry_table(), *augment_table(1), *distil_table(1, 'kl cwd')],
+    'voc2012': [*segmentation_table(), *geometry_table(), *light_tables(1, 'kl cwd')],
     'camvid_pretrained': [*short_table(), *geometry_table()],
     'cifar10_r18': list(short_table()),
     'camvid_r18': [*short_table(), *geometry_table()],

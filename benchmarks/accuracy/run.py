@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment
+from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment, set_regularizers
 from mmdas.apis.distill_config import LOSSES, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
@@ -23,7 +23,7 @@ from mmdas.search.das.search_space import OPERATIONS
 from mmdas.visualization import operation_shares
 
 from . import augmentations
-from .probes import VIEWS, Timed, by_windows, mean_gate, reference_alone, score, with_views
+from .probes import VIEWS, Timed, by_windows, mean_gate, poolings, predict, reference_alone, score, with_views
 from .recorder import CurveRecorder, averaged_model
 from .rows import ROWS, Row
 from .tasks import ROOT, Task
@@ -31,6 +31,10 @@ from .tasks import ROOT, Task
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
 MULTIPLES = (1.5, 2, 3, 4)
+# Frames of a clip of four that are used.
+FEWER = (1, 2, 4)
+# Rows that are measured at their end alone, and with two views.
+SINGLE = ('augment', 'method', 'distil')
 # The seed of a teacher is this and the student's.
 TEACHER_SEED = 100
 # The ranges of all cells and random policies are those of the search configs.
@@ -63,7 +67,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     policy, search_cost = find_policy(task, row, seed, out)
     cfg = run_config(task, row, 'repeat', policy)
     iterations = round(task.iterations * row.budget)
-    points = [iterations] if row.name.startswith(('augment', 'distil')) else curve_points(task, iterations)
+    points = [iterations] if row.name.startswith(SINGLE) else curve_points(task, iterations)
     set_training(cfg, task, iterations, seed)
     before = {}
     if row.plain_before:
@@ -75,6 +79,10 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     if row.augment:
         augment, search_cost = find_augment(task, row, seed, out)
         set_augment(cfg, json.loads(augment.read_text()))
+    if row.words:
+        set_augment(cfg, row.words)
+    if row.regularize:
+        set_regularizers(cfg, row.regularize)
     teacher = None
     if row.teacher:
         hook, teacher = find_teacher(task, row, seed, iterations, out)
@@ -185,9 +193,11 @@ def run_config(task: Task, row: Row, method: str, policy: Path | None = None) ->
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
-    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling))
+    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling, any_frames=row.any_frames))
     if policy is not None:
         preprocessor_of(cfg).policy = str(policy)
+        if row.any_frames:
+            preprocessor_of(cfg).frame_dropout = FEWER
     return cfg
 
 
@@ -306,16 +316,31 @@ def policy_content(path: Path) -> dict:
 
 def probe(model: nn.Module, loader: Iterable[dict], row: Row) -> dict[str, float | None]:
     """What is measured of a trained model beside its score."""
+    if row.any_frames:
+        return with_fewer_frames(model, loader)
     if row.geometry:
         return geometries(model, loader)
     result: dict[str, float | None] = {}
-    for count in VIEWS[:1] if row.name.startswith(('augment', 'distil')) else VIEWS:
+    for count in VIEWS[:1] if row.name.startswith(SINGLE) else VIEWS:
         predictor = Timed(with_views(count))
         result[f'tta{count}'] = round(score(model, loader, predictor), 3)
         result[f'tta{count}_milliseconds'] = predictor.milliseconds
     if row.frames > 1:
         result['reference'] = round(score(model, loader, reference_alone), 3)
         result['mean_gate'] = mean_gate(model, loader)
+    return result
+
+
+def with_fewer_frames(model: nn.Module, loader: Iterable[dict]) -> dict[str, float]:
+    """Scores and costs of a test with so many frames around the image."""
+    result: dict[str, float] = {}
+    for frames in FEWER:
+        predictor = Timed(predict)
+        model.data_preprocessor.used_frames = frames
+        for pooling in poolings(model):
+            pooling.used_frames = frames
+        result[f'frames{frames}'] = round(score(model, loader, predictor), 3)
+        result[f'frames{frames}_milliseconds'] = predictor.milliseconds
     return result
 
 

@@ -1,8 +1,9 @@
 """What the commands share: from a config to a runner."""
 
 from .add_das import add_das, check_conversion
-from .augment_config import NAMED, fixed_policy, set_augment, training_size
+from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .config_files import (
     did_you_mean,
     find_config,
@@ -14,10 +15,18 @@ from .config_files import (
 )
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
-from .das_settings import accept_differences, is_search, preprocessor_of, preprocessor_place, set_policy
+from .das_settings import (
+    accept_differences,
+    is_search,
+    preprocessor_of,
+    preprocessor_place,
+    set_policy,
+    set_used_frames,
+)
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation
 from .inference import Inferencer
+from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
 from .runner import (
     adapt_to_device,
@@ -39,6 +48,7 @@ __all__ = [
     'AUGMENT_SEARCHES',
     'FUSIONS',
     'METHODS',
+    'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
     'ConversionError',
@@ -47,6 +57,7 @@ __all__ = [
     'DistillOptions',
     'Inferencer',
     'ViewSearchOptions',
+    'WORDS',
     'add_das',
     'check_conversion',
     'check_kept_policy',
@@ -80,7 +91,9 @@ __all__ = [
     'require_checkpoint',
     'search_views',
     'set_policy',
+    'set_regularizers',
     'set_resume',
+    'set_used_frames',
     'short_search',
     'training_size',
     'use_views',

@@ -92,7 +92,8 @@ def describe(method: str, cfg: Config, name: str, options: DASOptions) -> dict[s
         settings = search_settings(cfg, options)
     else:
         policy = options.policy or f'work_dirs/{stem("search", name, options)}/{SEARCHED}'
-        settings = in_preprocessor(cfg, {'policy': policy})
+        dropout = {'frame_dropout': options.frame_choices()} if options.any_frames else {}
+        settings = in_preprocessor(cfg, {'policy': policy, **dropout})
     return {**settings, **own_run(cfg, stem(method, name, options), first=method == 'repeat')}
 
 
@@ -171,14 +172,13 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         '_delete_': True,
         'type': 'mmdas.FrameFusionBackbone',
         'num_frames': frames,
-        'fusion': fusion and {'type': fusion},
+        'fusion': fusion and {'type': fusion, **border(options)},
+        **any_frames(options),
         **({'stages': list(options.sites)} if options.sites else {}),
         'backbone': Base('model.backbone'),
     }
     heads = {
-        place: pooled_head(place, model[place], host, options.pooling)
-        for place in host.heads
-        if model.get(place) is not None
+        place: pooled_head(place, model[place], host, options) for place in host.heads if model.get(place) is not None
     }
     return {
         'num_frames': options.frames,
@@ -230,13 +230,24 @@ def preprocessor_kind(host: Host, preprocessor: dict) -> str:
     return host.clip_preprocessor
 
 
-def pooled_head(place: str, head: dict | list, host: Host, pooling: str) -> dict | list:
+def any_frames(options: DASOptions) -> dict[str, bool]:
+    """What backbone and heads say of clips of fewer frames."""
+    return {'any_frames': True} if options.any_frames else {}
+
+
+def border(options: DASOptions) -> dict[str, str]:
+    """What a fusion says of the first and last frame, so that of one frame nothing moves."""
+    return {'border': 'replicate'} if options.any_frames and options.fusion == 'tsm' else {}
+
+
+def pooled_head(place: str, head: dict | list, host: Host, options: DASOptions) -> dict | list:
     """The wrapped head, or the list of them; MMEngine's ``_base_`` variables cannot point into a list."""
     items = {
         'type': host.pooled_head,
         'num_frames': Variable('num_frames'),
         'head': Base(f'model.{place}'),
-        **({} if pooling == 'mean' else {'pooling': pooling}),
+        **({} if options.pooling == 'mean' else {'pooling': options.pooling}),
+        **any_frames(options),
     }
     if isinstance(head, dict):
         return {'_delete_': True, **items}

@@ -27,6 +27,8 @@ class DASOptions:
             takes longer and scored no better (``benchmarks/accuracy.md``). Default: ``'argmax'``.
         sites: paths of the convolutions at which to fuse, for a backbone without known residual blocks. Default: the
             residual blocks.
+        any_frames: whether the training takes fewer frames at random, so that its checkpoint serves any number of
+            them; TSM then keeps the channels of the first and last frame. Default: False.
         search_length: iterations or epochs of the search, as the host counts. Default: a tenth of the host's.
 
     Raises:
@@ -41,6 +43,7 @@ class DASOptions:
     selection: str = 'argmax'
     sites: tuple[str, ...] = ()
     search_length: int | None = None
+    any_frames: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 2:
@@ -59,3 +62,8 @@ class DASOptions:
             raise ValueError(f'a search has at least 2 iterations or epochs, got a length of {self.search_length}')
         if self.sites and self.fusion == 'none':
             raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')
+
+    def frame_choices(self) -> list[int]:
+        """Numbers of frames of a training for any of them: 1, its doubles, and T."""
+        doubles = [2**power for power in range(MAX_FRAMES.bit_length()) if 2**power < self.frames]
+        return [*doubles, self.frames]

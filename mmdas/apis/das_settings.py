@@ -131,6 +131,47 @@ def set_policy(cfg: Config, policy: str | Path | None) -> None:
     options['policy'] = str(policy)
 
 
+def set_used_frames(cfg: Config, frames: int | None) -> None:
+    """Let a test use fewer frames than T.
+
+    Args:
+        cfg: of a model that was trained for any number of frames.
+        frames: around the reference frame, 1 to T; None leaves the config as it is.
+
+    Raises:
+        ValueError: if the config makes no clips, has fewer frames, or its model takes T frames alone.
+    """
+    if frames is None:
+        return
+    options, place = preprocessor_of(cfg), preprocessor_place(cfg)
+    if not 1 <= frames <= options.get('num_frames', 1):
+        raise ValueError(f'--use-frames {frames}: {place}.num_frames is {options.get("num_frames", 1)}; give 1 to that')
+    options['used_frames'] = frames
+    check_any_frames(cfg)
+    for part, settings in parts_with_frames(cfg.model.get('module', cfg.model)).items():
+        if part != 'backbone':
+            settings['used_frames'] = frames
+
+
+def check_any_frames(cfg: Config) -> None:
+    """Check that backbone and heads take fewer frames where the data preprocessor gives fewer.
+
+    Raises:
+        ValueError: naming the part that does not.
+    """
+    options, place = preprocessor_of(cfg), preprocessor_place(cfg)
+    used = options.get('used_frames') or options.get('num_frames', 1)
+    if not options.get('frame_dropout') and used == options.get('num_frames', 1):
+        return
+    model = cfg.model.get('module', cfg.model)
+    for part, settings in parts_with_frames(model).items():
+        if not settings.get('any_frames'):
+            raise ValueError(
+                f'{place} gives fewer frames than num_frames={options.get("num_frames")}, but model.{part}.any_frames '
+                'is not set: its model takes all of them. Train with --any-frames, or use all frames'
+            )
+
+
 def accept_differences(cfg: Config) -> None:
     """Let the model load weights that were trained with other frames, policy, fusion or pooling, or with none."""
     for part in (preprocessor_of(cfg), *parts_with_frames(cfg.model).values()):

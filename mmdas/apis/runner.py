@@ -36,6 +36,7 @@ from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
 from .das_settings import (
+    check_any_frames,
     check_operations,
     check_preprocessors,
     parts_with_frames,
@@ -53,8 +54,8 @@ DATA_CHECKS = ('mmdas.DataFilesHook', 'mmdas.LabelCheckHook')
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
 OF_THE_WRAPPERS = (
-    *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference'),  # backbone and heads
-    *('cell', 'policy', 'max_value', 'channel_order', 'augments'),  # data preprocessor
+    *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference', 'any_frames'),  # backbone and heads
+    *('cell', 'policy', 'max_value', 'channel_order', 'augments', 'frame_dropout', 'used_frames'),  # data preprocessor
     *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
 )
 # Keys of how long a loop is.
@@ -228,12 +229,20 @@ def check_kept_policy(cfg: Config) -> None:
     if isinstance(policy, (str, Path)) and Path(policy).is_file() and kept.is_file():
         refuse_another(folder, policy, kept, same=holds(kept, Policy.load(policy)))
     steps = preprocessor_of(cfg).get('augments') or ()
-    augmentations = [step['policy'] for step in steps if type_name(step) == 'PolicyAugment']
+    augmentations = [policy for policy in map(augmentation_of, steps) if policy is not None]
     for number, augmentation in enumerate(augmentations):
         kept = folder / augmentation_file(number)
         if kept.is_file() and (isinstance(augmentation, Mapping) or Path(augmentation).is_file()):
             name = 'that of this training' if isinstance(augmentation, Mapping) else augmentation
             refuse_another(folder, name, kept, same=holds_augmentation(kept, read_policy(augmentation)))
+
+
+def augmentation_of(step: Mapping) -> Any:
+    """The augmentation policy, or its file, that the config of an augment names; None for one without."""
+    policy = step.get('policy')
+    if type_name(step) == 'KeepPaste' and isinstance(policy, Mapping) and 'type' in policy:
+        return augmentation_of(policy)
+    return policy if type_name(step) in ('PolicyAugment', 'KeepPaste') else None
 
 
 def refuse_another(folder: Path, policy: str | Path, kept: Path, same: bool) -> None:
@@ -276,6 +285,7 @@ def check_num_frames(cfg: Config) -> None:
     """
     found = find_num_frames(cfg)
     check_parts(cfg, found)
+    check_any_frames(cfg)
     if len(set(found.values())) > 1:
         raise ValueError(
             ', '.join(f'{place} is {frames}' for place, frames in found.items())

@@ -8,14 +8,22 @@ from mmdas.search.ddas import DDASSearch
 from mmdas.search.faster_aa import FasterAASearch
 
 from .chain import Augment, AugmentChain
+from .cls_cut_mix import CutMix
+from .hide_and_seek import HideAndSeek
+from .keep import KeepCutMix, KeepCutout, KeepPaste
+from .mixup import Mixup
 from .policy_augment import PolicyAugment
+from .puzzle_mix import PuzzleMix
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
 
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
 
-PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
+PARTS = {  # imported on demand: their base is MMCV's
+    'PlaceCrop': 'mmdas.augment.place_crop',
+    'PolicyTransform': 'mmdas.augment.policy_transform',
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,11 +33,19 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     'Augment',
     'AugmentChain',
+    'CutMix',
     'DADASearch',
     'DDASSearch',
     'FasterAASearch',
+    'HideAndSeek',
+    'Mixup',
+    'KeepCutMix',
+    'KeepCutout',
+    'KeepPaste',
+    'PlaceCrop',
     'PolicyAugment',
     'PolicyTransform',
+    'PuzzleMix',
     'SearchedAugment',
     'SegCutMix',
 ]

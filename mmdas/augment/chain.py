@@ -20,13 +20,14 @@ class AugmentChain:
 
     A step that needs the model, such as its gradients, has a method ``use_model(model)``.
     ``model.data_preprocessor.to_inputs`` makes of images what the model takes. No module: a step may hold the model
-    that holds it.
+    that holds it. A step that learns says so by ``learns``, and has ``state_dict()`` and ``load_state_dict(state)``, so
+    that a training resumes.
 
     Args:
         steps: callables ``(images, samples) -> (images, samples)``, or their configs.
 
     Raises:
-        ValueError: for a step that cannot be called.
+        ValueError: for a step that cannot be called, or two that mix labels.
     """
 
     def __init__(self, steps: Sequence[Mapping | Augment]) -> None:
@@ -37,6 +38,12 @@ class AugmentChain:
                     f'data_preprocessor.augments[{index}] must be a callable (images, samples) -> (images, samples), '
                     f'or the config of one, got {step!r}'
                 )
+        mixers = [(place, step) for place, step in enumerate(self.steps) if getattr(step, 'mixes_labels', False)]
+        if len(mixers) > 1:
+            found = ' and '.join(f'augments[{place}] ({type(step).__name__})' for place, step in mixers)
+            raise ValueError(
+                f'data_preprocessor.{found} mix labels, the later ones what is mixed already; leave one of them'
+            )
 
     def __call__(self, images: Tensor, samples: Any) -> tuple[Tensor, Any]:
         """Images and samples after all steps."""
@@ -49,3 +56,30 @@ class AugmentChain:
         for step in self.steps:
             if hasattr(step, 'use_model'):
                 step.use_model(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the steps that have one, by their places."""
+        states = {str(place): step.state_dict() for place, step in enumerate(self.steps) if hasattr(step, 'state_dict')}
+        return {place: state for place, state in states.items() if state}
+
+    def load_state_dict(self, states: Mapping[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`, after :meth:`use_model`.
+
+        Raises:
+            ValueError: for the state of a step that is not there or has none, and for a step that learns without one.
+        """
+        for number, learner in enumerate(self.steps):
+            if getattr(learner, 'learns', False) and str(number) not in states:
+                raise ValueError(
+                    f'the checkpoint has no state of data_preprocessor.augments[{number}] ({type(learner).__name__}), '
+                    'which learns along with the model; resume with the augments of its training, or start from its '
+                    'weights by --cfg-options load_from=CHECKPOINT without --resume'
+                )
+        for place, state in states.items():
+            step: Any = self.steps[int(place)] if int(place) < len(self.steps) else None
+            if not hasattr(step, 'load_state_dict'):
+                raise ValueError(
+                    f'the checkpoint has a state of data_preprocessor.augments[{place}], which is '
+                    f'{type(step).__name__ if step else "not there"} now; resume with the augments of its training'
+                )
+            step.load_state_dict(state)

@@ -53,6 +53,6 @@ class SegCutMix:
             fields = sorted(dict(samples[0].items())) if samples else []
             raise ValueError(
                 f'SegCutMix moves label maps, but the samples have {fields or "no field"}; for classification '
-                "take MMPretrain's: data_preprocessor.batch_augments=dict(augments=dict(type='CutMix', alpha=1.0))"
+                "take data_preprocessor.augments=[dict(type='mmdas.CutMix')]"
             )
         return found

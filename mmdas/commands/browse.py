@@ -108,5 +108,7 @@ def run(args: Namespace) -> None:
     titles = [Path(sample.get('img_path') or '').stem for sample in batch['data_samples']]
     out = Path(args.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_clips(make_clips(preprocessor, batch), titles).savefig(out, dpi=150)
+    with told_in_one_line():  # augments that need the model of a training say so
+        clips = make_clips(preprocessor, batch)
+    draw_clips(clips, titles).savefig(out, dpi=150)
     print(f'{len(titles)} clips of {preprocessor.num_frames} frames: {out}')

@@ -36,7 +36,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('config', help='plain config: a file, or the name of an installed one')
     parser.add_argument('--checkpoint', help='trained weights of the plain model, which is not trained then')
     parser.add_argument('--out', help='folder for all steps (default: work_dirs/NAME_improved)')
-    parser.add_argument('--augment', metavar='POLICY', default='randaugment', help='of the images, see mmdas train')
+    parser.add_argument(
+        '--augment', nargs='+', metavar='WHAT', default=['randaugment'], help='of the images, see mmdas train'
+    )
+    parser.add_argument('--regularize', nargs='+', metavar='WORD', default=[], help='see mmdas train')
     parser.add_argument('--frames', type=int, default=4, help='frames of a clip of DAS (%(default)s)')
     parser.add_argument('--fusion', default='tsm', help='of DAS: gsf, gsm, tsm or none (%(default)s)')
     parser.add_argument('--views', type=int, default=1, help='of the teacher, 1 or 2 (%(default)s)')
@@ -99,12 +102,19 @@ def common(args: Namespace, runs: Runs, name: str) -> list[str]:
     return ['--work-dir', str(runs.folder / name), *(['--cfg-options', *options] if options else [])]
 
 
+def augmentation(args: Namespace) -> list[str]:
+    """Options of the trainings with augmented images."""
+    if 'augmented' in args.skip:
+        return []
+    return ['--augment', *args.augment, *(['--regularize', *args.regularize] if args.regularize else [])]
+
+
 def train(args: Namespace, runs: Runs, name: str) -> None:
     """Train a model that has no teacher, after the search that it needs."""
     if name == 'plain' and args.checkpoint is not None:
         return
     command = ['train', args.config]
-    augment = [] if name == 'plain' or 'augmented' in args.skip else ['--augment', args.augment]
+    augment = [] if name == 'plain' else augmentation(args)
     if name == 'das':
         options = ['--frames', str(args.frames), '--fusion', args.fusion]
         budget = ['--budget', args.search_budget] if args.search_budget else []
@@ -119,9 +129,8 @@ def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> l
     from mmdas.apis import host_of
 
     losses = args.loss or (['kl', 'cwd'] if host_of(cfg).label_maps else ['kl'])
-    augment = [] if 'augmented' in args.skip else ['--augment', args.augment]
     taught = ['--teacher', *model_files(args, runs, teacher), '--views', str(args.views), '--loss', *losses]
-    return ['distill', args.config, *taught, *augment, *common(args, runs, 'student')]
+    return ['distill', args.config, *taught, *augmentation(args), *common(args, runs, 'student')]
 
 
 def model_files(args: Namespace, runs: Runs, name: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--accept-difference', action='store_true', help='load weights that were trained with other settings'
     )
+    parser.add_argument('--use-frames', type=int, metavar='K', help='of a model trained with --any-frames (all)')
     add_trust_argument(parser)
     add_das_arguments(parser)
 
@@ -34,7 +35,7 @@ def run(args: Namespace) -> None:
     Raises:
         CommandError: if there is no such config, checkpoint, policy or image, or they do not go together.
     """
-    from mmdas.apis import Inferencer, load_config
+    from mmdas.apis import Inferencer, load_config, set_used_frames
     from mmdas.apis.image_inputs import expand
 
     with told_in_one_line():
@@ -43,6 +44,7 @@ def run(args: Namespace) -> None:
         images = expand(args.images)
         das, options = read_das(args)
         cfg = load_config(args.config, das=das, options=options)
+        set_used_frames(cfg, args.use_frames)
         infer = Inferencer(cfg, args.checkpoint, args.device, args.policy, args.accept_difference)
     classes = predict(infer, images, args.out_dir, args.batch_size)
     print()  # ends the line of the toolbox's progress bar

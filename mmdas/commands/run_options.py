@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmdas.apis import DASOptions
 
 METHODS = ('repeat', 'search')  # what --das takes beside the file of a policy
-CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites')
+CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites', 'any_frames')
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -98,6 +98,12 @@ def add_conversion_arguments(parser: Any) -> None:
         '--pooling', help='of the frames: mean, reference, max, attention, aligned or aligned_attention (default: mean)'
     )
     parser.add_argument('--selection', help='of the search: argmax or perturbation (default: argmax)')
+    parser.add_argument(
+        '--any-frames',
+        action='store_const',
+        const=True,
+        help='train with 1, 2, ... T frames at random, so that one checkpoint serves any number of them',
+    )
     parser.add_argument(
         '--sites', nargs='+', metavar='CONV', help='convolutions to fuse at (default: those of the residual blocks)'
     )
@@ -187,7 +193,7 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
     if args.das is None:
         given = [key for key in CONVERSION if getattr(args, key) is not None]
         if given:
-            raise ValueError(f'--{given[0]} goes with --das, which makes a plain config one of DAS')
+            raise ValueError(f'--{given[0].replace("_", "-")} goes with --das, which makes a plain config one of DAS')
         return None, None
     from mmdas.apis import is_view_policy
 

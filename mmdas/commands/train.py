@@ -10,7 +10,9 @@ from .early_signals import heeding_signals
 from .parser import FAILED, STOPPED, CommandError, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refusing_code
 
-FIXED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment')  # policies that nothing is searched for
+FIXED = ('randaugment', 'trivialaugment', 'autoaugment', 'uniform')  # policies that nothing is searched for
+STEPS = ('cutout', 'cutmix', 'mixup', 'puzzle-mix', 'hide-and-seek', 'keep-cutout', 'keep-erasing', 'keep-cutmix')
+REGULARIZERS = ('label-smoothing', 'dropblock', 'adl', 'mixstyle')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,8 +27,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         '--augment',
-        metavar='POLICY',
-        help='file of an augmentation policy, or ' + ', '.join(FIXED) + ': what the batches of the training get',
+        nargs='+',
+        metavar='WHAT',
+        help='what the batches of the training get, one after the other: files of augmentation policies, '
+        + ', '.join((*FIXED, *STEPS))
+        + ', and keep- before a policy',
+    )
+    parser.add_argument(
+        '--regularize',
+        nargs='+',
+        metavar='WORD',
+        help='of ' + ', '.join(REGULARIZERS) + ': what keeps the network from learning the training images by heart',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
 
@@ -53,11 +64,12 @@ def train(args: Namespace) -> None:
     from mmdas.engine.hooks import RunStopped
     from mmdas.models.data_preprocessors import PixelError
     from mmdas.models.distillation import DistillationError
+    from mmdas.models.features import FeatureError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
     given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, DistillationError
-    found = NotFiniteError, FolderInUseError, WriteError
+    found = FeatureError, NotFiniteError, FolderInUseError, WriteError
     try:
         with told_in_one_line(*given, *found), refusing_code():
             build_runner(cfg).train()
@@ -91,6 +103,7 @@ def read(args: Namespace) -> Config:
         require_checkpoint,
         set_augment,
         set_distillation,
+        set_regularizers,
         set_resume,
         short_search,
     )
@@ -99,6 +112,8 @@ def read(args: Namespace) -> Config:
     cfg = load_run_config(args)
     if args.augment is not None:
         set_augment(cfg, args.augment, own_folder=own_folder)
+    if args.regularize is not None:
+        set_regularizers(cfg, args.regularize, own_folder=own_folder)
     if getattr(args, 'distillation', None) is not None:
         set_distillation(cfg, args.distillation, own_folder=own_folder)
     if getattr(args, 'budget', None) is not None:

@@ -33,6 +33,7 @@ def describe_run(runner: Runner) -> dict[str, Any]:
             if isinstance(value, PLAIN)
         },
         'schedulers': [type(scheduler).__name__ for scheduler in _schedulers(runner)],
+        'regularizers': [hook.regularizer for hook in runner.hooks if hasattr(hook, 'regularizer')],
     }
 
 

@@ -22,6 +22,9 @@ class Host:
         clip_preprocessor: type of the one that owns the step from image to clip.
         heads: places of its heads in a model; the first one predicts.
         pooled_head: type that wraps a head and pools over the frames.
+        loss: option of a head that says its loss.
+        smooth_loss: type that takes the place of its cross-entropy over the classes, and the option of that type that
+            says how much of a label's probability all classes share.
         label: field of a data sample.
         label_maps: whether labels and predictions are maps, with a label that does not count.
         label_loader: module and name of the transform that reads label maps.
@@ -41,6 +44,8 @@ class Host:
     clip_preprocessor: str = ''
     heads: tuple[str, ...] = ('head',)
     pooled_head: str = 'mmdas.TemporalPoolingHead'
+    loss: str = ''
+    smooth_loss: tuple[str, ...] = ()
     label: str = ''
     label_maps: bool = False
     label_loader: tuple[str, str] = ('', '')

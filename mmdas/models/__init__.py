@@ -11,6 +11,7 @@ from mmdas.search.das import DASCell
 from .backbones import FrameFusionBackbone, WideResNet
 from .data_preprocessors import ImageToClip
 from .distillation import AttentionTransfer, ChannelWiseDistillation, KLDistillation
+from .features import ADL, DropBlock, MixStyle
 from .fusion import FrameFusion, GateShift, GateShiftFuse, TemporalShift
 from .heads import TemporalPooling
 
@@ -24,6 +25,7 @@ PARTS = {
     'DASClsDataPreprocessor': 'mmdas.models.data_preprocessors.cls_data_preprocessor',
     'DASEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
     'DASSegDataPreProcessor': 'mmdas.models.data_preprocessors.seg_data_preprocessor',
+    'SmoothCrossEntropyLoss': 'mmdas.models.losses.smooth_cross_entropy_loss',
     'SegTTAModel': 'mmdas.models.tta.seg_tta',
     'SegViewModel': 'mmdas.models.views.seg_view_model',
     'TemporalPoolingClsHead': 'mmdas.models.heads.cls_head',
@@ -49,15 +51,18 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    'ADL',
     'AttentionTransfer',
     'ChannelWiseDistillation',
     'DASCell',
+    'DropBlock',
     'FrameFusion',
     'FrameFusionBackbone',
     'GateShift',
     'GateShiftFuse',
     'ImageToClip',
     'KLDistillation',
+    'MixStyle',
     'TemporalPooling',
     'TemporalShift',
     'WideResNet',

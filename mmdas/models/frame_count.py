@@ -15,21 +15,25 @@ class FrameCount(Recorded):
 
     Args:
         num_frames: T >= 1, or None to leave it open.
+        any_frames: whether images of fewer frames than T may come, each batch with its own number.
 
     Attributes:
         num_frames: T; None as long as it is not known.
+        frames_now: of the latest batch, where any number may come; None for T.
 
     Raises:
         ValueError: if T is below 1, or if an open T turns out to be 1 where modules are made for more.
     """
 
     num_frames: int | None
+    frames_now: int | None
 
-    def __init__(self, num_frames: int | None) -> None:
+    def __init__(self, num_frames: int | None, any_frames: bool = False) -> None:
         super().__init__()
         if num_frames is not None and num_frames < 1:
             raise ValueError(f'{self.place}.num_frames must be at least 1, got {num_frames}')
         self.num_frames = num_frames
+        self.any_frames, self.frames_now = any_frames, None
         self.is_open = num_frames is None
         self.is_recorded = False  # whether an open T is that of a checkpoint
 
@@ -51,11 +55,18 @@ class FrameCount(Recorded):
 
     def fits(self, num_frames: int) -> bool:
         """Whether images of so many frames may come; an open T follows them."""
+        if self.any_frames and self.num_frames is not None and num_frames <= self.num_frames:
+            self.follow(num_frames)
+            return True
         if self.is_open and num_frames != self.num_frames:
             self.set_frames(num_frames)
             self.is_recorded = False
             print_log(f'{self.place}.num_frames is open; an image comes as {num_frames} frames', logger='current')
         return num_frames == self.num_frames
+
+    def follow(self, num_frames: int) -> None:
+        """Take a batch of fewer frames than T."""
+        self.frames_now = num_frames
 
     def set_frames(self, num_frames: int) -> None:
         """Set T."""

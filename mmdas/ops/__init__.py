@@ -1,5 +1,5 @@
-"""Pure functions on tensors: clip layouts, affine warps, photometric operations, shifts along time, sparse warps."""
+"""Pure functions on tensors: clips, affine warps, photometric operations, shifts along time, sparse warps, saliency."""
 
-from . import affine, clip, photometric, temporal, warp_operator
+from . import affine, clip, photometric, saliency, temporal, warp_operator
 
-__all__ = ['affine', 'clip', 'photometric', 'temporal', 'warp_operator']
+__all__ = ['affine', 'clip', 'photometric', 'saliency', 'temporal', 'warp_operator']

@@ -7,11 +7,11 @@ from torch import Tensor
 from .clip import split_frames
 
 
-def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
+def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) -> Tensor:
     """Let the first n channels of every frame be those of the next frame and the second n those of the previous one.
 
-    Where there is no such frame they are zero; all other channels stay. This is the shift of TSM (Lin et al., *TSM:
-    Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3).
+    Where there is no such frame they are zero, or stay; all other channels stay. This is the shift of TSM (Lin et al.,
+    *TSM: Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3).
 
     In eager mode it costs one copy of ``x``, its gradient one copy of the gradient, and nothing is saved for the
     backward pass. A tracer or compiler sees plain tensor operations.
@@ -20,6 +20,8 @@ def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
         x: (B*T, C, ...), all frames of an image adjacent, any dtype and strides; not changed.
         num_frames: T >= 1, frames of an image.
         n: channels that move in each direction, 0 <= n <= C/2.
+        replicate: whether the frames at both ends keep what no other frame gives them, so that of one frame nothing
+            moves. Default: False, it becomes zero.
 
     Returns:
         (B*T, C, ...), in the memory format of ``x``. Differentiable any number of times and in both modes, also under
@@ -28,10 +30,13 @@ def shift_channels(x: Tensor, num_frames: int, n: int) -> Tensor:
     Raises:
         ValueError: if n is out of its range or the frames do not divide into clips of T frames.
     """
+    concatenate = _concatenate_replicated if replicate else _concatenate_shifted
     if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return _concatenate_shifted(x, num_frames, n)
+        return concatenate(x, num_frames, n)
     if not 0 <= 2 * n <= x.shape[1]:
         raise ValueError(f'n must be from 0 to half of the {x.shape[1]} channels, got {n}')
+    if replicate:
+        return concatenate(x, num_frames, n)
     return _ShiftChannels.apply(x, num_frames, n, 1)
 
 
@@ -63,6 +68,16 @@ class _ShiftChannels(torch.autograd.Function):
     @staticmethod
     def jvp(ctx, tangent: Tensor, *_: None) -> Tensor:
         return _ShiftChannels.apply(tangent, ctx.num_frames, ctx.n, ctx.step)
+
+
+def _concatenate_replicated(x: Tensor, num_frames: int, n: int) -> Tensor:
+    from_next, from_previous, rest = split_frames(x, num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
+    parts = [
+        torch.cat([from_next[:, 1:], from_next[:, -1:]], dim=1),
+        torch.cat([from_previous[:, :1], from_previous[:, :-1]], dim=1),
+        rest,
+    ]
+    return torch.cat(parts, dim=2).flatten(0, 1)
 
 
 def _concatenate_shifted(x: Tensor, num_frames: int, n: int) -> Tensor:

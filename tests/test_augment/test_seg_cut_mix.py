@@ -161,7 +161,7 @@ class TestErrors:
 
     def test_classification_is_told_where_its_own_is(self):
         samples = [DataSample().set_gt_label(1)] * 2
-        with pytest.raises(ValueError, match=r"have \['gt_label'\]; for classification take MMPretrain's: .*CutMix"):
+        with pytest.raises(ValueError, match=r"have \['gt_label'\]; for classification take .*mmdas.CutMix"):
             SegCutMix()(torch.zeros(2, 3, 4, 4), samples)
 
     @pytest.mark.parametrize('samples', [None, []])

@@ -8,7 +8,7 @@ from torch import nn
 
 from benchmarks.harness import check_equal, forward_and_backward, saved_bytes
 from benchmarks.hosts import build_model, check_same_prediction, make_batch, share_weights, train_step, training_memory
-from benchmarks.races import b1_temporal_shift, b2_gated_fusion, e1_inference, f1_scaling
+from benchmarks.races import b1_temporal_shift, b2_gated_fusion, e1_inference, f1_scaling, k1_keep_step
 from mmdas.models.fusion import GateShift, GateShiftFuse, TemporalShift
 
 CPU = torch.device('cpu')
@@ -31,6 +31,19 @@ def test_form_of_the_gated_shift_in_five_dimensions_has_all_its_gradients(form):
     grad = torch.randn_like(x)
     steps = {name: forward_and_backward(partial(f, x), [x, *module.parameters()], grad) for name, f in forms.items()}
     check_equal({name: step() for name, step in steps.items()}, rtol=1e-9, atol=1e-9)
+
+
+def test_step_with_kept_regions_looks_at_every_image_at_the_resolution_of_its_source():
+    for source, looks in (('full', [64, 64]), ('low', [32, 64]), ('early', [64, 64])):
+        model = build_model('classifier R18', 64, options=k1_keep_step.keep_options('classifier R18', source))
+        model.data_preprocessor.augments.use_model(model)
+        seen: list[tuple] = []
+        late: list[int] = []
+        model.backbone.conv1.register_forward_hook(lambda m, inputs, out, seen=seen: seen.append(inputs[0].shape))
+        model.backbone.layer4.register_forward_hook(lambda m, inputs, out, late=late: late.append(1))
+        train_step(model, make_batch('classifier R18', 2, 64))()
+        assert [(len(shape), shape[0], shape[-1]) for shape in seen] == [(4, 2, side) for side in looks]
+        assert len(late) == (1 if source == 'early' else 2)
 
 
 class TestHosts:

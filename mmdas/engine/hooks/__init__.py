@@ -4,6 +4,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .augment_hook import AugmentHook
 from .data_files_hook import DataFilesHook
 from .distill_hook import DistillHook
+from .feature_hook import FeatureHook
 from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
@@ -11,6 +12,7 @@ from .plain_start_hook import PlainStartHook
 from .policy_hook import PolicyHook
 from .random_state_hook import RandomStateHook
 from .resume_check_hook import ResumeCheckHook
+from .saliency_hook import SaliencyHook
 from .search_progress_hook import SearchProgressHook
 from .stop_signal_hook import RunStopped, StopSignalHook
 
@@ -18,6 +20,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'DataFilesHook',
     'DistillHook',
+    'FeatureHook',
     'FiniteLossHook',
     'AugmentHook',
     'KeepPolicyHook',
@@ -27,6 +30,7 @@ __all__ = [
     'RandomStateHook',
     'ResumeCheckHook',
     'RunStopped',
+    'SaliencyHook',
     'SearchProgressHook',
     'StopSignalHook',
 ]

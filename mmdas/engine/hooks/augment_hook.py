@@ -9,23 +9,46 @@ from mmdas.engine.data_error import DataError
 from mmdas.engine.utils import main_head, unwrap
 from mmdas.registry import HOOKS
 
+KEY = 'augments'
+
 
 @HOOKS.register_module()
 class AugmentHook(Hook):
     """Tell the augments of the data preprocessor which model learns from their batches, before the training.
 
     The tools add it to every run whose data preprocessor has ``augments``. It also sees that the label which they write
-    where no pixel comes to is one that does not count.
+    where no pixel comes to is one that does not count. What an augment learns is saved with each checkpoint, beside the
+    weights of the model, and comes back on resume.
 
     Raises:
         DataError: if it counts.
     """
 
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] | None = None
+
     def before_train(self, runner: Runner) -> None:
-        """Hand over the model."""
+        """Hand over the model, then what the augments had learned.
+
+        Raises:
+            ValueError: if the checkpoint of a run that resumes does not hold what they had learned.
+        """
         model = unwrap(runner.model)
         check_ignored_labels(model)
-        model.data_preprocessor.augments.use_model(model)
+        augments = model.data_preprocessor.augments
+        augments.use_model(model)
+        if self._loaded is not None:
+            augments.load_state_dict(self._loaded)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add what the augments have learned, if anything."""
+        states = unwrap(runner.model).data_preprocessor.augments.state_dict()
+        if states:
+            checkpoint[KEY] = states
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember what the augments of a run that is resumed had learned."""
+        self._loaded = (checkpoint.get(KEY) or {}) if runner.cfg.get('resume') else None
 
 
 def check_ignored_labels(model: Any) -> None:

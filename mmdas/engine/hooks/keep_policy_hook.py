@@ -46,7 +46,8 @@ class KeepPolicyHook(Hook):
         """Write what the training augments its batches with, as ``augmentation.json``, ``augmentation2.json``, ..."""
         preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
         steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
-        policies = [step.augmentation.policy for step in steps if isinstance(step, PolicyAugment)]
+        found = [getattr(step, 'step', step) for step in steps]  # KeepPaste has the augmentation inside
+        policies = [step.augmentation.policy for step in found if isinstance(step, PolicyAugment)]
         for number, policy in enumerate(policies):
             path = Path(runner.work_dir) / augmentation_file(number)
             if path.is_file() and holds_augmentation(path, policy):

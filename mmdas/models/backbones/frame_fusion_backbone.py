@@ -35,12 +35,19 @@ class FusionModules(FrameCount, nn.ModuleDict):
         num_frames: T >= 1; None for that of the clips.
         fusion: type and all options of the modules; None for no fusion.
         accept_difference: whether weights of another fusion may be loaded.
+        any_frames: whether clips of fewer frames may come.
     """
 
     place = 'backbone'
 
-    def __init__(self, num_frames: int | None, fusion: dict[str, Any] | None, accept_difference: bool) -> None:
-        super().__init__(num_frames)
+    def __init__(
+        self,
+        num_frames: int | None,
+        fusion: dict[str, Any] | None,
+        accept_difference: bool,
+        any_frames: bool = False,
+    ) -> None:
+        super().__init__(num_frames, any_frames)
         self.options = fusion
         self.accept_difference = accept_difference
 
@@ -51,6 +58,14 @@ class FusionModules(FrameCount, nn.ModuleDict):
     def set_frames(self, num_frames: int) -> None:
         """Set T of all modules."""
         super().set_frames(num_frames)
+        self._tell_modules(num_frames)
+
+    def follow(self, num_frames: int) -> None:
+        """Take a batch of fewer frames than T."""
+        super().follow(num_frames)
+        self._tell_modules(num_frames)
+
+    def _tell_modules(self, num_frames: int) -> None:
         for module in self.children():
             module.num_frames = num_frames  # type: ignore[assignment]  # an attribute of FrameFusion
 
@@ -99,6 +114,8 @@ class FrameFusionBackbone(HostExtension):
             convolutions and attentions at which to fuse; None takes every block.
         pretrained: passed on to the host's config. MMSegmentation's segmentors set it here when theirs is set.
         accept_difference: whether weights may be loaded that were trained with another fusion. Default: False.
+        any_frames: whether clips of fewer frames may come, see ``frame_dropout`` of :class:`ImageToClip`. Default:
+            False.
 
     Shape:
         the backbone's input becomes (B, T*C, H, W); its outputs are (B*T, C', h, w).
@@ -123,9 +140,12 @@ class FrameFusionBackbone(HostExtension):
         stages: Sequence[int] | Sequence[str] | None = None,
         pretrained: str | None = None,
         accept_difference: bool = False,
+        any_frames: bool = False,
     ) -> 'FrameFusionBackbone':
         host = build_host(backbone if pretrained is None else {**dict(backbone), 'pretrained': pretrained})
-        modules = FusionModules(num_frames, None if fusion is None else _all_options(fusion), accept_difference)
+        modules = FusionModules(
+            num_frames, None if fusion is None else _all_options(fusion), accept_difference, any_frames
+        )
         channels, grid, fused_at = _image_channels(host), TokenGrid(), ''
         if fusion is not None and num_frames != 1:
             fused_at = _fuse(host, modules, _sites(host, stages), fusion, grid)

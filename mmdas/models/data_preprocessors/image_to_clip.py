@@ -18,6 +18,7 @@ from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
 from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
+from .frame_window import check_frames, cut_clip, draw_frames, fill_frames, window
 from .operation_samples import Samples, as_now, samples_of
 from .pixel_values import (
     AnyOperation,
@@ -54,12 +55,18 @@ class ImageToClip(Recorded):
         channel_order: of the network's images, ``'rgb'`` or ``'bgr'``, for colour operations. Default: as the parent
             converts, or the toolbox reads.
         accept_difference: whether weights may be loaded that were trained with another clip. Default: False.
+        frame_dropout: numbers of frames, one of which is drawn for each batch of a training: the clip is cut to so
+            many frames around the reference frame. One checkpoint then serves any of them. Backbone and heads need
+            ``any_frames=True``. Default: none, all T frames.
+        used_frames: so many frames around the reference frame are used in evaluation, 1 being the image alone. As
+            above. Default: T.
         augments: steps, or their configs, of :class:`mmdas.augment.AugmentChain`, taken in training mode alone: in
             trainings and both steps of a search, not in the trials of its selection. Default: none.
 
     Raises:
-        ValueError: for both ``cell`` and ``policy``, a number of frames that differs from ``num_frames``, or colour
-            operations whose pixels are not known; on loading weights that were trained with another clip.
+        ValueError: for both ``cell`` and ``policy``, or ``cell`` and ``frame_dropout``, a number of frames that differs
+            from ``num_frames``, or colour operations whose pixels are not known; on loading weights that were trained
+            with another clip.
         FileNotFoundError: in ``forward``, if there is no policy file and no checkpoint brought a policy.
     """
 
@@ -76,6 +83,8 @@ class ImageToClip(Recorded):
         max_value: float | None = None,
         channel_order: str | None = None,
         accept_difference: bool = False,
+        frame_dropout: Sequence[int] = (),
+        used_frames: int | None = None,
         augments: Sequence[Mapping | Augment] = (),
         **kwargs: Any,
     ) -> None:
@@ -89,7 +98,12 @@ class ImageToClip(Recorded):
             raise ValueError(f'data_preprocessor.num_frames must be at least 1, got {num_frames}')
         if cell is not None and policy is not None:
             raise ValueError('data_preprocessor takes cell (while searching) or policy (afterwards), not both')
+        if cell is not None and frame_dropout:
+            raise ValueError('data_preprocessor.frame_dropout is for trainings with a policy; leave it out of a search')
         self.num_frames = num_frames
+        self.frame_dropout = check_frames('frame_dropout', frame_dropout, num_frames)
+        (self.used_frames,) = check_frames('used_frames', [used_frames or num_frames], num_frames)
+        self.frames_now = num_frames
         self.max_value: Any = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
         self.gives_images = False
@@ -144,9 +158,19 @@ class ImageToClip(Recorded):
             sizes: (H, W) of each image, in the upper left corner of its place in the batch; the rest is padding.
                 Default: images fill their places.
         """
+        self.frames_now = self._frames()
+        if self.frames_now == 1 < self.num_frames:
+            return images
+        return cut_clip(self._whole_clip(images, sizes), self.num_frames, self.frames_now)
+
+    def _frames(self) -> int:
+        """Frames that are used of the clip of a batch."""
+        return draw_frames(self.frame_dropout) if self.training and self.frame_dropout else self.used_frames
+
+    def _whole_clip(self, images: Tensor, sizes: Sequence[Size] | None) -> Tensor:
         if self.image_to_clip is None:
             return repeat_image(images, self.num_frames)
-        canvas = tuple(images.shape[-2:])
+        canvas = (images.shape[-2], images.shape[-1])
         self._note_size(canvas)
         groups = group_by_size(sizes, canvas)
         if list(groups) == [canvas]:
@@ -163,7 +187,7 @@ class ImageToClip(Recorded):
         """Carry maps that lie on the frames back to where the image is.
 
         Args:
-            maps: (T, B, K, h, w), of any resolution, over the batch's canvas.
+            maps: (T, B, K, h, w), of any resolution, over the batch's canvas; of fewer frames where fewer are used.
             canvas: (H, W) of the batch.
             sizes: of the images, see :meth:`to_clip`.
 
@@ -172,6 +196,10 @@ class ImageToClip(Recorded):
         """
         if self.image_to_clip is None:
             return maps
+        whole = self._unwarp_all(fill_frames(maps, self.num_frames), canvas, sizes)
+        return whole[window(self.num_frames, len(maps))]
+
+    def _unwarp_all(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None) -> Tensor:
         groups = group_by_size(sizes, canvas)
         if list(groups) == [canvas]:
             return self.image_to_clip.unwarp(maps, canvas, canvas)

@@ -39,7 +39,7 @@ def maps_of_images(features: Any, preprocessor: nn.Module, whose: str) -> list[T
             f'the backbone of {whose} returns {shapes}; losses of features compare maps (B, C, h, w), take a loss of '
             'logits such as mmdas.KLDistillation'
         )
-    frames = preprocessor.num_frames if isinstance(preprocessor, ImageToClip) else 1
+    frames = preprocessor.frames_now if isinstance(preprocessor, ImageToClip) else 1
     return [split_frames(part, frames)[:, reference_frame(frames)] for part in parts]
 
 

@@ -25,7 +25,7 @@ def images_of(inputs: Tensor, preprocessor: nn.Module) -> Tensor:
     """
     if not isinstance(preprocessor, ImageToClip) or preprocessor.gives_images:
         return inputs
-    frames = preprocessor.num_frames
+    frames = preprocessor.frames_now
     return split_frames(clip_to_frames(inputs, frames), frames)[:, reference_frame(frames)]
 
 

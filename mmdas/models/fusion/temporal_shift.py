@@ -7,6 +7,8 @@ from mmdas.registry import MODELS
 
 from .base import FrameFusion
 
+BORDERS = ('zero', 'replicate')
+
 
 @MODELS.register_module()
 class TemporalShift(FrameFusion):
@@ -14,13 +16,15 @@ class TemporalShift(FrameFusion):
 
     Lin et al., *TSM: Temporal Shift Module for Efficient Video Understanding*, ICCV 2019, Sec. 3. With n =
     int(channels * fraction), the first n channels of frame t are those of frame t+1, the next n those of frame t-1,
-    the rest stay. The border is zero: of a clip with one frame the shifted channels are all zero.
+    the rest stay. The border is zero, as published: of a clip with one frame the shifted channels are all zero. With
+    ``border='replicate'`` the frames at both ends keep their own channels: of one frame nothing moves.
 
     Args:
         channels: C >= 1, width of the features.
         num_frames: T >= 1, frames of an image.
         fraction: share of the channels shifted in each direction, in [0, 0.5]. 0 leaves the features as they are.
             Default: 0.125.
+        border: ``'zero'`` (default) or ``'replicate'``.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features do not fit ``channels`` and
@@ -30,17 +34,21 @@ class TemporalShift(FrameFusion):
     placement = 'before_first_conv'
     spatial = False
 
-    def __init__(self, channels: int, num_frames: int | None, fraction: float = 0.125) -> None:
+    def __init__(self, channels: int, num_frames: int | None, fraction: float = 0.125, border: str = 'zero') -> None:
         super().__init__(channels, num_frames)
         if not 0 <= fraction <= 0.5:
             raise ValueError(f'fraction of TemporalShift must be in [0, 0.5], got {fraction}')
-        self.fraction = fraction
+        if border not in BORDERS:
+            raise ValueError(f'border of TemporalShift must be one of {BORDERS}, got {border!r}')
+        self.fraction, self.border = fraction, border
         self.shifted_channels = int(channels * fraction)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B*T, C, h, w) -> (B*T, C, h, w)."""
         self.check(x)
-        return shift_channels(x, self.num_frames, self.shifted_channels) if self.shifted_channels else x
+        if not self.shifted_channels:
+            return x
+        return shift_channels(x, self.num_frames, self.shifted_channels, self.border == 'replicate')
 
     def extra_repr(self) -> str:
-        return f'{super().extra_repr()}, fraction={self.fraction}'
+        return f'{super().extra_repr()}, fraction={self.fraction}, border={self.border!r}'

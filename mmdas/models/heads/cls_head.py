@@ -23,6 +23,8 @@ class TemporalPoolingClsHead(FramePooledHead):
         pooling: mode of :class:`mmdas.models.TemporalPooling`, except the aligned ones.
         index: which head of the list, for ``head={{_base_.model.head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
+        any_frames: whether predictions of fewer frames may come. Default: False.
+        used_frames: frames of an image where fewer may come and no samples tell. Default: T.
 
     Shape:
         features (B*T, C) -> scores (B, K).

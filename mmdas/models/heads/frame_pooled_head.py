@@ -27,12 +27,16 @@ class FramePooledHead(HostExtension):
         pooling: str = 'mean',
         index: int | None = None,
         accept_difference: bool = False,
+        any_frames: bool = False,
+        used_frames: int | None = None,
     ) -> 'FramePooledHead':
         head = pick_head(head, index)
         host = build_host(head)
         channels = cls.find_channels(host, head, pooling)
         self = cls.extend(host)
-        self.temporal_pooling = TemporalPooling(num_frames, pooling, channels, accept_difference)
+        self.temporal_pooling = TemporalPooling(
+            num_frames, pooling, channels, accept_difference, any_frames, used_frames
+        )
         return self
 
     @classmethod
@@ -94,6 +98,8 @@ class FramePooledHead(HostExtension):
         try:
             yield
         finally:
+            if self.temporal_pooling.counted:
+                self.temporal_pooling.frames_now = None  # the next batch may have another number
             self.temporal_pooling.counted = False
 
 

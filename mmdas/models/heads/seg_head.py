@@ -24,6 +24,8 @@ class TemporalPoolingHead(FramePooledHead):
         pooling: mode of :class:`mmdas.models.TemporalPooling`.
         index: which head of the list, for ``head={{_base_.model.decode_head}}`` of a base with several.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
+        any_frames: whether predictions of fewer frames may come. Default: False.
+        used_frames: frames of an image where fewer may come and no samples tell. Default: T.
 
     Shape:
         features (B*T, C, h, w) -> logits (B, K, h, w).

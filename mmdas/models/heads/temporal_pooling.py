@@ -26,6 +26,8 @@ class TemporalPooling(FrameCount, nn.Module):
             The aligned ones need maps, and :attr:`unwarp`, which the segmentors of DAS set.
         channels: classes K of the predictions, needed by the attentions alone.
         accept_difference: whether weights may be loaded that were trained with another pooling. Default: False.
+        any_frames: whether predictions of fewer frames may come. Default: False.
+        used_frames: frames of an image where fewer may come and no samples tell. Default: T.
 
     Attributes:
         unwarp: maps (T, B, K, h, w) on the frames -> the same on the image, zero where a frame does not show it.
@@ -41,9 +43,16 @@ class TemporalPooling(FrameCount, nn.Module):
     place = 'head'
 
     def __init__(
-        self, num_frames: int | None, mode: str = 'mean', channels: int | None = None, accept_difference: bool = False
+        self,
+        num_frames: int | None,
+        mode: str = 'mean',
+        channels: int | None = None,
+        accept_difference: bool = False,
+        any_frames: bool = False,
+        used_frames: int | None = None,
     ) -> None:
-        super().__init__(num_frames)
+        super().__init__(num_frames, any_frames)
+        self.used_frames = used_frames
         if mode not in POOLINGS:
             raise ValueError(f'pooling must be one of {POOLINGS}, got {mode!r}')
         self.mode = mode
@@ -67,11 +76,15 @@ class TemporalPooling(FrameCount, nn.Module):
         return self.mode in ALIGNED and self.num_frames != 1
 
     def known_frames(self) -> int:
-        """T.
+        """T, or the frames of the batch where any number may come.
 
         Raises:
             ValueError: if nothing has told it, and no samples come with the batch.
         """
+        if self.any_frames:
+            frames = self.frames_now or self.used_frames or self.num_frames
+            if frames is not None:
+                return frames
         if self.num_frames is None or (self.is_open and not (self.is_recorded or self.counted)):
             raise ValueError(
                 'head.num_frames is open and no samples say how many images the frames come from; set it in the head, '

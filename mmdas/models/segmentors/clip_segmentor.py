@@ -71,7 +71,11 @@ class ClipSegmentor(Parent):
         preprocessor = self.data_preprocessor
         for pooling in self._aligned():
             pooling.unwarp = partial(preprocessor.unwarp, canvas=tuple(images.shape[-2:]), sizes=sizes)
-        return super().extract_feat(preprocessor.to_clip(images, sizes))
+        clip = preprocessor.to_clip(images, sizes)
+        for module in self.modules():
+            if isinstance(module, FrameCount) and module.any_frames:
+                module.follow(preprocessor.frames_now)
+        return super().extract_feat(clip)
 
     def _channels(self, inputs: Tensor) -> int:
         """Channels of an image; a backbone without frames of ours does not say."""
