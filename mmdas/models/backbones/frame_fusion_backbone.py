@@ -160,7 +160,8 @@ class FrameFusionBackbone(HostExtension):
         if rest or not self.fusion.fits(num_frames):
             raise ValueError(' '.join(self._explain(channels)))
         frames = clip_to_frames(clip, num_frames)
-        self.token_grid.start(frames)
+        if self.token_grid.is_used:
+            self.token_grid.start(frames)
         return super().forward(frames, *args, **kwargs)
 
     def _explain(self, channels: int) -> Iterator[str]:
@@ -210,7 +211,10 @@ def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[AnySite], fus
     for site in sites:
         is_output = site.is_output if isinstance(site, TokenSite) else at_output
         paths[is_output].append(_fuse_at(site, host, modules, fusion, grid, is_output))
-    read_embedding(host, [site for site in sites if isinstance(site, TokenSite)], grid)
+    tokens = [site for site in sites if isinstance(site, TokenSite)]
+    if tokens:
+        grid.is_used = True
+        read_embedding(host, tokens, grid)
     fused = (f'the {"outputs" if key else "inputs"} of {", ".join(names)}' for key, names in paths.items() if names)
     return f'hooks fuse {" and ".join(fused)}'
 

@@ -17,11 +17,13 @@ class TokenGrid:
     one of equal squares that fits the image.
 
     Attributes:
+        is_used: whether the backbone fuses at tokens.
         rows: B*T, None before the first clip.
         image: height and width of a frame in pixels.
         embedded: grid that the embedding of the patches has returned, None if it tells none.
     """
 
+    is_used: bool = False
     rows: int | None = None
     image: tuple[int, int] = (0, 0)
     embedded: tuple[int, int] | None = None

@@ -195,6 +195,27 @@ def test_one_frame_is_the_plain_backbone(host: str):
     assert all_equal(outputs(fused, image), outputs(plain, image))
 
 
+@each_kind
+def test_clips_of_fewer_frames_may_come(host: str):
+    plain = build(host)
+    config = dict(type='mmdas.TemporalShift', border='replicate')
+    fused = MODELS.build(
+        dict(
+            type='mmdas.FrameFusionBackbone',
+            backbone=copy.deepcopy(plain),
+            num_frames=T,
+            fusion=config,
+            any_frames=True,
+        )
+    )
+    for backbone in (plain, fused):
+        backbone.eval()
+    image = torch.randn(B, 3, 64, 64)
+    several = outputs(fused, image.repeat(1, T, 1, 1))
+    assert all(len(output) == B * T for output in several)
+    assert all_equal(outputs(fused, image), outputs(plain, image))  # nothing moves where there is one frame
+
+
 def by_hand(plain: nn.Module, norm: str, rule) -> nn.Module:
     """A copy of the plain ViT whose blocks pass what their first norm gives through a rule."""
     copied = copy.deepcopy(plain)
