@@ -265,6 +265,7 @@ EXPLANATIONS = (
     (r'(?i)no module named .?(\w+)', r'The package \1 is needed, which is not installed'),
     (r'TemporalPoolingHead pools maps of logits, but (\w+)', r'\1 predicts no map of logits'),
     (r'cannot be trained', 'A config for testing alone'),
+    (r'^not tried', 'Not tried again since transformers fuse'),
 )
 PAGE_TEXT = """# Which installed configs become DAS configs
 
