@@ -18,6 +18,7 @@ COMMANDS = {
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
     'analyze': 'what a model looks at: saliency, class activation maps, the object that they point at',
+    'stylize': 'copy a data set in other styles',
     'browse': 'save a picture of the clips of some training images',
     'demo': 'the main job on an embedded data set, in under ten minutes',
     'check': 'say what is wrong with the environment',
