@@ -1,6 +1,7 @@
 """The words of ``--augment`` on plain configs of both toolboxes."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -140,6 +141,25 @@ def test_a_config_that_mixes_itself_takes_no_mixer():
     for word in MIXING:
         with pytest.raises(ConversionError, match=r'mixes labels already: model\.train_cfg\.augments'):
             set_augment(copy.deepcopy(cfg), word)
+
+
+@pytest.mark.parametrize('prefix', ['', 'keep-'])
+def test_a_policy_of_another_kind_is_told_with_its_option(prefix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    edge = dict(source=0, target=2, operation='rotate', strength=3.0)
+    frames = dict(schema_version=2, num_frames=4, num_nodes=1, edges=[edge])
+    for name, content in {'frames': frames, 'views': dict(kind='test-time')}.items():
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+    with pytest.raises(PolicyError, match='frames.json is a policy of frames, which --das takes'):
+        set_augment(plain_config('mmseg'), f'{prefix}frames.json')
+    with pytest.raises(PolicyError, match='views.json is a policy of views, which mmdas test and predict take'):
+        set_augment(plain_config('mmseg'), f'{prefix}views.json')
+
+
+@pytest.mark.parametrize('word', ['mixup', 'hide-and-seek', 'keep-cutout'])
+def test_what_is_no_policy_takes_no_prefix(word):
+    with pytest.raises(ConversionError, match=f'keep- goes before a policy, such as keep-randaugment, and {word} is'):
+        set_augment(plain_config('mmpretrain'), f'keep-{word}')
 
 
 def test_the_help_of_the_command_names_all_words():

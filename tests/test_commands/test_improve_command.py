@@ -177,6 +177,36 @@ def test_a_config_of_das_is_refused(capsys):
     assert 'give the plain one that it came from' in capsys.readouterr().err
 
 
+MULTI = """
+_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']
+val_evaluator = dict(_delete_=True, type='MultiLabelMetric')
+test_evaluator = val_evaluator
+"""
+
+
+def test_evaluators_that_cannot_compare_models_are_told_before_any_training(tmp_path, capsys, in_process):
+    config = tmp_path / 'multi.py'
+    config.write_text(MULTI)
+    out = ['--out', str(tmp_path / 'out')]
+    assert main(['improve', str(config), *out]) == 2
+    assert 'MultiLabelMetric, which does not measure accuracy/top1' in capsys.readouterr().err
+    assert main(['improve', CONFIG, *out, '--cfg-options', 'test_evaluator=None']) == 2
+    assert 'no test_dataloader or no test_evaluator' in capsys.readouterr().err
+    assert not in_process
+    improve.check_tests(load_config(config), 'multi-label/f1-score')
+    assert improve.main_metric('multi-label/f1-score', {'multi-label/f1-score': 3.0}) == 3.0
+    with pytest.raises(CommandError, match='measure aAcc, and not mIoU.* --metric'):
+        improve.main_metric('mIoU', {'aAcc': 1.0, 'time': 2.0})
+
+
+def test_settings_count_where_the_test_set_is_compared_with_the_validation_set():
+    settings = improve.settings_of(['val_dataloader.dataset.ann_file=another.txt', 'randomness.seed=3'])
+    assert settings['randomness.seed'] == 3
+    assert improve.same_sets(load_config(CONFIG))
+    assert not improve.same_sets(load_config(CONFIG, cfg_options=settings))
+    assert improve.settings_of([]) == {}
+
+
 def test_a_validation_set_is_tested_by_its_own_metrics():
     from mmdas.commands.test import use_validation
 
