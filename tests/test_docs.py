@@ -42,8 +42,9 @@ CONFIGS = [
     name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED)
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
+OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text]
 KEPT = [text for text in blocks('python') if 'draw_regions' in text]
-OTHERS = [text for text in blocks('python') if text not in VIEWS + KEPT and not FILE_NAME.match(text)]
+OTHERS = [text for text in blocks('python') if text not in VIEWS + KEPT + OBJECTS and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -112,7 +113,7 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         images = torch.rand(1, 3, 64, 64)
         clip = model.data_preprocessor.to_clip(images)
         predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
-    frames = 1 if 'keep' in name else 4
+    frames = 1 if 'keep' in name or 'StyleAugment' in FILES[name] else 4
     assert clip.shape == (1, 3 * frames, 64, 64)
     assert len(predictions) == 1
 
@@ -168,6 +169,14 @@ def test_code_of_the_pages_averages_views(code: str):
     torch.testing.assert_close(names['probabilities'].sum(1), torch.ones(4, 24, 32))
 
 
+@pytest.mark.parametrize('code', OBJECTS)
+def test_code_of_the_pages_finds_an_object(code: str):
+    names: dict = {}
+    exec(code, names)
+    left, top, right, bottom = names['found'].box
+    assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
+
+
 @pytest.mark.parametrize('code', INFERENCE)
 def test_inference_of_the_pages_calls_what_there_is(code: str, monkeypatch: pytest.MonkeyPatch):
     real, called = mmdas.apis.Inferencer, []
@@ -201,7 +210,7 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
 
 @pytest.mark.parametrize('words', OF_VERBS, ids=' '.join)
 def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, ...], folder: Path):
-    module = import_module(f'mmdas.commands.{words[0]}')
+    module = import_module(f'mmdas.commands.{words[0].replace("-", "_")}')
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)

@@ -8,6 +8,8 @@ from mmengine.config import Config
 
 from mmdas.search.augmentation import AugmentPolicy, Choice, Stage, SubPolicy
 from mmdas.search.ddas import uniform_policy
+from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, kind_of, read_json
+from mmdas.search.test_time.policy import KIND as VIEWS
 
 from .augment_search import ignored_label
 from .clip_config import last_size, pair, pipeline_of
@@ -87,6 +89,11 @@ def step_of(cfg: Config, word: Any) -> dict[str, Any]:
     if isinstance(word, str) and word in STEPS:
         return dict(STEPS[word])
     keeps = isinstance(word, str) and word.startswith(KEEP)
+    if keeps and word.removeprefix(KEEP) in STEPS:
+        raise ConversionError(
+            f'{word}: keep- goes before a policy, such as {KEEP}randaugment, and {word.removeprefix(KEEP)} is none; '
+            f'there are {", ".join(step for step in STEPS if step.startswith(KEEP))}'
+        )
     kind = 'mmdas.KeepPaste' if keeps else 'mmdas.PolicyAugment'
     return {
         'type': kind,
@@ -113,8 +120,25 @@ def policy_content(cfg: Config, policy: Any) -> Any:
     if isinstance(content, dict):
         AugmentPolicy.from_dict(content)
     else:
+        check_kind(content)
         AugmentPolicy.load(content)
     return content
+
+
+def check_kind(path: str) -> None:
+    """Check that a file is no policy of frames, or of views at test time.
+
+    Raises:
+        PolicyError: naming the option that takes it.
+    """
+    data = read_json(path)
+    kind = kind_of(data)
+    if isinstance(data, dict) and (kind == VIEWS or (kind == DEFAULT_KIND and 'edges' in data)):
+        what = 'views, which mmdas test and predict take by --policy' if kind == VIEWS else 'frames, which --das takes'
+        raise PolicyError(
+            f'{path} is a policy of {what}; --augment takes one of an augmentation, as a search by '
+            'mmdas search --method ddas writes it, or a word'
+        )
 
 
 def fixed_policy(name: str, size: tuple[int, int] | None = None) -> AugmentPolicy | None:

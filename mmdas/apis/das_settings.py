@@ -144,8 +144,14 @@ def set_used_frames(cfg: Config, frames: int | None) -> None:
     if frames is None:
         return
     options, place = preprocessor_of(cfg), preprocessor_place(cfg)
-    if not 1 <= frames <= options.get('num_frames', 1):
-        raise ValueError(f'--use-frames {frames}: {place}.num_frames is {options.get("num_frames", 1)}; give 1 to that')
+    total = options.get('num_frames', 1)
+    if total == 1:
+        raise ValueError(
+            f'--use-frames {frames}: this config makes no clips; leave it out, or give the config or the --das options '
+            'of a training with --any-frames'
+        )
+    if not 1 <= frames <= total:
+        raise ValueError(f'--use-frames {frames}: {place}.num_frames is {total}; give 1 to {total}')
     options['used_frames'] = frames
     check_any_frames(cfg)
     for part, settings in parts_with_frames(cfg.model.get('module', cfg.model)).items():

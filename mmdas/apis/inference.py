@@ -1,5 +1,6 @@
 """Predictions of a trained model on files, folders and arrays, by the inferencers of the toolboxes."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,41 @@ class Inferencer:
             TypeError: for what is no path and no array, and for arrays of another type than uint8.
             ValueError: for arrays of another shape, or if there is no image.
         """
-        found = expand(images)
-        if self.colour:
-            found = [
-                as_colour(image, f'image {index}') if isinstance(image, np.ndarray) else image
-                for index, image in enumerate(found)
-            ]
         with DefaultScope.overwrite_default_scope(self.scope):
-            return self.host(found, **options)
+            return self.host(self.expand(images), **options)
+
+    def expand(self, images: Images) -> list[str | np.ndarray]:
+        """All images of a call in their order, as the toolbox's inferencer takes them; errors as of a call."""
+        found = expand(images)
+        if not self.colour:
+            return found
+        return [
+            as_colour(image, f'image {index}') if isinstance(image, np.ndarray) else image
+            for index, image in enumerate(found)
+        ]
+
+    def batches(self, images: Sequence[str | np.ndarray], batch_size: int = 1) -> Iterator[dict]:
+        """Batches as the data preprocessor of the model takes them, in the order of the images.
+
+        Args:
+            images: of :meth:`expand`.
+            batch_size: most images of a batch; another size of an image begins a new one.
+        """
+        for start in range(0, len(images), batch_size):
+            with DefaultScope.overwrite_default_scope(self.scope):
+                loaded = list(self.host.preprocess(images[start : start + batch_size], batch_size=batch_size))
+            yield from loaded
+
+    @property
+    def model(self) -> Any:
+        """The model, in evaluation mode."""
+        return self.host.model
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, as far as checkpoint or config know them."""
+        meta = getattr(self.model, 'dataset_meta', None) or {}
+        return tuple(getattr(self.host, 'classes', None) or meta.get('classes') or ())
 
 
 def unwrap_test_set(cfg: Config) -> None:

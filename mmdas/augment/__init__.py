@@ -16,11 +16,15 @@ from .policy_augment import PolicyAugment
 from .puzzle_mix import PuzzleMix
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
+from .style_augment import StyleAugment
 
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
 
-PARTS = {'PolicyTransform': 'mmdas.augment.policy_transform'}  # imported on demand: its base is MMCV's
+PARTS = {  # imported on demand: their base is MMCV's
+    'PlaceCrop': 'mmdas.augment.place_crop',
+    'PolicyTransform': 'mmdas.augment.policy_transform',
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -39,9 +43,11 @@ __all__ = [
     'KeepCutMix',
     'KeepCutout',
     'KeepPaste',
+    'PlaceCrop',
     'PolicyAugment',
     'PolicyTransform',
     'PuzzleMix',
     'SearchedAugment',
     'SegCutMix',
+    'StyleAugment',
 ]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from .improve_runs import NOTES, Runs
 from .parser import CommandError, told_in_one_line
 from .step_log import Report
+from .step_runs import StepRuns
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+NOTES = 'improve.json'  # of what each step was, what it took and what it brought
 STEPS = ('augmented', 'das', 'student')  # that can be left out
 TITLES = {
     'plain': 'plain training',
@@ -45,6 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--views', type=int, default=1, help='of the teacher, 1 or 2 (%(default)s)')
     parser.add_argument('--loss', nargs='+', help='of the student, see mmdas distill (kl; for segmentation kl cwd)')
     parser.add_argument('--skip', nargs='+', choices=STEPS, default=[], help='steps to leave out')
+    parser.add_argument('--metric', help='that decides, higher being better (mIoU, accuracy/top1)')
     parser.add_argument('--search-budget', metavar='TIME', help='about how long the search may take, such as 30m')
     parser.add_argument(
         '--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='settings of all trainings and tests'
@@ -60,22 +62,63 @@ def run(args: Namespace) -> None:
     from mmdas.apis import is_search, load_config, preprocessor_of, require_checkpoint
 
     with told_in_one_line():
-        cfg = load_config(args.config)
+        cfg = load_config(args.config, cfg_options=settings_of(args.cfg_options))
         if is_search(cfg) or 'num_frames' in preprocessor_of(cfg):
             raise ValueError(f'{args.config} is a config of DAS or of a search; give the plain one that it came from')
         if args.checkpoint is not None:
             require_checkpoint(args.checkpoint)
+        check_tests(cfg, args.metric)
     out = Path(args.out or f'{cfg.work_dir}_improved')
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True, highlight=False)
-    runs = Runs(out, Report(console))
+    runs = StepRuns(out, Report(console), NOTES)
     with runs.report.progress:
         table = improve(args, cfg, runs)
-    print_table(console, table, cfg, out)
+    print_table(console, table, metric_name(args, cfg), out)
+    if same_sets(cfg):
+        console.print('The config validates on its test set: what is chosen here has seen it.')
 
 
-def improve(args: Namespace, cfg: Config, runs: Runs) -> list[dict[str, Any]]:
+def settings_of(texts: list[str]) -> dict[str, Any]:
+    """Settings that were given as ``KEY=VALUE``."""
+    from mmengine.config import DictAction
+
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
+    return dict(parser.parse_args(['--cfg-options', *texts]).cfg_options)
+
+
+def check_tests(cfg: Config, metric: str | None) -> None:
+    """Check before any training that the tests of a config can compare models.
+
+    Args:
+        cfg: plain.
+        metric: that decides; None for that of the toolbox, which its own evaluators are known to measure or not.
+
+    Raises:
+        ValueError: if there is no test, or none of its evaluators measures the metric.
+    """
+    from mmdas.apis import host_of
+    from mmdas.registry import type_name
+
+    host = host_of(cfg)
+    for part in ('test', *(['val'] if cfg.get('val_dataloader') is not None else [])):
+        if cfg.get(f'{part}_dataloader') is None or cfg.get(f'{part}_evaluator') is None:
+            raise ValueError(
+                f'the config has no {part}_dataloader or no {part}_evaluator, by which models are compared'
+            )
+        found = cfg[f'{part}_evaluator']
+        names = [type_name(one) for one in (found if isinstance(found, (list, tuple)) else [found])]
+        own = [name for name in names if name in host.other_evaluators]
+        if metric is None and len(own) == len(names):
+            raise ValueError(
+                f'{part}_evaluator is {", ".join(names)}, which does not measure {host.metric}, by which models are '
+                'compared; name a metric of its own by --metric, higher being better'
+            )
+
+
+def improve(args: Namespace, cfg: Config, runs: StepRuns) -> list[dict[str, Any]]:
     """Run the steps; what is known of each model, best plain network first marked by ``best``."""
     scores: dict[str, float] = {}
     for name in ('plain', 'augmented', 'das'):
@@ -96,7 +139,7 @@ def improve(args: Namespace, cfg: Config, runs: Runs) -> list[dict[str, Any]]:
     return table
 
 
-def common(args: Namespace, runs: Runs, name: str) -> list[str]:
+def common(args: Namespace, runs: StepRuns, name: str) -> list[str]:
     """Options of every training: its folder, and the settings; a search has a length of its own."""
     options = [text for text in args.cfg_options if name != 'search' or not text.startswith('train_cfg.')]
     return ['--work-dir', str(runs.folder / name), *(['--cfg-options', *options] if options else [])]
@@ -109,7 +152,7 @@ def augmentation(args: Namespace) -> list[str]:
     return ['--augment', *args.augment, *(['--regularize', *args.regularize] if args.regularize else [])]
 
 
-def train(args: Namespace, runs: Runs, name: str) -> None:
+def train(args: Namespace, runs: StepRuns, name: str) -> None:
     """Train a model that has no teacher, after the search that it needs."""
     if name == 'plain' and args.checkpoint is not None:
         return
@@ -124,7 +167,7 @@ def train(args: Namespace, runs: Runs, name: str) -> None:
     runs.run(name, TITLES[name], [*command, *augment, *common(args, runs, name)], resumes=True)
 
 
-def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> list[str]:
+def student_command(args: Namespace, cfg: Config, runs: StepRuns, teacher: str) -> list[str]:
     """The training of the student."""
     from mmdas.apis import host_of
 
@@ -133,18 +176,18 @@ def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> l
     return ['distill', args.config, *taught, *augmentation(args), *common(args, runs, 'student')]
 
 
-def model_files(args: Namespace, runs: Runs, name: str) -> tuple[str, str]:
+def model_files(args: Namespace, runs: StepRuns, name: str) -> tuple[str, str]:
     """Config and checkpoint of a model."""
     if name == 'plain' and args.checkpoint is not None:
         return args.config, args.checkpoint
     return runs.config(name), runs.checkpoint(name)
 
 
-def validate(args: Namespace, cfg: Config, runs: Runs, name: str) -> float:
+def validate(args: Namespace, cfg: Config, runs: StepRuns, name: str) -> float:
     """Score of a model on the validation set, by which the teacher and the best network are chosen."""
     split = 'test' if same_sets(cfg) else 'val'
     test(args, runs, name, split)
-    return main_metric(cfg, runs.metrics(f'{split}_{name}'))
+    return main_metric(metric_name(args, cfg), runs.metrics(f'{split}_{name}'))
 
 
 def same_sets(cfg: Config) -> bool:
@@ -154,7 +197,7 @@ def same_sets(cfg: Config) -> bool:
     return bool(cfg.val_dataloader.dataset == cfg.test_dataloader.dataset)
 
 
-def test(args: Namespace, runs: Runs, name: str, split: str) -> None:
+def test(args: Namespace, runs: StepRuns, name: str, split: str) -> None:
     """Test a model on a split."""
     config, checkpoint = model_files(args, runs, name)
     step = f'{split}_{name}'
@@ -163,21 +206,29 @@ def test(args: Namespace, runs: Runs, name: str, split: str) -> None:
     runs.run(step, f'{"test" if split == "test" else "validation"} of {name}', ['test', config, checkpoint, *where])
 
 
-def main_metric(cfg: Config, metrics: dict[str, float]) -> float:
-    """The metric that decides, higher being better.
+def metric_name(args: Namespace, cfg: Config) -> str:
+    """Name of the metric that decides, higher being better."""
+    from mmdas.apis import host_of
+
+    return args.metric or host_of(cfg).metric
+
+
+def main_metric(name: str, metrics: dict[str, float]) -> float:
+    """The value of the metric that decides.
 
     Raises:
         CommandError: if the evaluators do not measure it.
     """
-    from mmdas.apis import host_of
-
-    name = host_of(cfg).metric
     if name not in metrics:
-        raise CommandError(f'the evaluators measure {", ".join(metrics)}, and not {name}, by which models are compared')
+        found = ', '.join(key for key in metrics if key not in ('time', 'data_time'))
+        raise CommandError(
+            f'the evaluators measure {found}, and not {name}, by which models are compared; name one of these by '
+            '--metric: what is done is not done again'
+        )
     return metrics[name]
 
 
-def describe(args: Namespace, cfg: Config, runs: Runs, name: str, score: float) -> dict[str, Any]:
+def describe(args: Namespace, cfg: Config, runs: StepRuns, name: str, score: float) -> dict[str, Any]:
     """A row of the table."""
     test(args, runs, name, 'test')
     metrics = runs.metrics(f'test_{name}')
@@ -192,7 +243,7 @@ def describe(args: Namespace, cfg: Config, runs: Runs, name: str, score: float) 
     return {
         'model': name,
         'val': round(score, 2),
-        'test': round(main_metric(cfg, metrics), 2),
+        'test': round(main_metric(metric_name(args, cfg), metrics), 2),
         'frames': args.frames if name == 'das' else 1,
         'train_seconds': round(seconds),
         'train_seconds_in_all': round(needed),
@@ -216,11 +267,8 @@ def publish(checkpoint: str, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def print_table(console: Console, rows: list[dict[str, Any]], cfg: Config, out: Path) -> None:
+def print_table(console: Console, rows: list[dict[str, Any]], metric: str, out: Path) -> None:
     """Print the table and what to use."""
-    from mmdas.apis import host_of
-
-    metric = host_of(cfg).metric
     table = Table()
     columns = ('model', f'{metric} val', f'{metric} test', 'T', 'training s', 'in all s', 'test ms/image')
     for column in columns:
@@ -229,8 +277,6 @@ def print_table(console: Console, rows: list[dict[str, Any]], cfg: Config, out: 
         keys = ('val', 'test', 'frames', 'train_seconds', 'train_seconds_in_all', 'test_milliseconds')
         table.add_row(row['model'], *('' if row[key] is None else str(row[key]) for key in keys))
     console.print(table)
-    if same_sets(cfg):
-        console.print('The config validates on its test set: what is chosen here has seen it.')
     best = next(row['model'] for row in rows if row.get('best'))
     console.print(f'The best plain network, {best}: {out / "improved.pth"}', soft_wrap=True, highlight=False)
     console.print(f'All that was measured: {out / NOTES}', soft_wrap=True, highlight=False)

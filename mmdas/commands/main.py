@@ -13,9 +13,15 @@ COMMANDS = {
     'search': 'search a policy, with a search config or a plain one',
     'distill': 'train a model that also learns from a trained one, and stays as cheap as it is',
     'improve': 'all of these for a plain config: the best network at its cost in a test',
+    'compare': 'which augmentation or method suits your data best, within a budget of time',
+    'report': 'a page about a run, or several: scores, curves, cost',
+    'cost': 'how long a training takes, from some of its steps',
+    'distill-data': 'label images with a trained model, for a training on them',
     'test': 'test a checkpoint and print its metrics',
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
+    'analyze': 'what a model looks at: saliency, class activation maps, the object that they point at',
+    'stylize': 'copy a data set in other styles',
     'browse': 'save a picture of the clips of some training images',
     'demo': 'the main job on an embedded data set, in under ten minutes',
     'check': 'say what is wrong with the environment',
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def overview() -> str:
     """The help of ``mmdas``."""
-    lines = [f'  {verb:<9}{text}' for verb, text in COMMANDS.items()]
+    lines = [f'  {verb:<13}{text}' for verb, text in COMMANDS.items()]
     return '\n'.join(['usage: mmdas COMMAND ...', '', *lines, '', 'mmdas COMMAND --help tells the options of one.'])
 
 
@@ -61,7 +67,7 @@ def run_command(verb: str, arguments: Sequence[str] | None = None, prog: str | N
     Returns:
         The exit code: 0, or that of the error, which is told in one line.
     """
-    module = import_module(f'mmdas.commands.{verb}')
+    module = import_module(f'mmdas.commands.{verb.replace("-", "_")}')
     parser = Parser(prog=prog or f'python {sys.argv[0]}', description=module.__doc__)
     module.add_arguments(parser)
     try:

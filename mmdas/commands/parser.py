@@ -53,10 +53,23 @@ class Parser(ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = self.parse_known_args(args, namespace)
+        self.refuse(unknown)
+        return found
+
+    def refuse(self, unknown: list[str]) -> None:
+        """End with an error where words are left that are no option."""
         if unknown:
             options = re.findall(r'--\w[\w-]*', self.format_help())
             self.error(f'there is no option {unknown[0]}{nearest(unknown[0].partition("=")[0], options)}')
-        return found
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f'{self.prog}: {message}; see {self.prog} --help\n')
+
+
+class VerbParser(Parser):
+    """The parser of a verb within a command, which knows its own options best."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        self.refuse(unknown)
+        return found, unknown

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
 
+from .crops import CROPS, crop_pipeline
 from .parser import told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
 
@@ -26,6 +27,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='data and metrics of (%(default)s)')
     parser.add_argument('--use-frames', type=int, metavar='K', help='of a model trained with --any-frames (all)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--crops',
+        type=int,
+        choices=CROPS,
+        help='classification: average over the corners and the centre (5), and their mirror images (10)',
+    )
 
 
 def use_validation(cfg: Config) -> None:
@@ -39,17 +46,23 @@ def use_validation(cfg: Config) -> None:
     cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
 
 
-def enable_tta(cfg: Config) -> None:
+def enable_tta(cfg: Config, crops: int | None = None) -> None:
     """Wrap the model for test-time augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
 
     A classification config may lack them: then the scores of the image and its mirror image are averaged.
 
+    Args:
+        cfg: of the test; changed.
+        crops: 5 or 10, of a classification, in place of ``tta_pipeline``.
+
     Raises:
-        ValueError: If a segmentation config lacks one of them.
+        ValueError: If a segmentation config lacks one of them, or for crops of a segmentation or without a size.
     """
     from mmdas.apis import host_of, iterate_dicts
 
     host = host_of(cfg)
+    if crops and host.label_maps:
+        raise ValueError(f'--crops {crops} is for classification; a segmentation sees all of its image, take --tta')
     if host.tta_model:
         cfg.setdefault('tta_model', ConfigDict(type=host.tta_model))
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
@@ -57,7 +70,8 @@ def enable_tta(cfg: Config) -> None:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
-            node['pipeline'] = cfg.get('tta_pipeline') or flip_pipeline(node['pipeline'])
+            steps = node['pipeline']
+            node['pipeline'] = crop_pipeline(steps, crops) if crops else cfg.get('tta_pipeline') or flip_pipeline(steps)
     # The runner hands the top-level data preprocessor, which base configs leave behind, to the wrapper, which puts it
     # in the place of the model's own. Without a wrapper the model's own is the one that counts.
     if cfg.model.get('data_preprocessor') is not None:
@@ -153,23 +167,26 @@ def read(args: Namespace) -> Config:
     refuse_search(args)
     require_checkpoint(args.checkpoint)
     views = is_view_policy(args.policy)
-    if views and args.tta:
-        raise ValueError(f'--policy {args.policy} says which views are averaged; leave out --tta')
+    if args.tta and args.crops:
+        raise ValueError('--crops is a test-time augmentation of its own; leave out --tta')
+    if views and (args.tta or args.crops):
+        option = '--tta' if args.tta else '--crops'
+        raise ValueError(f'--policy {args.policy} says which views are averaged; leave out {option}')
     cfg = load_run_config(args, takes_views=True)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.split == 'val':
         use_validation(cfg)
     reason = host_of(cfg).single_pictures
-    if args.tta and (args.show or args.show_dir) and reason:
-        raise ValueError(f'--show and --show-dir do not go with --tta: {reason}')
+    if (args.tta or args.crops) and (args.show or args.show_dir) and reason:
+        raise ValueError(f'--show and --show-dir do not go with {"--tta" if args.tta else "--crops"}: {reason}')
     set_used_frames(cfg, args.use_frames)
     check_run(cfg)
     if args.show or args.show_dir:
         draw_predictions(cfg, args.show, args.show_dir, args.wait_time)
     if args.out:
         save_predictions(cfg, args.out)
-    if args.tta:
-        enable_tta(cfg)
+    if args.tta or args.crops:
+        enable_tta(cfg, args.crops)
     if views:
         use_views(cfg, args.policy)
     return cfg

@@ -126,7 +126,8 @@ def read(args: Namespace) -> Config:
         check_kept_policy(cfg)
     set_resume(cfg, args.resume)
     if args.amp:
-        enable_amp(cfg)
+        with told_in_one_line(RuntimeError, ValueError):
+            enable_amp(cfg)
     check_run(cfg)
     message = short_search(cfg)
     if message:

@@ -1,4 +1,4 @@
-"""The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
+"""The search as MMEngine components: loops, steps, optimisers, selections, hooks and metrics."""
 
 from .hooks import (
     AtomicCheckpointHook,
@@ -12,9 +12,11 @@ from .hooks import (
     PlainStartHook,
     PolicyHook,
     ResumeCheckHook,
+    SaliencyHook,
     SearchProgressHook,
     StopSignalHook,
 )
+from .metrics import ShapeBias
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -62,9 +64,11 @@ __all__ = [
     'ResumableEpochBasedTrainLoop',
     'ResumableIterBasedTrainLoop',
     'ResumeCheckHook',
+    'SaliencyHook',
     'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
     'SearchStep',
+    'ShapeBias',
     'StopSignalHook',
 ]

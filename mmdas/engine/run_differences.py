@@ -31,7 +31,7 @@ def compare_runs(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> l
         is_: of the run that resumes.
         iterations: done at the checkpoint.
     """
-    found = [*_optimizers(was, is_), *_data(was, is_), *_regularizers(was, is_)]
+    found = [*_optimizers(was, is_), *_data(was, is_), *_changes(was, is_)]
     if ('search' in was) != ('search' in is_):
         kinds = {True: 'a search', False: 'a training'}
         text = f'the checkpoint is of {kinds["search" in was]}, and this is {kinds["search" in is_]}'
@@ -84,12 +84,13 @@ def _data(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
         )
 
 
-def _regularizers(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
-    now = is_.get('regularizers', [])
-    before = was.get('regularizers', now)
-    if before != now:
-        were, are = (', '.join(record) or 'none' for record in (before, now))
-        yield Difference(f'regularisers of features were {were}, and are {are}: it is no longer that training')
+def _changes(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
+    for key, words in (('regularizers', 'regularisers of features'), ('augments', 'augments of the batches')):
+        now = is_.get(key, [])
+        before = was.get(key, now)
+        if before != now:
+            were, are = (', '.join(record) or 'none' for record in (before, now))
+            yield Difference(f'{words} were {were}, and are {are}: it is no longer that training')
 
 
 def _length(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> Iterator[Difference]:

@@ -35,6 +35,7 @@ class Host:
         tta_models: types that are wrong, without scope -> what takes their place.
         view_model: type that looks at several views of an image; empty where there is none.
         metric: of its evaluators that decides between policies of views, higher being better.
+        other_evaluators: types of its evaluators, without scope, that do not measure it.
         single_pictures: why it draws no predictions of several views of an image; empty where it does.
     """
 
@@ -56,6 +57,7 @@ class Host:
     tta_models: Mapping[str, str] = field(default_factory=dict)
     view_model: str = ''
     metric: str = ''
+    other_evaluators: tuple[str, ...] = ()
     single_pictures: str = ''
 
     def labels(self, sample: Any) -> Tensor:

@@ -39,5 +39,10 @@ MMPRETRAIN = MMPretrain(
     tta_model='mmpretrain.AverageClsScoreTTA',
     view_model='mmdas.ClsViewModel',
     metric='accuracy/top1',
+    other_evaluators=(
+        *('AveragePrecision', 'ConfusionMatrix', 'MultiLabelMetric', 'MultiTasksMetric', 'RegressionMetric'),
+        *('RetrievalAveragePrecision', 'RetrievalRecall', 'ShapeBiasMetric', 'SingleLabelMetric'),
+        *('VOCAveragePrecision', 'VOCMultiLabelMetric'),
+    ),
     single_pictures='the hook of MMPretrain draws single images only',
 )

@@ -21,5 +21,6 @@ MMSEG = Host(
     pictures='out_dir',
     view_model='mmdas.SegViewModel',
     metric='mIoU',
+    other_evaluators=('CityscapesMetric', 'DepthMetric'),
     tta_models={'SegTTAModel': 'mmdas.SegTTAModel'},  # wrong for heads with one output channel
 )

@@ -2,8 +2,10 @@
 
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
+from .comparison_figure import draw_comparison
 from .feature_figure import draw_dropped
 from .keep_figure import draw_keep
+from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
@@ -12,15 +14,20 @@ from .view_figure import draw_views, save_view_figure
 __all__ = [
     'clip_to_images',
     'draw_augmentation',
+    'draw_box',
     'draw_clips',
+    'draw_comparison',
     'draw_keep',
     'draw_dropped',
     'draw_mixtures',
+    'draw_pictures',
     'draw_policy',
     'draw_predictions',
     'draw_views',
     'labels_to_colours',
     'operation_shares',
+    'overlay',
     'save_policy_figure',
     'save_view_figure',
+    'to_grey',
 ]

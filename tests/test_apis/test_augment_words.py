@@ -1,6 +1,7 @@
 """The words of ``--augment`` on plain configs of both toolboxes."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from mmdas.apis import WORDS, ConversionError, set_augment
 from mmdas.apis.augment_words import MIXING
 from mmdas.commands.train import FIXED, STEPS
 from mmdas.search import PolicyError
+from mmdas.search.augmentation import AugmentPolicy
 
 K, SIZE, COUNT = 3, 32, 4
 TOOLBOXES = ('mmseg', 'mmpretrain')
@@ -63,7 +65,7 @@ def step(cfg: Config, toolbox: str) -> tuple[torch.Tensor, dict]:
 
 
 @each_toolbox
-@pytest.mark.parametrize('word', WORDS)
+@pytest.mark.parametrize('word', ['randaugment', *STEPS, 'keep-randaugment'])
 def test_a_plain_model_takes_a_step_with_each_word(toolbox, word):
     cfg = plain_config(toolbox)
     if (toolbox, word) == ('mmseg', 'mixup'):
@@ -77,6 +79,16 @@ def test_a_plain_model_takes_a_step_with_each_word(toolbox, word):
     total = sum(value.sum() for name, value in losses.items() if 'loss' in name)
     assert torch.isfinite(total)
     total.backward()
+
+
+@pytest.mark.parametrize('word', WORDS)
+def test_each_word_gives_a_step_of_its_own(word):
+    cfg = plain_config('mmpretrain')
+    set_augment(cfg, word)
+    (augment,) = cfg.model.data_preprocessor.augments
+    assert (augment['type'] == 'mmdas.KeepPaste') == (word.startswith('keep-') and word not in STEPS)
+    if 'policy' in augment:
+        AugmentPolicy.from_dict(augment['policy'])
 
 
 @each_toolbox
@@ -129,6 +141,25 @@ def test_a_config_that_mixes_itself_takes_no_mixer():
     for word in MIXING:
         with pytest.raises(ConversionError, match=r'mixes labels already: model\.train_cfg\.augments'):
             set_augment(copy.deepcopy(cfg), word)
+
+
+@pytest.mark.parametrize('prefix', ['', 'keep-'])
+def test_a_policy_of_another_kind_is_told_with_its_option(prefix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    edge = dict(source=0, target=2, operation='rotate', strength=3.0)
+    frames = dict(schema_version=2, num_frames=4, num_nodes=1, edges=[edge])
+    for name, content in {'frames': frames, 'views': dict(kind='test-time')}.items():
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+    with pytest.raises(PolicyError, match='frames.json is a policy of frames, which --das takes'):
+        set_augment(plain_config('mmseg'), f'{prefix}frames.json')
+    with pytest.raises(PolicyError, match='views.json is a policy of views, which mmdas test and predict take'):
+        set_augment(plain_config('mmseg'), f'{prefix}views.json')
+
+
+@pytest.mark.parametrize('word', ['mixup', 'hide-and-seek', 'keep-cutout'])
+def test_what_is_no_policy_takes_no_prefix(word):
+    with pytest.raises(ConversionError, match=f'keep- goes before a policy, such as keep-randaugment, and {word} is'):
+        set_augment(plain_config('mmpretrain'), f'keep-{word}')
 
 
 def test_the_help_of_the_command_names_all_words():

@@ -129,6 +129,31 @@ def test_what_a_training_can_go_on_with_is_told(by_epochs, tmp_path, change, tol
     assert re.search(f'resumed under other settings: .*{told}', read_log(runner))
 
 
+@pytest.mark.parametrize(
+    ('after', 'told'),
+    [
+        ([dict(type='mmdas.SegCutMix', probability=0.9)], r'SegCutMix\(probability=0.9, beta=1.0\): it is no longer'),
+        ([dict(type='mmdas.HideAndSeek')], r'are HideAndSeek\('),
+        ([], 'are none'),
+        ([dict(type='mmdas.SegCutMix')], None),
+    ],
+)
+def test_other_steps_on_batches_than_before_are_told(tmp_path, after, told):
+    def augmented(name: str, steps: list[dict], *hooks: dict) -> Config:
+        cfg = training(tmp_path / name, False, 0, *hooks)
+        cfg.train_cfg.max_iters = 3
+        cfg.model.data_preprocessor.augments = steps
+        return cfg
+
+    checkpoint = stopped(augmented('before', [dict(type='mmdas.SegCutMix')]), 2)
+    log = read_log(run(augmented('after', after), resume=checkpoint))
+    was = r'augments of the batches were SegCutMix\(probability=0.5, beta=1.0\), and '
+    if told is None:
+        assert 'augments of the batches were' not in log
+    else:
+        assert re.search(f'resumed under other settings: {was}.*{told}', log)
+
+
 def test_a_training_that_is_to_be_shorter_than_it_was_says_that_nothing_is_left(by_iterations, tmp_path):
     runner = resumed(training(tmp_path, False, 0), by_iterations, lambda cfg: cfg.train_cfg.update(max_iters=5))
     assert runner.iter == 6

@@ -67,6 +67,21 @@ def test_a_resumed_training_equals_one_that_was_not_interrupted(tmp_path, uninte
     assert differences(state(resumed), uninterrupted(by_epoch, workers)) == []
 
 
+def test_a_schedule_that_keeps_its_curve_as_a_method_is_resumed_from_plain_data(tmp_path):
+    def once(folder, *hooks):
+        cycle = dict(type='OneCycleLR', eta_max=0.2, total_steps=3, by_epoch=True, convert_to_iter_based=True)
+        return training(tmp_path / folder, True, 0, *hooks, param_scheduler=[cycle])
+
+    whole = run(once('whole'))
+    with pytest.raises(ConnectionError):
+        run(once('crashed', dict(type='mmdas.InterruptHook', after=5)))
+    checkpoint, _ = newest_checkpoint(tmp_path / 'crashed')
+    torch.load(checkpoint, weights_only=True)
+    resumed = run(once('crashed'), resume=checkpoint)
+    assert resumed.optim_wrapper.get_lr() == whole.optim_wrapper.get_lr()
+    assert differences(state(resumed), state(whole)) == []
+
+
 def test_the_number_of_workers_does_not_change_a_training(uninterrupted):
     left, right = ({**uninterrupted(False, workers), 'random_states': None} for workers in (2, 0))
     assert differences(left, right) == []

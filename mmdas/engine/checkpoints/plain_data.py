@@ -35,6 +35,16 @@ def as_plain_data(value: Any) -> Any:
     return value
 
 
+def without_methods(value: Any) -> Any:
+    """States of parameter schedulers without their methods, which those of the new run have themselves.
+
+    MMEngine's OneCycleLR keeps the function of its curve as an attribute, and so in its state.
+    """
+    if isinstance(value, dict):
+        return {key: without_methods(entry) for key, entry in value.items() if not callable(entry)}
+    return [without_methods(entry) for entry in value] if isinstance(value, list) else value
+
+
 def as_written(value: Any) -> Any:
     """Inverse of :func:`as_plain_data` for the histories of the log."""
     if isinstance(value, dict) and value.get('type') == HISTORY:

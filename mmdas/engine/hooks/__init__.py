@@ -12,6 +12,7 @@ from .plain_start_hook import PlainStartHook
 from .policy_hook import PolicyHook
 from .random_state_hook import RandomStateHook
 from .resume_check_hook import ResumeCheckHook
+from .saliency_hook import SaliencyHook
 from .search_progress_hook import SearchProgressHook
 from .stop_signal_hook import RunStopped, StopSignalHook
 
@@ -29,6 +30,7 @@ __all__ = [
     'RandomStateHook',
     'ResumeCheckHook',
     'RunStopped',
+    'SaliencyHook',
     'SearchProgressHook',
     'StopSignalHook',
 ]

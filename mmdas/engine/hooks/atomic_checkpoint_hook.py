@@ -17,6 +17,7 @@ from mmdas.engine.checkpoints import (
     hold_folder,
     release_folder,
     remove_unfinished,
+    without_methods,
     write_atomically,
 )
 from mmdas.engine.checkpoints.newest import POINTER
@@ -79,6 +80,8 @@ class AtomicCheckpointHook(CheckpointHook):
         for key in WEIGHTS & set(checkpoint):
             weights = {name: value for name, value in checkpoint[key].items() if is_learned(name, learned)}
             check_finite(weights, 'the checkpoint is not written, the one before is the last good one')
+        if 'param_schedulers' in checkpoint:
+            checkpoint['param_schedulers'] = without_methods(checkpoint['param_schedulers'])
         for key in set(checkpoint) - WEIGHTS:
             checkpoint[key] = as_plain_data(checkpoint[key])
 

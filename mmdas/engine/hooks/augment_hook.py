@@ -1,5 +1,7 @@
 """Augments that need the model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -7,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmdas.engine.data_error import DataError
 from mmdas.engine.utils import main_head, unwrap
+from mmdas.models.settings import DifferenceError
 from mmdas.registry import HOOKS
 
 KEY = 'augments'
@@ -31,14 +34,17 @@ class AugmentHook(Hook):
         """Hand over the model, then what the augments had learned.
 
         Raises:
-            ValueError: if the checkpoint of a run that resumes does not hold what they had learned.
+            DataError: if one does not go with the model or its settings.
+            DifferenceError: if the checkpoint of a run that resumes does not hold what they had learned.
         """
         model = unwrap(runner.model)
         check_ignored_labels(model)
         augments = model.data_preprocessor.augments
-        augments.use_model(model)
+        with raised_as(DataError):
+            augments.use_model(model)
         if self._loaded is not None:
-            augments.load_state_dict(self._loaded)
+            with raised_as(DifferenceError):
+                augments.load_state_dict(self._loaded)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what the augments have learned, if anything."""
@@ -49,6 +55,15 @@ class AugmentHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Remember what the augments of a run that is resumed had learned."""
         self._loaded = (checkpoint.get(KEY) or {}) if runner.cfg.get('resume') else None
+
+
+@contextmanager
+def raised_as(kind: type[ValueError]) -> Iterator[None]:
+    """Raise the errors of augments, which know no toolbox, as one that commands tell in a line."""
+    try:
+        yield
+    except ValueError as error:
+        raise kind(str(error)) from error
 
 
 def check_ignored_labels(model: Any) -> None:

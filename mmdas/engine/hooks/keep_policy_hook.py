@@ -60,7 +60,9 @@ class KeepPolicyHook(Hook):
             runner.logger.info(f'What this training augments its batches with is kept in {path}')
         left = Path(runner.work_dir) / augmentation_file(len(policies))
         if runner.iter and left.is_file():
-            runner.logger.warning(f'The training augmented its batches with {left} before; it goes on without')
+            runner.logger.warning(
+                f'The training augmented its batches with {left} before; it goes on without that policy'
+            )
 
 
 def augmentation_file(number: int) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmdas.ops.affine import inverse, warp_affine, within_canvas
 from mmdas.ops.clip import reference_frame
+from mmdas.search.policy_file import PolicyError
 
 from .operation import Operation, Size
 
@@ -15,11 +16,11 @@ def refuse_deformations(operations: Iterable[Operation]) -> None:
     """Check that operations can be undone.
 
     Raises:
-        ValueError: naming those that cannot.
+        PolicyError: naming those that cannot.
     """
     names = sorted({operation.name for operation in operations if operation.deforms})
     if names:
-        raise ValueError(
+        raise PolicyError(
             f"pooling='aligned' undoes affine warps, but {', '.join(names)} of the space or policy moves pixels in "
             "another way; leave it out, or use pooling='mean'"
         )

@@ -173,7 +173,7 @@ class DASCell(Mixture, Strengths, Searchable):
         """Check that each path from the image to the clip can be undone, with its weight.
 
         Raises:
-            ValueError: if an operation is a deformation.
+            PolicyError: if an operation is a deformation.
         """
         refuse_deformations(self.operations)
 

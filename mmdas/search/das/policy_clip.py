@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmdas.ops.affine import compose, warp_affine
 from mmdas.ops.clip import clip_around, image_to_table, other_frames, table_to_time_major
 from mmdas.ops.warp_operator import WarpOperator
+from mmdas.search.policy_file import PolicyError
 
 from .alignment import refuse_deformations, unwarp
 from .fast.linear_clip import fits, is_linear, is_recorded
@@ -141,11 +142,11 @@ class PolicyClip(nn.Module):
         """Check that every frame shows the image in one place.
 
         Raises:
-            ValueError: if frames are sums of several warps, or an operation is a deformation.
+            PolicyError: if frames are sums of several warps, or an operation is a deformation.
         """
         refuse_deformations(self.operations)
         if len(self.paths) > 1:
-            raise ValueError(
+            raise PolicyError(
                 "pooling='aligned' undoes the warp of each frame, but frames of this policy are sums of "
                 f'{len(self.paths)} different warps; search a chain (edges_per_node=1 of the selection), or '
                 "use pooling='mean'"
@@ -163,7 +164,7 @@ class PolicyClip(nn.Module):
             (T, B, K, h, w); what lies outside a frame is zero.
 
         Raises:
-            ValueError: as :meth:`check_alignable`.
+            PolicyError: as :meth:`check_alignable`.
         """
         self.check_alignable()
         (path,) = self.paths

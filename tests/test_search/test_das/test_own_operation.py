@@ -189,7 +189,7 @@ def test_clips_with_a_deformation_are_not_aligned(make) -> None:
     register(swirl, kind='deformation')
     module = make()
     assert module.grows_with_image
-    with pytest.raises(ValueError, match=r"pooling='aligned' undoes affine warps, but own .* pooling='mean'"):
+    with pytest.raises(PolicyError, match=r"pooling='aligned' undoes affine warps, but own .* pooling='mean'"):
         module.check_alignable()
 
 
