@@ -1,12 +1,40 @@
 """What the inferencer is given, as a flat list of files and arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from mmdas.engine.data_files.faults import REMEDY, read_fault
+
 Images = str | Path | np.ndarray | Sequence['Images']
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
+
+
+class ImageError(ValueError):
+    """A file that is no image, or a damaged one; the message names it."""
+
+
+@contextmanager
+def naming_unreadable(images: Sequence[str | np.ndarray]) -> Iterator[None]:
+    """Name the file that an error comes from, where one of the images cannot be read: the toolboxes may not.
+
+    Args:
+        images: of :func:`expand`.
+
+    Raises:
+        ImageError: for the first such file. Other errors stay what they are.
+    """
+    try:
+        yield
+    except Exception as error:  # as the reader of the toolbox has it: an assertion, an attribute of None, ...
+        files = [image for image in images if isinstance(image, str) and Path(image).is_file()]
+        fault = next(filter(None, (read_fault('image', file, failed=True) for file in files)), None)
+        if fault is None:
+            raise
+        told = fault.removesuffix(f'; {REMEDY}')
+        raise ImageError(f'{told}; take it away, and run the command again') from error
 
 
 def expand(images: Images) -> list[str | np.ndarray]:

@@ -17,7 +17,7 @@ from mmdas.registry import INFERENCERS, type_name
 from .clip_config import innermost_data_set, prepare_clips, reads_files
 from .config_files import host_of, require_checkpoint, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
-from .image_inputs import Images, as_colour, expand
+from .image_inputs import Images, as_colour, expand, naming_unreadable
 from .pure_python import types_as_text
 from .runner import adapt_to_device, check_num_frames, find_num_frames, load_config
 from .view_policy import is_view_policy, use_views
@@ -105,9 +105,11 @@ class Inferencer:
             FileNotFoundError: if a path leads nowhere or a folder holds no image.
             TypeError: for what is no path and no array, and for arrays of another type than uint8.
             ValueError: for arrays of another shape, or if there is no image.
+            ImageError: naming a file that cannot be read.
         """
-        with DefaultScope.overwrite_default_scope(self.scope):
-            return self.host(self.expand(images), **options)
+        found = self.expand(images)
+        with DefaultScope.overwrite_default_scope(self.scope), naming_unreadable(found):
+            return self.host(found, **options)
 
     def expand(self, images: Images) -> list[str | np.ndarray]:
         """All images of a call in their order, as the toolbox's inferencer takes them; errors as of a call."""
@@ -125,10 +127,14 @@ class Inferencer:
         Args:
             images: of :meth:`expand`.
             batch_size: most images of a batch; another size of an image begins a new one.
+
+        Raises:
+            ImageError: naming a file that cannot be read.
         """
         for start in range(0, len(images), batch_size):
-            with DefaultScope.overwrite_default_scope(self.scope):
-                loaded = list(self.host.preprocess(images[start : start + batch_size], batch_size=batch_size))
+            chosen = images[start : start + batch_size]
+            with DefaultScope.overwrite_default_scope(self.scope), naming_unreadable(chosen):
+                loaded = list(self.host.preprocess(chosen, batch_size=batch_size))
             yield from loaded
 
     @property

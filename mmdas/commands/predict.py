@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
         CommandError: if there is no such config, checkpoint, policy or image, or they do not go together.
     """
     from mmdas.apis import Inferencer, load_config, set_used_frames
-    from mmdas.apis.image_inputs import expand
+    from mmdas.apis.image_inputs import ImageError, expand
 
     with told_in_one_line():
         refuse_search(args)
@@ -46,7 +46,8 @@ def run(args: Namespace) -> None:
         cfg = load_config(args.config, das=das, options=options)
         set_used_frames(cfg, args.use_frames)
         infer = Inferencer(cfg, args.checkpoint, args.device, args.policy, args.accept_difference)
-    classes = predict(infer, images, args.out_dir, args.batch_size)
+    with told_in_one_line(ImageError):
+        classes = predict(infer, images, args.out_dir, args.batch_size)
     print()  # ends the line of the toolbox's progress bar
     for image, line in zip(images, classes, strict=False):
         print(f'{image}: {line}')

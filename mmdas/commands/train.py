@@ -79,6 +79,8 @@ def train(args: Namespace) -> None:
             f'{stopped.text}; go on with: {resume_command(*args.command)}', stopped.exit_code
         ) from stopped
     except RuntimeError as error:
+        if 'stack expects each tensor to be equal size' in str(error):
+            raise CommandError(unequal_sizes(str(error))) from error
         lost = explain_lost_process(error, cfg) if args.launcher != 'none' else None
         if lost is None:
             raise
@@ -86,6 +88,15 @@ def train(args: Namespace) -> None:
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     end_processes()
+
+
+def unequal_sizes(text: str) -> str:
+    """What to do where the images of a batch could not become one tensor."""
+    return (
+        f'the images of a batch have several sizes ({text}): train_dataloader.dataset.pipeline has to bring all to '
+        "one, such as by dict(type='Resize', scale=(W, H)) or, in a segmentation, dict(type='RandomCrop', "
+        'crop_size=(H, W)) with data_preprocessor.size=(H, W), which pads what is smaller'
+    )
 
 
 def read(args: Namespace) -> Config:

@@ -229,7 +229,7 @@ def test_slips_are_told(place: Path, tmp_path: Path, capsys):
     for folder, config, match in (
         (tmp_path / 'gone', CONFIG['mmpretrain'], 'there is no folder'),
         (tmp_path / 'none', CONFIG['mmpretrain'], 'holds no image'),
-        (tmp_path / 'broken', CONFIG['mmpretrain'], 'an image cannot be read'),
+        (tmp_path / 'broken', CONFIG['mmpretrain'], 'x.png is no image'),
         (place / 'images', 'resnet18_8xb16_cifar10', 'holds pixels and reads no files'),
     ):
         assert main(['distill-data', config, str(place / 'mmpretrain.pth'), str(folder), *out]) == 2

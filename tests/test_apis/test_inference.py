@@ -1,5 +1,6 @@
 """Predictions of our configs and checkpoints on files, folders and arrays."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from mmseg.apis import MMSegInferencer
 
 from mmdas.apis import Inferencer, load_config, preprocessor_of
 from mmdas.apis.clip_config import reads_files
+from mmdas.apis.image_inputs import ImageError
 from mmdas.apis.inference import unwrap_test_set
 from mmdas.search.das import Policy
 
@@ -120,6 +122,19 @@ def test_pictures_of_the_predictions_are_written(inferencers, images: Path, tmp_
 def test_missing_image_is_named(inferencers, given):
     with pytest.raises(FileNotFoundError, match=r'there is no image absent\.png'):
         inferencers['mmseg'](given)
+
+
+@pytest.mark.parametrize('toolbox', ['mmseg', 'mmpretrain'])
+def test_a_broken_image_is_named_with_what_to_do(inferencers, images: Path, tmp_path: Path, toolbox: str):
+    whole = next(path for path in sorted(images.iterdir()) if path.suffix == '.png')
+    shutil.copy(whole, tmp_path / 'a.png')
+    (tmp_path / 'b.png').write_bytes(whole.read_bytes()[:60])
+    infer = inferencers[toolbox]
+    told = r'the image .*b.png is .*; take it away, and run the command again'
+    with pytest.raises(ImageError, match=told):
+        infer(tmp_path)
+    with pytest.raises(ImageError, match=told):
+        list(infer.batches(infer.expand(tmp_path), 2))
 
 
 def test_folder_without_images_is_named(inferencers, tmp_path: Path):

@@ -239,6 +239,23 @@ def test_stopped_training_says_how_to_go_on(saved: bool, tmp_path: Path, monkeyp
         assert 'stopped before the first checkpoint' in line
 
 
+def test_images_of_several_sizes_are_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    class Uneven:
+        def train(self) -> None:
+            torch.stack([torch.zeros(3, 4, 5), torch.zeros(3, 5, 5)])  # as the data preprocessors of both toolboxes
+
+    monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: Uneven())
+    line = line_of(capsys, 'train', HOST, '--work-dir', str(tmp_path))
+    assert 'the images of a batch have several sizes' in line
+    assert "dict(type='Resize'" in line
+
+
+def test_mixed_precision_without_a_gpu_is_one_line(tmp_path: Path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    assert '--amp needs a GPU' in line_of(capsys, 'train', HOST, '--amp', '--work-dir', str(tmp_path))
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Checkpoints of untrained models of one host: the plain one and one of DAS; and an image."""

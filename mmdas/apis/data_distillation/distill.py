@@ -106,21 +106,9 @@ def is_done(record: Record, folder: Path, name: str, label_maps: bool) -> bool:
 
 
 def predictions(infer: Inferencer, names: Sequence[str], folder: Path, batch_size: int) -> Iterator[tuple[list, list]]:
-    """Names and samples of each batch.
-
-    Raises:
-        ValueError: naming the images of a batch that cannot be read.
-    """
+    """Names and samples of each batch; errors as of :meth:`Inferencer.batches`."""
     place = 0
-    batches = infer.batches([str(folder / name) for name in names], batch_size)
-    while place < len(names):
-        try:
-            data = next(batches)
-        except (OSError, ValueError, AttributeError, TypeError, cv2.error) as error:
-            near = ', '.join(str(folder / name) for name in names[place : place + batch_size])
-            raise ValueError(
-                f'an image cannot be read ({error}): {near}; take it away and run the command again, it goes on here'
-            ) from error
+    for data in infer.batches([str(folder / name) for name in names], batch_size):
         with torch.no_grad():
             samples = infer.model.test_step(data)
         yield list(names[place : place + len(samples)]), samples
