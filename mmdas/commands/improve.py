@@ -136,13 +136,14 @@ def check_steps(args: Namespace, cfg: Config) -> None:
     from copy import deepcopy
 
     from mmdas.apis import DASOptions, check_conversion, load_config, set_augment, set_regularizers
-    from mmdas.apis.distill_config import DistillOptions
+    from mmdas.apis.distill_config import DistillOptions, check_name
 
     tried = deepcopy(cfg)
     if 'augmented' not in args.skip:
         set_augment(tried, args.augment)
         set_regularizers(tried, args.regularize)
     if 'student' not in args.skip:
+        check_name(cfg)
         DistillOptions((('', ''),), losses=tuple(args.loss or ['kl']))
         if args.views not in (1, 2):
             raise ValueError(f'--views is {args.views}, expected 1 or 2')
