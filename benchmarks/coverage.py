@@ -45,7 +45,7 @@ from mmdas.registry import MODELS  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / 'benchmarks' / 'results' / 'coverage.json'
 PAGE = ROOT / 'docs' / 'coverage.md'
-SIZES = (64, 224, 384, 512)  # the next where one is too small for the model
+SIZES = (64, 224, 384, 512)  # the next where one is too small for the model; after the first the one it is made for
 STAGES = ('read', 'convert', 'build', 'step', 'ok')
 
 
@@ -93,8 +93,16 @@ def model_key(cfg: Config) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-def run_search_step(cfg: Config, sizes: Sequence[int] = SIZES) -> dict:
+def sizes_of(cfg: Config) -> list[int]:
+    """Sizes of images to try: some transformers take images of the size alone that they are made for."""
+    backbone = cfg.model.backbone
+    own = backbone.get('backbone', backbone).get('img_size') or SIZES[0]
+    return list(dict.fromkeys((SIZES[0], own if isinstance(own, int) else own[0], *SIZES[1:])))
+
+
+def run_search_step(cfg: Config, sizes: Sequence[int] | None = None) -> dict:
     """Build a search's model and take a step of the policy and one of the weights."""
+    sizes = sizes or sizes_of(cfg)
     adapt_to_device(cfg)
     without_pretrained_weights(cfg.model)
     for wrapper in (cfg.optim_wrapper.weights, cfg.optim_wrapper.policy):
@@ -249,7 +257,7 @@ def explain(outcome: dict) -> str:
 
 
 EXPLANATIONS = (
-    (r'^(\w+) has no residual block', r'\1 has no residual block with convolutions'),
+    (r'^(\w+) has no residual block', r'\1 has no residual block in which frames could be fused'),
     (r'^model\.type is (\w+)', r'\1 is no segmentor or classifier with a prediction to pool'),
     (r'the model has no (\w+)', r'The model has no \1'),
     (r'install onedl-mmcv for (\w+) ops', r'\1 is a compiled operator of mmcv, which is not installed'),
@@ -257,6 +265,7 @@ EXPLANATIONS = (
     (r'(?i)no module named .?(\w+)', r'The package \1 is needed, which is not installed'),
     (r'TemporalPoolingHead pools maps of logits, but (\w+)', r'\1 predicts no map of logits'),
     (r'cannot be trained', 'A config for testing alone'),
+    (r'^not tried', 'Not tried again since transformers fuse'),
 )
 PAGE_TEXT = """# Which installed configs become DAS configs
 
@@ -273,8 +282,8 @@ Configs with equal models and optimisers share one trial. T = 2, GSF, no pretrai
 
 The command is `python -m benchmarks.coverage`, the record [coverage.json](../benchmarks/results/coverage.json).
 
-Where a backbone has no residual block of convolutions (plain transformers), `--fusion none` still gives clips and
-temporal pooling, and `--sites path.of.conv ...` fuses at convolutions that you name.
+Where a backbone has no residual block, neither of convolutions nor of a transformer, `--fusion none` still gives clips
+and temporal pooling, and `--sites path.of.conv ...` fuses at convolutions that you name.
 
 ## What cannot, and why
 

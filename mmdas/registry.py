@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
@@ -84,6 +85,7 @@ INFERENCERS = LazyRegistry(
     'inferencer', scope='mmdas', parent=MMENGINE_INFERENCERS, locations=['mmdas.apis.inferencers']
 )
 LOOPS = Registry('loop', scope='mmdas', parent=MMENGINE_LOOPS, locations=['mmdas.engine'])
+METRICS = Registry('metric', scope='mmdas', parent=MMENGINE_METRICS, locations=['mmdas.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     scope='mmdas',
@@ -116,6 +118,7 @@ __all__ = [
     'HOOKS',
     'INFERENCERS',
     'LOOPS',
+    'METRICS',
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'TASK_UTILS',

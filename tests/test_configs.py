@@ -49,7 +49,7 @@ EXAMPLES = {  # folders with a worked example, and its host
     'imagenet': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
 }
 PLAIN_FOLDERS = ('cifar10', 'cifar100', 'one_digit', 'tiny_imagenet')
-SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'voc2012_subset')
+SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'shape_texture', 'voc2012_subset')
 SMALL = [path for path in CONFIGS if path.parent.name in SMALL_FOLDERS]
 each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 each_folder = pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: folder.name)

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / 'mmdas'
 
 # Layer -> the layers that it may import besides itself. A layer is a folder or a module right below mmdas/.
 COMMON = {'noise', 'registry', 'utils', 'version'}
-BELOW = {'ops', 'search', 'augment', 'hosts'}  # the models
+BELOW = {'ops', 'search', 'style', 'augment', 'hosts'}  # the models
 ALLOWED = {
     'noise': set(),
     'registry': {'noise'},
@@ -19,9 +19,10 @@ ALLOWED = {
     '__init__': {'version'},
     'ops': {'utils'},
     'search': {'ops', 'utils'},
+    'style': {'ops', 'utils'},
     'cell': {'search'},  # its former name
-    'augment': {'ops', 'search'} | COMMON,
-    'hosts': {'ops', 'search', 'augment'} | COMMON,
+    'augment': {'ops', 'search', 'style'} | COMMON,
+    'hosts': {'ops', 'search', 'style', 'augment'} | COMMON,
     'models': BELOW | COMMON,
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
@@ -33,7 +34,7 @@ ALLOWED = {
     '__main__': {'commands'},
 }
 # The core runs without any toolbox.
-CORE = {'ops', 'search'}
+CORE = {'ops', 'search', 'style'}
 TOOLBOXES = {'mmengine', 'mmcv', 'mmseg', 'mmpretrain'}
 
 

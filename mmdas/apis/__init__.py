@@ -4,6 +4,7 @@ from .add_das import add_das, check_conversion
 from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .augment_words import NAMED, WORDS, fixed_policy, training_size
+from .comparison_config import hold_out_validation
 from .config_files import (
     did_you_mean,
     find_config,
@@ -42,6 +43,8 @@ from .runner import (
 )
 from .search_budget import fit_to_budget
 from .search_length import short_search
+from .step_time import TrainingTime, measure_training
+from .training_length import set_training_length, training_length
 from .view_policy import is_view_policy, use_views
 from .view_search import FoundViews, ViewSearchOptions, search_views
 
@@ -57,6 +60,7 @@ __all__ = [
     'FoundViews',
     'DistillOptions',
     'Inferencer',
+    'TrainingTime',
     'ViewSearchOptions',
     'WORDS',
     'add_das',
@@ -81,11 +85,13 @@ __all__ = [
     'end_processes',
     'explain_lost_process',
     'find_config',
+    'hold_out_validation',
     'host_of',
     'import_custom_modules',
     'is_view_policy',
     'iterate_dicts',
     'load_config',
+    'measure_training',
     'is_search',
     'preprocessor_of',
     'preprocessor_place',
@@ -95,8 +101,10 @@ __all__ = [
     'set_policy',
     'set_regularizers',
     'set_resume',
+    'set_training_length',
     'set_used_frames',
     'short_search',
+    'training_length',
     'training_size',
     'use_views',
 ]

@@ -1,37 +1,12 @@
 """How long a search may be, from how long its steps take on this machine."""
 
 import copy
-import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 
 from mmdas.registry import type_name
-
-UNMEASURED, MEASURED = 2, 6  # steps that warm up, and steps whose time is taken
-
-
-class _Clock(Hook):
-    """Takes the time of some steps and ends the run."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        self.times.append(time.perf_counter())
-        if len(self.times) > UNMEASURED + MEASURED:
-            raise _Measured
-
-
-class _Measured(Exception):
-    """Enough steps have been measured."""
 
 
 def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
@@ -69,23 +44,12 @@ def _length_of_earlier_run(cfg: Config, unit: str) -> int:
 
 
 def _length_within(cfg: Config, seconds: float, unit: str) -> int:
-    from .runner import build_runner
+    from .step_time import time_steps
 
     trial = copy.deepcopy(cfg)
-    clock = _Clock()
-    with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope('mmengine'):
-        trial.work_dir, trial.experiment_name = folder, f'budget-{time.time_ns()}'
-        trial.log_level = 'WARNING'
-        trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
-        trial.update(val_cfg=None, val_dataloader=None, val_evaluator=None, visualizer=None)
-        trial.default_hooks.update(checkpoint=None)
-        trial.default_hooks.pop('visualization', None)
-        runner = build_runner(trial)
-        runner.register_hook(clock, priority='VERY_HIGH')
-        with suppress(_Measured):
-            runner.train()
-        schedule = runner.train_loop.schedule
-    steps = [end - start for start, end in zip(clock.times, clock.times[1:], strict=False)][UNMEASURED:]
+    trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
+    runner, steps = time_steps(trial)
+    schedule = runner.train_loop.schedule
     if not steps:
         raise ValueError(f'--budget: the search has too few iterations to measure, {len(schedule)}')
     pass_seconds = sorted(steps)[len(steps) // 2] / schedule.policy_passes

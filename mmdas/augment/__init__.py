@@ -16,6 +16,7 @@ from .policy_augment import PolicyAugment
 from .puzzle_mix import PuzzleMix
 from .searched_augment import SearchedAugment
 from .seg_cut_mix import SegCutMix
+from .style_augment import StyleAugment
 
 for searchable in (DADASearch, DDASSearch, FasterAASearch):
     AUGMENTS.register_module(module=searchable)
@@ -48,4 +49,5 @@ __all__ = [
     'PuzzleMix',
     'SearchedAugment',
     'SegCutMix',
+    'StyleAugment',
 ]

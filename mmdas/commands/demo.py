@@ -117,7 +117,7 @@ def run_step(step: Step, out: Path, report: Report, context: ForkServerContext |
     """
     log, start = out / f'{step.name}.log', time.perf_counter()
     script, *options = step.command
-    report.start(step.title)
+    report = report.start(step.title)
     log.write_text('')
     process = context.Process(target=run_script, args=(ROOT / 'tools' / script, options, out, log))
     process.start()

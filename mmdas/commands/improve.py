@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from .improve_runs import NOTES, Runs
 from .parser import CommandError, told_in_one_line
 from .step_log import Report
+from .step_runs import StepRuns
 from .train import seconds_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+NOTES = 'improve.json'  # of what each step was, what it took and what it brought
 STEPS = ('augmented', 'das', 'student')  # that can be left out
 TITLES = {
     'plain': 'plain training',
@@ -73,7 +74,7 @@ def run(args: Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True, highlight=False)
-    runs = Runs(out, Report(console))
+    runs = StepRuns(out, Report(console), NOTES)
     with runs.report.progress:
         table = improve(args, cfg, runs)
     print_table(console, table, metric_name(args, cfg), out)
@@ -159,7 +160,7 @@ def check_steps(args: Namespace, cfg: Config) -> None:
         raise ValueError(f'{error}; or leave DAS out by --skip das') from error
 
 
-def improve(args: Namespace, cfg: Config, runs: Runs) -> list[dict[str, Any]]:
+def improve(args: Namespace, cfg: Config, runs: StepRuns) -> list[dict[str, Any]]:
     """Run the steps; what is known of each model, best plain network first marked by ``best``."""
     scores: dict[str, float] = {}
     for name in ('plain', 'augmented', 'das'):
@@ -180,7 +181,7 @@ def improve(args: Namespace, cfg: Config, runs: Runs) -> list[dict[str, Any]]:
     return table
 
 
-def common(args: Namespace, runs: Runs, name: str) -> list[str]:
+def common(args: Namespace, runs: StepRuns, name: str) -> list[str]:
     """Options of every training: its folder, and the settings; a search has a length of its own."""
     options = [text for text in args.cfg_options if name != 'search' or not text.startswith('train_cfg.')]
     return ['--work-dir', str(runs.folder / name), *(['--cfg-options', *options] if options else [])]
@@ -193,7 +194,7 @@ def augmentation(args: Namespace) -> list[str]:
     return ['--augment', *args.augment, *(['--regularize', *args.regularize] if args.regularize else [])]
 
 
-def train(args: Namespace, runs: Runs, name: str) -> None:
+def train(args: Namespace, runs: StepRuns, name: str) -> None:
     """Train a model that has no teacher, after the search that it needs."""
     if name == 'plain' and args.checkpoint is not None:
         return
@@ -208,7 +209,7 @@ def train(args: Namespace, runs: Runs, name: str) -> None:
     runs.run(name, TITLES[name], [*command, *augment, *common(args, runs, name)], resumes=True)
 
 
-def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> list[str]:
+def student_command(args: Namespace, cfg: Config, runs: StepRuns, teacher: str) -> list[str]:
     """The training of the student."""
     from mmdas.apis import host_of
 
@@ -217,14 +218,14 @@ def student_command(args: Namespace, cfg: Config, runs: Runs, teacher: str) -> l
     return ['distill', args.config, *taught, *augmentation(args), *common(args, runs, 'student')]
 
 
-def model_files(args: Namespace, runs: Runs, name: str) -> tuple[str, str]:
+def model_files(args: Namespace, runs: StepRuns, name: str) -> tuple[str, str]:
     """Config and checkpoint of a model."""
     if name == 'plain' and args.checkpoint is not None:
         return args.config, args.checkpoint
     return runs.config(name), runs.checkpoint(name)
 
 
-def validate(args: Namespace, cfg: Config, runs: Runs, name: str) -> float:
+def validate(args: Namespace, cfg: Config, runs: StepRuns, name: str) -> float:
     """Score of a model on the validation set, by which the teacher and the best network are chosen."""
     split = 'test' if same_sets(cfg) else 'val'
     test(args, runs, name, split)
@@ -238,7 +239,7 @@ def same_sets(cfg: Config) -> bool:
     return bool(cfg.val_dataloader.dataset == cfg.test_dataloader.dataset)
 
 
-def test(args: Namespace, runs: Runs, name: str, split: str) -> None:
+def test(args: Namespace, runs: StepRuns, name: str, split: str) -> None:
     """Test a model on a split."""
     config, checkpoint = model_files(args, runs, name)
     step = f'{split}_{name}'
@@ -269,7 +270,7 @@ def main_metric(name: str, metrics: dict[str, float]) -> float:
     return metrics[name]
 
 
-def describe(args: Namespace, cfg: Config, runs: Runs, name: str, score: float) -> dict[str, Any]:
+def describe(args: Namespace, cfg: Config, runs: StepRuns, name: str, score: float) -> dict[str, Any]:
     """A row of the table."""
     test(args, runs, name, 'test')
     metrics = runs.metrics(f'test_{name}')

@@ -55,11 +55,16 @@ def tail(log: Path) -> str:
 
 
 class Report:
-    """Tells how far the steps are: a bar for each on a terminal, some lines elsewhere."""
+    """Tells how far the steps are: a bar for each on a terminal, some lines elsewhere.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: that is written to.
+        progress: the bars. Default: new ones.
+    """
+
+    def __init__(self, console: Console, progress: Progress | None = None) -> None:
         self.console = console
-        self.progress = Progress(
+        self.progress = progress or Progress(
             TextColumn('{task.description:<22}'),
             BarColumn(),
             TextColumn('{task.fields[state]:<24}'),
@@ -67,15 +72,17 @@ class Report:
             console=console,
             disable=not console.is_terminal,
         )
-        self.task = TaskID(-1)
+        self.task, self.title = TaskID(-1), ''
         self.quarter, self.told = 0, 0.0
 
-    def start(self, title: str) -> None:
-        """A step begins."""
-        self.quarter, self.told = 0, time.monotonic()
-        self.task = self.progress.add_task(title, total=None, state='')
+    def start(self, title: str) -> Report:
+        """A step begins; the report of this step, beside which others may run."""
+        report = Report(self.console, self.progress)
+        report.title, report.told = title, time.monotonic()
+        report.task = self.progress.add_task(title, total=None, state='')
         if not self.console.is_terminal:
-            self.console.print(f'{title} ...')
+            self.console.print(f'{title} ...', highlight=False)
+        return report
 
     def update(self, line: str) -> None:
         """The command of the step wrote a line."""

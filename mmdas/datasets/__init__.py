@@ -14,6 +14,7 @@ PARTS = {
     'CamVidDataset': 'mmdas.datasets.camvid',
     'DigitScenesDataset': 'mmdas.datasets.digit_scenes',
     'ReducedCIFAR10': 'mmdas.datasets.cifar10_reduced',
+    'ShapeTextureDigits': 'mmdas.datasets.shape_texture',
     'TinyImageNet': 'mmdas.datasets.tiny_imagenet',
 }
 

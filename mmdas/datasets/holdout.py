@@ -96,7 +96,9 @@ def find_leaves(dataset: Any) -> Iterator[BaseDataset]:
     Raises:
         TypeError: If there is one that is neither a ``BaseDataset`` nor one of the known wrappers.
     """
-    if isinstance(dataset, loaded(*KFOLD)):
+    if isinstance(dataset, HoldoutDataset):
+        yield from find_leaves(dataset.dataset)
+    elif isinstance(dataset, loaded(*KFOLD)):
         dataset.full_init()  # from then on it holds the samples of its fold alone
         yield from find_leaves(dataset.dataset)
     elif isinstance(dataset, all_wrappers()):
@@ -119,7 +121,7 @@ def take_part(dataset: Any, indices: Mapping[int, list[int]]) -> Any:
         dataset: of a kind that :func:`find_leaves` knows.
         indices: ``id`` of each data set at the bottom -> its samples in the part.
     """
-    if isinstance(dataset, loaded(*KFOLD)):
+    if isinstance(dataset, HoldoutDataset) or isinstance(dataset, loaded(*KFOLD)):  # noqa: SIM101
         return take_part(dataset.dataset, indices)
     if not isinstance(dataset, all_wrappers()):
         # A real subset, and not indices into the whole: where a pipeline gives None, a BaseDataset draws another of its
@@ -155,6 +157,9 @@ def check_holdout(dataset: Any, place: str) -> None:
     """
     kind = find_type(dataset, place)
     if issubclass(kind, BaseDataset):
+        return
+    if issubclass(kind, HoldoutDataset):
+        check_holdout(dataset.get('dataset'), f'{place}.dataset')
         return
     if not issubclass(kind, all_wrappers()):
         raise TypeError(
@@ -211,6 +216,7 @@ class HoldoutDataset:
 
     Args:
         dataset: The whole data set, or its config; a type without a prefix belongs to the config's ``default_scope``.
+            It may be the part of another split.
         part: ``'weights'`` or ``'policy'``.
         ratio: Fraction of the samples that goes to the policy part, in (0, 1). Default: 0.5.
         seed: Of the random split. Default: 0.

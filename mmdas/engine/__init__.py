@@ -1,4 +1,4 @@
-"""The search as MMEngine components: loops, steps, optimisers, selections and hooks."""
+"""The search as MMEngine components: loops, steps, optimisers, selections, hooks and metrics."""
 
 from .hooks import (
     AtomicCheckpointHook,
@@ -16,6 +16,7 @@ from .hooks import (
     SearchProgressHook,
     StopSignalHook,
 )
+from .metrics import ShapeBias
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -68,5 +69,6 @@ __all__ = [
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
     'SearchStep',
+    'ShapeBias',
     'StopSignalHook',
 ]

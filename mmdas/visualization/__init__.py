@@ -2,6 +2,7 @@
 
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
+from .comparison_figure import draw_comparison
 from .feature_figure import draw_dropped
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
@@ -15,6 +16,7 @@ __all__ = [
     'draw_augmentation',
     'draw_box',
     'draw_clips',
+    'draw_comparison',
     'draw_keep',
     'draw_dropped',
     'draw_mixtures',

@@ -31,7 +31,7 @@ from mmdas.search.ddas import uniform_policy
 
 HOSTS = (
     'mmpretrain::resnet/resnet18_8xb16_cifar10.py',
-    'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',  # DAS cannot fuse its tokens
+    'mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py',  # of tokens
     'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py',
     'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
 )

@@ -15,6 +15,7 @@ from mmdas.apis import WORDS, ConversionError, DASOptions, convert, set_augment
 from mmdas.apis.augment_words import MIXING
 from mmdas.commands.train import FIXED, STEPS
 from mmdas.search import PolicyError
+from mmdas.search.augmentation import AugmentPolicy
 
 K, SIZE, COUNT = 3, 32, 4
 TOOLBOXES = ('mmseg', 'mmpretrain')
@@ -64,7 +65,7 @@ def step(cfg: Config, toolbox: str) -> tuple[torch.Tensor, dict]:
 
 
 @each_toolbox
-@pytest.mark.parametrize('word', WORDS)
+@pytest.mark.parametrize('word', ['randaugment', *STEPS, 'keep-randaugment'])
 def test_a_plain_model_takes_a_step_with_each_word(toolbox, word):
     cfg = plain_config(toolbox)
     if (toolbox, word) == ('mmseg', 'mixup'):
@@ -78,6 +79,16 @@ def test_a_plain_model_takes_a_step_with_each_word(toolbox, word):
     total = sum(value.sum() for name, value in losses.items() if 'loss' in name)
     assert torch.isfinite(total)
     total.backward()
+
+
+@pytest.mark.parametrize('word', WORDS)
+def test_each_word_gives_a_step_of_its_own(word):
+    cfg = plain_config('mmpretrain')
+    set_augment(cfg, word)
+    (augment,) = cfg.model.data_preprocessor.augments
+    assert (augment['type'] == 'mmdas.KeepPaste') == (word.startswith('keep-') and word not in STEPS)
+    if 'policy' in augment:
+        AugmentPolicy.from_dict(augment['policy'])
 
 
 @each_toolbox

@@ -14,13 +14,15 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from rich.console import Console
+from step_processes import Ended
 from tool_scripts import load_script
 
 from mmdas.apis import load_config
 from mmdas.commands import improve, main
-from mmdas.commands.improve_runs import NOTES, Runs
+from mmdas.commands.improve import NOTES
 from mmdas.commands.parser import CommandError
 from mmdas.commands.step_log import Report
+from mmdas.commands.step_runs import StepRuns
 
 CONFIG = str(Path(__file__).parents[2] / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
 ROOT = Path(__file__).parents[2]
@@ -34,9 +36,9 @@ def in_process(monkeypatch):
     def run(self, command, log):
         commands.append(list(command))
         log.write_text('')
-        return main(command)
+        return Ended(main(command))
 
-    monkeypatch.setattr(Runs, '_process', run)
+    monkeypatch.setattr(StepRuns, '_process', run)
     return commands
 
 
@@ -91,9 +93,9 @@ def test_the_clip_of_das_and_its_teacher_are_named_in_the_commands(tmp_path, mon
         (folder / 'last_checkpoint').write_text('iter_2.pth')
         score = {'plain': 1.0, 'augmented': 2.0, 'das': 4.0, 'student': 3.0}.get(folder.name.partition('_')[2], 0)
         (folder / 'log' / 'log.json').write_text(json.dumps({'mIoU': score, 'time': 0.5}))
-        return 0
+        return Ended(0)
 
-    monkeypatch.setattr(Runs, '_process', run)
+    monkeypatch.setattr(StepRuns, '_process', run)
     options = ['--augment', 'uniform', '--frames', '2', '--fusion', 'gsf', '--views', '2', '--search-budget', '1h']
     settings = ['--cfg-options', 'train_cfg.max_iters=2', 'randomness.seed=3']
     assert main(['improve', CONFIG, '--out', str(tmp_path), *options, *settings]) == 0
@@ -126,10 +128,10 @@ def read(arguments):
 
 
 def test_a_step_that_fails_ends_with_its_log_and_is_run_again(tmp_path):
-    runs = Runs(tmp_path, Report(Console()))
+    runs = StepRuns(tmp_path, Report(Console()), NOTES)
     with pytest.raises(CommandError, match=r'"a try" failed; its log, .*a.log, ends with:\nmmdas: there is'):
         runs.run('a', 'a try', ['nothing'])
-    again = Runs(tmp_path, Report(Console()))
+    again = StepRuns(tmp_path, Report(Console()), NOTES)
     assert not again.notes['a']['done']
     runs.run('b', 'another', ['--version'])
     assert (tmp_path / 'b.log').read_text().startswith('mmdas ')
@@ -145,10 +147,10 @@ def test_a_signal_ends_the_step_and_its_process(tmp_path):
 import sys
 from pathlib import Path
 from rich.console import Console
-from mmdas.commands import improve_runs
+from mmdas.commands import step_runs
 from mmdas.commands.parser import CommandError
 sys.executable = {str(sleeper)!r}
-runs = improve_runs.Runs(Path({str(tmp_path)!r}), improve_runs.Report(Console()))
+runs = step_runs.StepRuns(Path({str(tmp_path)!r}), step_runs.Report(Console()), {NOTES!r})
 try:
     runs.run('a', 'a step', [])
 except CommandError as error:

@@ -91,7 +91,7 @@ def test_help_names_all_choices(capsys: pytest.CaptureFixture):
         (['train', HOST, '--das', 'serch'], 'there is no file serch; did you mean search?'),
         (['train', HOST, '--das', 'repeat', '--fusion', 'gfs'], "fusion must be one of ['gsf', 'gsm', 'none', 'tsm']"),
         (['train', HOST, '--frames', '8'], '--frames goes with --das'),
-        (['train', 'vit-base-p16_64xb64_in1k', '--das', 'repeat'], 'VisionTransformer has no residual block'),
+        (['train', 'densenet121_4xb256_in1k', '--das', 'repeat'], 'DenseNet has no residual block'),
         (['search', HOST, '--das', 'repeat'], '--das repeat: this command searches'),
         (['test', HOST, 'x.pth', '--das', 'search'], '--das search is for a search'),
         (['predict', HOST, 'x.pth', 'x.png', '--das', 'search'], '--das search is for a search'),

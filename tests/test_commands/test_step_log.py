@@ -34,8 +34,7 @@ def test_progress_is_read_from_the_log(line, expected):
 def test_epochs_are_told_once_a_minute(monkeypatch, capsys):
     clock = iter([0.0, 10.0, 61.0, 61.0, 70.0])
     monkeypatch.setattr(step_log.time, 'monotonic', lambda: next(clock))
-    report = Report(Console())
-    report.start('train')
+    report = Report(Console()).start('train')
     for epoch in (1, 2, 3):
         report.update(f'Epoch(train) [{epoch}][5/9]  eta: 0:00:0{epoch}')
     assert capsys.readouterr().out.splitlines() == ['train ...', '    epoch 2, 5/9, 0:00:02 left']

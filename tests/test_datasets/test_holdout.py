@@ -275,3 +275,16 @@ def test_types_alone_tell_what_can_be_split(dataset):
 def test_what_cannot_be_split_is_named_with_its_place(dataset, message):
     with pytest.raises(TypeError, match=message):
         check_holdout(dataset, 'data')
+
+
+def test_a_part_is_split_again_within_itself():
+    """As by a search on the training part of a comparison."""
+    config = {'type': 'HoldoutDataset', 'part': 'weights', 'ratio': 0.2, 'dataset': {'type': 'Numbers', 'count': 50}}
+    check_holdout(config, 'train_dataloader.dataset')
+    kept, left_out = (
+        set(numbers_of(HoldoutDataset(config['dataset'], part, ratio=0.2))) for part in ('weights', 'policy')
+    )
+    inner = [set(numbers_of(HoldoutDataset(config, part))) for part in ('weights', 'policy')]
+    assert inner[0] | inner[1] == kept
+    assert not inner[0] & inner[1]
+    assert not (inner[0] | inner[1]) & left_out

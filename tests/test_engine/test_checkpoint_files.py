@@ -12,6 +12,7 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.optim import OneCycleLR
 
 from mmdas.engine.checkpoints import (
     CheckpointError,
@@ -27,6 +28,7 @@ from mmdas.engine.checkpoints import (
     release_folder,
     run_lock,
     trust_checkpoints,
+    without_methods,
     write_atomically,
 )
 from mmdas.engine.finite import NotFiniteError, check_finite
@@ -57,6 +59,46 @@ def test_what_a_checkpoint_of_the_toolboxes_holds_is_read(tmp_path):
     content = read_checkpoint(path)
     assert np.array_equal(content['hub']['loss'].data, history.data)
     assert (content['score'], content['shape'].tolist()) == (0.5, [0, 1, 2])
+
+
+def test_what_was_allowed_before_stays_allowed(tmp_path):
+    """The commands allow MMEngine's types for the whole process, then read the checkpoint themselves first."""
+    path = save(tmp_path / 'a.pth', history=HistoryBuffer([1.0], [1]))
+    read_checkpoint(path)
+    assert HistoryBuffer not in torch.serialization.get_safe_globals()
+    with torch.serialization.safe_globals([HistoryBuffer]):
+        read_checkpoint(path)
+        assert HistoryBuffer in torch.serialization.get_safe_globals()
+
+
+@pytest.mark.parametrize('strategy', ['cos', 'linear'])
+@pytest.mark.parametrize('ours', [True, False])
+def test_a_one_cycle_schedule_goes_on_from_its_checkpoint(tmp_path, strategy, ours):
+    """MMEngine puts a function into its state; ours leaves it out, and a checkpoint of MMEngine is read, too."""
+
+    def schedule():
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        return OneCycleLR(optimizer, eta_max=1.0, total_steps=9, anneal_strategy=strategy), optimizer
+
+    def rates(scheduler, optimizer, steps):
+        found = []
+        for _ in range(steps):
+            optimizer.step()
+            scheduler.step()
+            found.append(optimizer.param_groups[0]['lr'])
+        return found
+
+    first, optimizer = schedule()
+    rates(first, optimizer, 3)
+    state = {'meta': {'iter': 1}, 'param_schedulers': [first.state_dict()]}
+    torch.save(without_methods(state) if ours else state, tmp_path / 'a.pth')
+    if ours:
+        torch.load(tmp_path / 'a.pth', weights_only=True)
+    (saved,) = read_checkpoint(tmp_path / 'a.pth')['param_schedulers']
+    second, other = schedule()
+    second.load_state_dict(saved)
+    other.load_state_dict(optimizer.state_dict())
+    assert rates(second, other, 5) == rates(first, optimizer, 5)
 
 
 @pytest.mark.parametrize('archive', [True, False])

@@ -10,12 +10,15 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler import OneCycleParamScheduler
 
 # PyTorch loads nothing but weights in a process with this variable, whatever the caller says.
 WEIGHTS_ONLY = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -77,7 +80,7 @@ def read_checkpoint(path: str | Path) -> Any:
                 'earlier checkpoint or another copy'
             )
     try:
-        with torch.serialization.safe_globals([] if _trust else allowed_types()):
+        with _allowing([] if _trust else allowed_types()):
             return torch.load(path, map_location='cpu', weights_only=not _trust, mmap=archive)
     except pickle.UnpicklingError as error:
         if archive or _is_pickle(path):
@@ -88,6 +91,17 @@ def read_checkpoint(path: str | Path) -> Any:
         raise CheckpointError(_no_checkpoint(path, error)) from error
     except Exception as error:  # bytes that are no pickle make it stumble in any way
         raise CheckpointError(_no_checkpoint(path, error)) from error
+
+
+@contextmanager
+def _allowing(types: list) -> Iterator[None]:
+    """Allow types for some time. PyTorch's own context also takes back, at its end, those that were allowed before."""
+    before = torch.serialization.get_safe_globals()
+    try:
+        with torch.serialization.safe_globals(types):
+            yield
+    finally:
+        torch.serialization.add_safe_globals(before)
 
 
 def _no_checkpoint(path: Path, error: Exception) -> str:
@@ -111,13 +125,18 @@ def allowed_types() -> list:
         np.ndarray,
         np.dtype,
         HistoryBuffer,
-        (_statistic, 'builtins.getattr'),
+        OneCycleParamScheduler,
+        (_known_attribute, 'builtins.getattr'),
     ]
 
 
-def _statistic(owner: type, name: str) -> Any:
-    """Attribute of MMEngine's history of a value, whose statistics stand in its state; of nothing else."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+def _known_attribute(owner: type, name: str) -> Any:
+    """Attributes that stand in states of MMEngine: statistics of a history, and how one cycle anneals; no others."""
+    known = {
+        HistoryBuffer: ('min', 'max', 'current', 'mean'),
+        OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+    }
+    if name not in known.get(owner, ()):
         raise pickle.UnpicklingError(f'attribute {name} of {owner!r}')
     return getattr(owner, name)
 

@@ -14,7 +14,10 @@ from mmdas.models.settings import KEY
 from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
-from .placement import Site, find_sites, named_sites
+from .fusion_hooks import fuse_maps, fuse_tokens, read_embedding
+from .placement import AnySite, find_sites, named_sites
+from .token_grid import TokenGrid
+from .token_placement import TokenSite
 
 COLOURS = (
     "set color_type of LoadImageFromFile ('color' reads 3 channels, 'grayscale' 1), or in_channels of the network with "
@@ -82,29 +85,9 @@ class FusionModules(FrameCount, nn.ModuleDict):
             module.init_weights()  # type: ignore[operator]  # a method of FrameFusion
 
 
-class _Fuse:
-    """Hook that passes the input or the output of a convolution through a fusion module.
-
-    An object and not a closure: a deep copy of the backbone then holds a hook that calls the copied module.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-
-
-class _FuseInput(_Fuse):
-    def __call__(self, conv: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return self.module(inputs[0]), *inputs[1:]
-
-
-class _FuseOutput(_Fuse):
-    def __call__(self, conv: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return self.module(output)
-
-
 @MODELS.register_module()
 class FrameFusionBackbone(HostExtension):
-    """Any backbone of MMSegmentation or MMPretrain with residual blocks, made to fuse the frames of a clip.
+    """Any backbone of MMSegmentation or MMPretrain made to fuse the frames of a clip in its blocks.
 
     The instance *is* the host's backbone, of a class made at run time, see :class:`HostExtension`: a checkpoint of the
     plain backbone loads with only the fusion's parameters missing. With one frame there is nothing to fuse and the
@@ -113,6 +96,10 @@ class FrameFusionBackbone(HostExtension):
     The fusion modules lie beside the host's own under the name ``fusion``. Convolutions deep within the host call them:
     by forward pre-hooks on the inputs of the first convolutions of the residual blocks, or by forward hooks on the
     outputs of the last ones. The printed backbone says which.
+
+    In a transformer the attention of each block calls them on its input, (B*T, L, C): on the residual path, as in TSM.
+    TSM moves the channels of all tokens, that of the class included, which TokShift (Zhang et al., ACM MM 2021) moves
+    alone. GSM and GSF see the tokens as maps; those of no place pass as they are.
 
     The gated fusions start as the identity: ``init_weights`` of the host leaves their start state, or what its
     pretrained checkpoint holds for them. Their norms learn their statistics under the host's ``norm_eval=True`` too,
@@ -123,8 +110,8 @@ class FrameFusionBackbone(HostExtension):
         num_frames: T >= 1. Default: what a segmentor of DAS tells, or the channels of a clip over those of an image.
         fusion: config of the fusion module without channels and frames, such as ``dict(type='mmdas.GateShiftFuse')``;
             None processes the frames independently.
-        stages: positions, among the stages with residual blocks, of those that fuse; or paths of the convolutions at
-            which to fuse in a backbone without known residual blocks; None takes every residual block.
+        stages: positions, among the stages with blocks, of those that fuse (the layers, in a ViT); or paths of the
+            convolutions and attentions at which to fuse; None takes every block.
         pretrained: passed on to the host's config. MMSegmentation's segmentors set it here when theirs is set.
         accept_difference: whether weights may be loaded that were trained with another fusion. Default: False.
         any_frames: whether clips of fewer frames may come, see ``frame_dropout`` of :class:`ImageToClip`. Default:
@@ -141,6 +128,7 @@ class FrameFusionBackbone(HostExtension):
 
     part_name = 'fusion'
     fusion: FusionModules
+    token_grid: TokenGrid
     image_channels: int
     fused_at: str
 
@@ -158,11 +146,11 @@ class FrameFusionBackbone(HostExtension):
         modules = FusionModules(
             num_frames, None if fusion is None else _all_options(fusion), accept_difference, any_frames
         )
-        channels, fused_at = _image_channels(host), ''
+        channels, grid, fused_at = _image_channels(host), TokenGrid(), ''
         if fusion is not None and num_frames != 1:
-            fused_at = _fuse(host, modules, _sites(host, stages), fusion)
+            fused_at = _fuse(host, modules, _sites(host, stages), fusion, grid)
         self = cls.extend(host)
-        self.fusion, self.image_channels, self.fused_at = modules, channels, fused_at
+        self.fusion, self.token_grid, self.image_channels, self.fused_at = modules, grid, channels, fused_at
         return self
 
     def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +159,10 @@ class FrameFusionBackbone(HostExtension):
         num_frames, rest = divmod(channels, self.image_channels)
         if rest or not self.fusion.fits(num_frames):
             raise ValueError(' '.join(self._explain(channels)))
-        return super().forward(clip_to_frames(clip, num_frames), *args, **kwargs)
+        frames = clip_to_frames(clip, num_frames)
+        if self.token_grid.is_used:
+            self.token_grid.start(frames)
+        return super().forward(frames, *args, **kwargs)
 
     def _explain(self, channels: int) -> Iterator[str]:
         """What may be wrong with a clip of so many channels."""
@@ -197,7 +188,7 @@ class FrameFusionBackbone(HostExtension):
         return '\n'.join(filter(None, [super().extra_repr(), f'num_frames={self.num_frames}', self.fused_at]))
 
 
-def _sites(host: nn.Module, stages: Any) -> list[Site]:
+def _sites(host: nn.Module, stages: Any) -> list[AnySite]:
     named = bool(stages) and all(isinstance(stage, str) for stage in stages)
     return named_sites(host, stages) if named else find_sites(host, stages)
 
@@ -207,25 +198,43 @@ def _image_channels(host: nn.Module) -> int:
     return next((module.in_channels for module in host.modules() if isinstance(module, nn.Conv2d)), 3)
 
 
-def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[Site], fusion: Mapping) -> str:
-    """Fill the modules and let convolutions of the host call them; say which."""
+def _fuse(host: nn.Module, modules: FusionModules, sites: Sequence[AnySite], fusion: Mapping, grid: TokenGrid) -> str:
+    """Fill the modules and let convolutions and attentions of the host call them; say which."""
     num_frames = modules.num_frames
     if fusion.get('num_frames', num_frames) != num_frames:
         raise ValueError(
             f'backbone.fusion.num_frames is {fusion["num_frames"]}, backbone.num_frames is {num_frames}; leave it out '
             'of the fusion'
         )
-    before = _placement(fusion) == 'before_first_conv'
-    paths = [site.first if before else site.last for site in sites]
-    for path in paths:
+    at_output = _placement(fusion) == 'after_last_conv'
+    paths: dict[bool, list[str]] = {False: [], True: []}
+    for site in sites:
+        is_output = site.is_output if isinstance(site, TokenSite) else at_output
+        paths[is_output].append(_fuse_at(site, host, modules, fusion, grid, is_output))
+    tokens = [site for site in sites if isinstance(site, TokenSite)]
+    if tokens:
+        grid.is_used = True
+        read_embedding(host, tokens, grid)
+    fused = (f'the {"outputs" if key else "inputs"} of {", ".join(names)}' for key, names in paths.items() if names)
+    return f'hooks fuse {" and ".join(fused)}'
+
+
+def _fuse_at(
+    site: AnySite, host: nn.Module, modules: FusionModules, fusion: Mapping, grid: TokenGrid, is_output: bool
+) -> str:
+    """Add the module of one site and let the host call it; the path of the part that does."""
+    if isinstance(site, TokenSite):
+        path, channels = site.part, site.channels
+    else:
+        path = site.last if is_output else site.first
         conv: Any = host.get_submodule(path)
-        module = _build_fusion(fusion, path, conv.in_channels if before else conv.out_channels, num_frames)
-        modules[path.replace('.', '_')] = module
-        if before:
-            conv.register_forward_pre_hook(_FuseInput(module))
-        else:
-            conv.register_forward_hook(_FuseOutput(module))
-    return f'hooks fuse the {"inputs" if before else "outputs"} of {", ".join(paths)}'
+        channels = conv.out_channels if is_output else conv.in_channels
+    module = modules[path.replace('.', '_')] = _build_fusion(fusion, path, channels, modules.num_frames)
+    if isinstance(site, TokenSite):
+        fuse_tokens(host, site, module, grid)
+    else:
+        fuse_maps(conv, module, is_output)
+    return path
 
 
 def _build_fusion(fusion: Mapping, path: str, channels: int, num_frames: int | None) -> nn.Module:

@@ -1,12 +1,12 @@
-"""Where the residual blocks of the hosts' backbones take a fusion module."""
+"""Where the blocks of the hosts' backbones take a fusion module."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
-_STAGE = re.compile(r'^(?:layers?|stages?|network)\.?\d+')
+from .stage_names import stage_of
+from .token_placement import TokenSite, token_sites
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class Site:
     @property
     def stage(self) -> str:
         """Part of the path that names the stage, such as ``layer3`` or ``stages.2``."""
-        match = _STAGE.match(self.first)
-        return match.group() if match else self.first.split('.')[0]
+        return stage_of(self.first)
+
+
+AnySite = Site | TokenSite
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,20 @@ def conv_in(block: nn.Module, part: str, position: int) -> str | None:
     return convs[position] if convs else None
 
 
-def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list[Site]:
-    """Sites of all residual blocks, or of those in some stages; in U-Net of its blocks without a shortcut.
+def find_sites(backbone: nn.Module, stages: Sequence[int] | None = None) -> list[AnySite]:
+    """Sites of all residual blocks, or of those in some stages.
+
+    In U-Net they are those of its blocks without a shortcut, in a transformer without convolutions those of its tokens.
 
     Args:
         backbone: the host's backbone.
-        stages: positions in the list of the backbone's stages that have residual blocks; None takes all.
+        stages: positions in the list of the backbone's stages that have such blocks; None takes all.
 
     Raises:
-        ValueError: if there is no residual block, or no such stage.
+        ValueError: if there is no such block, or no such stage.
     """
-    sites = _block_sites(backbone, BLOCK_KINDS) or _block_sites(backbone, PLAIN_KINDS)
+    sites: list[AnySite] = [*(_block_sites(backbone, BLOCK_KINDS) or _block_sites(backbone, PLAIN_KINDS))]
+    sites = sites or [*token_sites(backbone)]
     if not sites:
         raise ValueError(' '.join(_explain_no_site(backbone)))
     names = list(dict.fromkeys(site.stage for site in sites))
@@ -143,17 +148,19 @@ def _explain_no_site(backbone: nn.Module) -> Iterator[str]:
     yield 'go without fusion: --fusion none (fusion=None)'
 
 
-def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[Site]:
-    """Sites at convolutions that the user names.
+def named_sites(backbone: nn.Module, paths: Sequence[str]) -> list[AnySite]:
+    """Sites at convolutions that the user names, or at the attention of blocks, such as ``layers.0.attn``.
 
     Raises:
-        ValueError: for a path that leads to no convolution.
+        ValueError: for a path that leads to neither.
     """
     modules = dict(backbone.named_modules())
+    tokens = {site.part: site for site in token_sites(backbone)}
     for path in paths:
-        if not isinstance(modules.get(path), nn.Conv2d):
+        if path not in tokens and not isinstance(modules.get(path), nn.Conv2d):
             found = type(modules[path]).__name__ if path in modules else 'nothing'
+            also = f' or one of {", ".join(list(tokens)[:NAMED])}, ...' if tokens else ''
             raise ValueError(
-                f'{type(backbone).__name__}.{path} should be a convolution to fuse frames at, found {found}'
+                f'{type(backbone).__name__}.{path} should be a convolution{also} to fuse frames at, found {found}'
             )
-    return [Site(path, path) for path in paths]
+    return [tokens.get(path) or Site(path, path) for path in paths]

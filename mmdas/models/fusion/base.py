@@ -19,7 +19,9 @@ class FrameFusion(nn.Module):
 
     Attributes:
         placement: where ``FrameFusionBackbone`` puts the module in every residual block: ``'before_first_conv'`` or
-            ``'after_last_conv'`` (before the norm of that convolution).
+            ``'after_last_conv'`` (before the norm of that convolution). In a transformer it is before the attention.
+        spatial: whether the module looks at neighbours in space. The tokens of a transformer then come as the map that
+            they are, without those of no place; else all of them come, in one column. Default: True.
 
     Args:
         channels: C >= 1, the width of the features at the module's place.
@@ -31,6 +33,7 @@ class FrameFusion(nn.Module):
     """
 
     placement: ClassVar[str]
+    spatial: ClassVar[bool] = True
     num_frames: Any  # an integer, or None until the backbone tells it
 
     def __init__(self, channels: int, num_frames: int | None) -> None:

@@ -32,6 +32,7 @@ class TemporalShift(FrameFusion):
     """
 
     placement = 'before_first_conv'
+    spatial = False
 
     def __init__(self, channels: int, num_frames: int | None, fraction: float = 0.125, border: str = 'zero') -> None:
         super().__init__(channels, num_frames)

@@ -232,7 +232,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         'config',
         [
-            dict(type='mmpretrain.VisionTransformer', arch='deit-t', img_size=32),
+            dict(type='mmpretrain.LeNet5'),
             dict(type='mmpretrain.DenseNet', arch='121'),  # concatenates, its layers have conv1 and conv2
         ],
         ids=lambda config: config['type'],

@@ -1,0 +1,259 @@
+"""Steps that are commands of mmdas: each in a process of its own, noted when it is done, and never run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .parser import FAILED, STOPPED, TEMPORARY, CommandError
+from .step_log import Report, tail
+
+POLL = 0.5  # seconds between two looks at a log
+BEAT = 10.0  # seconds after which the time of running steps is noted, for the case that this process is killed
+
+
+class Stopped(Exception):
+    """A signal of the system or of a scheduler."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command.
+
+    Args:
+        name: of the step, its folder and its log.
+        title: for the user.
+        command: what stands after ``mmdas``.
+        resumes: whether ``--resume`` goes on with what was begun.
+    """
+
+    name: str
+    title: str
+    command: Sequence[str]
+    resumes: bool = False
+
+
+@dataclass
+class Running:
+    """A step whose process runs."""
+
+    step: Step
+    process: subprocess.Popen[bytes]
+    lines: IO[str]
+    report: Report
+    start: float
+    before: float = 0.0  # seconds of it that earlier commands have spent
+
+
+class StepRuns:
+    """The steps in a folder, with a file that notes what each was, what it took and what it brought.
+
+    Args:
+        folder: that the steps write to.
+        report: where progress is told.
+        filename: of the notes.
+        processes: how many steps may run at a time. Default: 1.
+
+    Raises:
+        CommandError: in a step, if it fails or is stopped, or the folder has the same step with another command.
+    """
+
+    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1) -> None:
+        self.folder, self.report, self.processes = folder, report, processes
+        self.path = folder / filename
+        self.notes: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        self._told: set[str] = set()
+        self._spent, self._start = float(self.notes.get('spent', 0.0)), time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of wall time that the commands on this folder have taken, this one and earlier ones."""
+        return self._spent + time.monotonic() - self._start
+
+    def run(self, name: str, title: str, command: Sequence[str], resumes: bool = False) -> None:
+        """Run a step, or go on with it, unless it is done; the arguments are those of :class:`Step`."""
+        self.run_all([Step(name, title, command, resumes)])
+
+    def run_all(self, steps: Sequence[Step], may_start: Callable[[], bool] = lambda: True) -> None:
+        """Run steps that do not wait for each other, as many at a time as there may be.
+
+        Args:
+            steps: those that are done are left out.
+            may_start: asked before each step; once it says no, no other one starts.
+        """
+        waiting = [step for step in steps if self._is_open(step)]
+        running: list[Running] = []
+        with heeding_signals(), ExitStack() as files:
+            try:
+                while running or waiting:
+                    while waiting and len(running) < self.processes:
+                        if not may_start():
+                            waiting.clear()
+                            break
+                        running.append(self._begin(waiting.pop(0), files))
+                    running = [one for one in running if not self._ended(one)]
+                    self._beat(running)
+                    time.sleep(POLL if running else 0)
+            except (KeyboardInterrupt, Stopped) as stop:
+                code = STOPPED if isinstance(stop, KeyboardInterrupt) else TEMPORARY
+                raise CommandError('stopped; the same command goes on from here', code) from stop
+            finally:
+                self._end(running)
+
+    def save(self) -> None:
+        """Write the notes."""
+        from mmdas.engine.checkpoints import write_atomically
+
+        self.notes['spent'] = round(self.spent, 1)
+        write_atomically(self.path, (json.dumps(self.notes, indent=2) + '\n').encode())
+
+    def is_done(self, name: str) -> bool:
+        """Whether a step is done."""
+        return bool(self.notes.get(name, {}).get('done'))
+
+    def checkpoint(self, name: str) -> str:
+        """The newest checkpoint of a step.
+
+        Raises:
+            CommandError: if there is none.
+        """
+        from mmdas.engine.checkpoints import newest_checkpoint
+
+        found = newest_checkpoint(str(self.folder / name))
+        if found is None:
+            raise CommandError(f'the step "{name}" left no checkpoint in {self.folder / name}; see {name}.log there')
+        return str(found[0])
+
+    def config(self, name: str) -> str:
+        """The config that the training of a step has written down, with all that it inherits."""
+        paths = (self.folder / name).glob('*.py')
+        (path,) = [path for path in paths if not re.fullmatch(r'teacher\d*\.py', path.name)]
+        return str(path)
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """What the test of a step measured."""
+        path = max((self.folder / name).glob('*/*.json'), key=lambda found: found.name)
+        content: dict[str, float] = json.loads(path.read_text())
+        return content
+
+    def _is_open(self, step: Step) -> bool:
+        """Whether a step is still to be run; that it is the step of then is checked."""
+        command = list(step.command)
+        note = self.notes.setdefault(step.name, {'command': command, 'seconds': 0.0, 'done': False})
+        if note['command'] != command:
+            raise CommandError(
+                f'{self.folder} has the step "{step.name}" of another command: mmdas {shlex.join(note["command"])}; '
+                f'this one would be: mmdas {shlex.join(command)}; give another folder by --out, or the options of then'
+            )
+        if note['done'] and step.name not in self._told:
+            self.report.skip(step.title)
+            self._told.add(step.name)
+        return not note['done']
+
+    def _begin(self, step: Step, files: ExitStack) -> Running:
+        log = self.folder / f'{step.name}.log'
+        resume = ['--resume'] if step.resumes and self._has_checkpoint(step.name) else []
+        log.touch()
+        report = self.report.start(step.title)
+        start = time.monotonic()
+        process = self._process([*step.command, *resume], log)
+        lines = files.enter_context(log.open(encoding='utf-8', errors='replace'))
+        return Running(step, process, lines, report, start, before=self.notes[step.name]['seconds'])
+
+    def _ended(self, one: Running) -> bool:
+        """Tell what the log says; whether the step has ended, which is then noted."""
+        code = one.process.poll()
+        for line in one.lines:
+            one.report.update(line)
+        if code is None:
+            return False
+        self._take_time(one)
+        if code:
+            self.save()
+            self.report.progress.stop()
+            log = self.folder / f'{one.step.name}.log'
+            raise CommandError(f'the step "{one.step.title}" failed; its log, {log}, ends with:\n{tail(log)}', FAILED)
+        self.notes[one.step.name]['done'] = True
+        self._told.add(one.step.name)
+        self.save()
+        one.report.finish(self.notes[one.step.name]['seconds'])
+        return True
+
+    def _take_time(self, one: Running) -> None:
+        self.notes[one.step.name]['seconds'] = round(one.before + time.monotonic() - one.start, 1)
+
+    def _beat(self, running: list[Running]) -> None:
+        """Note the time of running steps once in a while."""
+        late = [one for one in running if self._unnoted(one) > BEAT]
+        for one in late:
+            self._take_time(one)
+        if late:
+            self.save()
+
+    def _unnoted(self, one: Running) -> float:
+        return float(one.before + time.monotonic() - one.start - self.notes[one.step.name]['seconds'])
+
+    def _end(self, running: list[Running]) -> None:
+        """End the processes that still run, for whatever reason, and wait for them."""
+        alive = [one for one in running if one.process.poll() is None]
+        if not alive:
+            return
+        self.report.progress.stop()
+        for one in alive:
+            one.process.send_signal(signal.SIGTERM)  # a training writes a checkpoint
+        for one in alive:
+            one.process.wait()
+            self._take_time(one)
+        self.save()
+
+    def _has_checkpoint(self, name: str) -> bool:
+        from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+
+        try:
+            return (self.folder / name).is_dir() and newest_checkpoint(str(self.folder / name)) is not None
+        except CheckpointError:
+            return True  # the run says what is wrong with them
+
+    def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        """Start a command whose output goes to a log."""
+        with log.open('wb') as file:
+            return subprocess.Popen(
+                [sys.executable, '-m', 'mmdas', *command],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment(self.processes),
+            )
+
+
+def environment(processes: int = 1) -> dict[str, str]:
+    """Environment of the steps: this one, in which Python finds the same mmdas; several share the cores."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
+    threads = {'OMP_NUM_THREADS': str(max((os.cpu_count() or 1) // processes, 1))} if processes > 1 else {}
+    return {**threads, **os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
+
+
+@contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Turn the signals of schedulers into :class:`Stopped`."""
+
+    def stop(*_: Any) -> None:
+        raise Stopped
+
+    kinds = [signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, 'SIGUSR1') else [])]
+    before = {kind: signal.signal(kind, stop) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
