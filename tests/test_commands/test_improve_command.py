@@ -219,20 +219,19 @@ def test_a_slip_in_a_later_step_is_told_before_the_first(tmp_path, capsys, in_pr
     assert not in_process
 
 
-VIT = """
+LENET = """
 _base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']
-arch = dict(embed_dims=8, num_layers=1, num_heads=2, feedforward_channels=8)
 model = dict(
-    backbone=dict(_delete_=True, type='VisionTransformer', arch=arch, img_size=32, patch_size=16),
+    backbone=dict(_delete_=True, type='LeNet5', num_classes=10),
     neck=None,
-    head=dict(_delete_=True, type='VisionTransformerClsHead', num_classes=10, in_channels=8),
+    head=dict(_delete_=True, type='ClsHead', loss=dict(type='CrossEntropyLoss')),
 )
 """
 
 
 def test_a_model_that_cannot_become_one_of_das_is_told_before_the_plain_training(tmp_path, capsys, in_process):
-    config = tmp_path / 'vit.py'
-    config.write_text(VIT)
+    config = tmp_path / 'lenet.py'
+    config.write_text(LENET)
     assert main(['improve', str(config), '--out', str(tmp_path / 'out')]) == 2
     assert 'or leave DAS out by --skip das' in capsys.readouterr().err
     assert not in_process
