@@ -152,8 +152,9 @@ def augmented_preprocessor(cfg: Config, augments: list[dict[str, Any]]) -> dict[
         ConversionError: if the model or its data preprocessor is of a kind that takes none.
     """
     own = preprocessor_of(cfg)
+    augments = [*copy.deepcopy(own.get('augments') or []), *augments]
     if 'num_frames' in own:
-        return {'augments': [*copy.deepcopy(own.get('augments') or []), *augments]}
+        return {'augments': augments}
     host = host_of(cfg)
     check_model(host, cfg.get('model') or {})
     return {'type': preprocessor_kind(host, own), 'num_frames': 1, 'augments': augments}

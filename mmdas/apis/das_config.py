@@ -219,13 +219,17 @@ def preprocessor_at_top(cfg: Config) -> bool:
 
 
 def preprocessor_kind(host: Host, preprocessor: dict) -> str:
-    """The preprocessor of DAS that takes the place of the host's.
+    """The preprocessor of DAS that takes the place of the host's, or is there already, with one frame, for augments.
 
     Raises:
-        ConversionError: if the host's is of another type than its toolbox has.
+        ConversionError: if it is of another type, or makes clips already.
     """
     kind = type_name(preprocessor) or host.preprocessor
-    if kind != host.preprocessor:
+    if kind == type_name({'type': host.clip_preprocessor}):
+        clips = preprocessor.get('num_frames', 1) > 1 or preprocessor.get('policy') or preprocessor.get('cell')
+        if clips:
+            raise ConversionError(f'data_preprocessor.type is {kind}, which makes clips already; give the plain config')
+    elif kind != host.preprocessor:
         raise ConversionError(f'data_preprocessor.type is {kind}; DAS has one in place of {host.preprocessor}')
     return host.clip_preprocessor
 

@@ -1,6 +1,7 @@
 """A training that learns from a teacher, from any config."""
 
 import copy
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
         FileNotFoundError: if there is no such config, checkpoint or policy.
         ValueError: if the config of the teacher cannot be used, as :func:`mmdas.apis.load_config` says.
     """
+    check_name(cfg)
     if own_folder:
         cfg.work_dir = f'{cfg.work_dir}_distilled'
     teachers = []
@@ -109,6 +111,19 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
         'output': options.output,
     }
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
+def check_name(cfg: Config) -> None:
+    """Check that the config of a student does not have the name of a file that its work directory keeps a teacher in.
+
+    Raises:
+        ValueError: with the name.
+    """
+    name = Path(cfg.filename or '').name
+    if re.fullmatch(r'teacher\d*\.py', name):
+        raise ValueError(
+            f'{name}: the work directory of a student keeps its teacher under this name; rename the config'
+        )
 
 
 def teacher_config(config: str, checkpoint: str, options: DistillOptions) -> Config:

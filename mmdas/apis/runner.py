@@ -276,6 +276,22 @@ def enable_amp(cfg: Config) -> None:
         part.setdefault('loss_scale', 'dynamic')
 
 
+def check_precision(cfg: Config) -> None:
+    """Check that a training in mixed precision has the GPU that MMEngine's optimiser wrapper asks for.
+
+    Raises:
+        ValueError: with the place of the wrapper and the remedy.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    parts = {f'optim_wrapper.{name}': wrapper[name] for name in SEARCH_PARTS if name in wrapper}
+    for place, part in (parts or {'optim_wrapper': wrapper}).items():
+        if type_name(part) == 'AmpOptimWrapper' and get_device() in PLAIN_DEVICES:
+            raise ValueError(
+                f'{place}.type is AmpOptimWrapper, which needs a GPU, and this run would be on the device '
+                f'"{get_device()}"; set {place}.type to OptimWrapper, without its loss_scale and dtype'
+            )
+
+
 def check_num_frames(cfg: Config) -> None:
     """Check that all parts of the model, and the policy, agree on the number of frames T.
 

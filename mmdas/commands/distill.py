@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOSSES = ('kl', 'cwd', 'at')
 CONVERSION = ('frames', 'fusion', 'pooling')  # of the teacher
+STUDENT = (*CONVERSION, 'any_frames', 'sites')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -105,6 +106,10 @@ def test_command(args: Namespace) -> str:
 
     found = newest_checkpoint(args.work_dir)
     checkpoint = args.work_dir if found is None else str(found[0])
-    given = {key: getattr(args, key) for key in ('das', *CONVERSION)}
-    options = [word for key, value in given.items() if value is not None for word in (f'--{key}', str(value))]
+    given = {key: getattr(args, key) for key in ('das', *STUDENT)}
+    options = []
+    for key, value in given.items():
+        if value is not None:
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            options += [f'--{key.replace("_", "-")}', *map(str, values)]
     return shlex.join(['mmdas', 'test', args.config, checkpoint, *options])

@@ -17,6 +17,7 @@ from rich.table import Table
 from .parser import CommandError, told_in_one_line
 from .step_log import Report
 from .step_runs import StepRuns
+from .train import seconds_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -68,6 +69,7 @@ def run(args: Namespace) -> None:
         if args.checkpoint is not None:
             require_checkpoint(args.checkpoint)
         check_tests(cfg, args.metric)
+        check_steps(args, cfg)
     out = Path(args.out or f'{cfg.work_dir}_improved')
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -81,9 +83,16 @@ def run(args: Namespace) -> None:
 
 
 def settings_of(texts: list[str]) -> dict[str, Any]:
-    """Settings that were given as ``KEY=VALUE``."""
+    """Settings that were given as ``KEY=VALUE``.
+
+    Raises:
+        ValueError: for another text.
+    """
     from mmengine.config import DictAction
 
+    without = [text for text in texts if '=' not in text]
+    if without:
+        raise ValueError(f'--cfg-options takes KEY=VALUE, several with spaces between them, got {without[0]}')
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
     return dict(parser.parse_args(['--cfg-options', *texts]).cfg_options)
@@ -116,6 +125,39 @@ def check_tests(cfg: Config, metric: str | None) -> None:
                 f'{part}_evaluator is {", ".join(names)}, which does not measure {host.metric}, by which models are '
                 'compared; name a metric of its own by --metric, higher being better'
             )
+
+
+def check_steps(args: Namespace, cfg: Config) -> None:
+    """Check the options of the later steps before the first one, which may take hours.
+
+    Raises:
+        ValueError, FileNotFoundError: for a word or number that a step refuses, or a model that cannot become one of
+            DAS where that is not left out.
+    """
+    from copy import deepcopy
+
+    from mmdas.apis import DASOptions, check_conversion, load_config, set_augment, set_regularizers
+    from mmdas.apis.distill_config import DistillOptions, check_name
+
+    tried = deepcopy(cfg)
+    if 'augmented' not in args.skip:
+        set_augment(tried, args.augment)
+        set_regularizers(tried, args.regularize)
+    if 'student' not in args.skip:
+        check_name(cfg)
+        DistillOptions((('', ''),), losses=tuple(args.loss or ['kl']))
+        if args.views not in (1, 2):
+            raise ValueError(f'--views is {args.views}, expected 1 or 2')
+    if 'das' in args.skip:
+        return
+    if args.search_budget:
+        seconds_of(args.search_budget)
+    options = DASOptions(frames=args.frames, fusion=args.fusion)
+    try:
+        settings = settings_of(args.cfg_options)
+        check_conversion(load_config(args.config, cfg_options=settings, das='repeat', options=options))
+    except ValueError as error:
+        raise ValueError(f'{error}; or leave DAS out by --skip das') from error
 
 
 def improve(args: Namespace, cfg: Config, runs: StepRuns) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -136,7 +137,8 @@ class StepRuns:
 
     def config(self, name: str) -> str:
         """The config that the training of a step has written down, with all that it inherits."""
-        (path,) = [path for path in (self.folder / name).glob('*.py') if not path.name.startswith('teacher')]
+        paths = (self.folder / name).glob('*.py')
+        (path,) = [path for path in paths if not re.fullmatch(r'teacher\d*\.py', path.name)]
         return str(path)
 
     def metrics(self, name: str) -> dict[str, float]:

@@ -107,6 +107,7 @@ def read(args: Namespace) -> Config:
     """
     from mmdas.apis import (
         check_kept_policy,
+        check_precision,
         check_run,
         check_work_dir,
         enable_amp,
@@ -139,6 +140,7 @@ def read(args: Namespace) -> Config:
     if args.amp:
         with told_in_one_line(RuntimeError, ValueError):
             enable_amp(cfg)
+    check_precision(cfg)
     check_run(cfg)
     message = short_search(cfg)
     if message:

@@ -1,6 +1,5 @@
 """What a run was set to, as plain data for its checkpoints."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -9,7 +8,7 @@ from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from .utils import unwrap
+from mmdas.registry import type_name
 
 # Key of the record in a checkpoint. A record is read with `get`: other releases know other settings.
 KEY = 'run_record'
@@ -36,24 +35,26 @@ def describe_run(runner: Runner) -> dict[str, Any]:
             if isinstance(value, PLAIN)
         },
         'schedulers': [type(scheduler).__name__ for scheduler in _schedulers(runner)],
-        'augments': [describe_step(step) for step in augment_steps(runner)],
+        'augments': [describe_step(step) for step in augment_steps(runner.cfg)],
         'regularizers': [hook.regularizer for hook in runner.hooks if hasattr(hook, 'regularizer')],
     }
 
 
-def augment_steps(runner: Runner) -> list[Any]:
-    """The steps on batches of a training, an augmentation that one keeps the image from after it."""
-    preprocessor = getattr(unwrap(runner.model), 'data_preprocessor', None)
-    steps = getattr(getattr(preprocessor, 'augments', None), 'steps', ())
-    return [part for step in steps for part in (step, getattr(step, 'step', None)) if part is not None]
+def augment_steps(cfg: Mapping) -> list[Any]:
+    """Configs of the steps on batches of a training."""
+    inner = (cfg.get('model') or {}).get('data_preprocessor')
+    return list((inner or cfg.get('data_preprocessor') or {}).get('augments') or [])
 
 
 def describe_step(step: Any) -> str:
-    """A step and what it was set to; its policy and the number of classes, which others compare, are left out."""
-    names = [name for name in inspect.signature(type(step)).parameters if name not in ('policy', 'num_classes')]
-    values = {name: getattr(step, name, None) for name in names}
-    said = [f'{name}={value}' for name, value in values.items() if isinstance(value, (*PLAIN, tuple))]
-    return f'{type(step).__name__}({", ".join(said)})'
+    """A step and its options; a policy and the number of classes, which others compare, are left out."""
+    if not isinstance(step, Mapping):
+        return type(step).__name__
+    said = {key: value for key, value in step.items() if key not in ('type', 'policy', 'num_classes')}
+    inner = step.get('policy')
+    if isinstance(inner, Mapping) and 'type' in inner:  # a step that one keeps the image from
+        said['policy'] = describe_step(inner)
+    return f'{type_name(step)}({", ".join(f"{key}={value}" for key, value in said.items())})'
 
 
 def describe_search(loop: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 
-from mmdas.apis import WORDS, ConversionError, set_augment
+from mmdas.apis import WORDS, ConversionError, DASOptions, convert, set_augment
 from mmdas.apis.augment_words import MIXING
 from mmdas.commands.train import FIXED, STEPS
 from mmdas.search import PolicyError
@@ -100,6 +100,29 @@ def test_words_act_one_after_the_other(toolbox):
     assert kinds == ['mmdas.PolicyAugment', 'mmdas.KeepCutout', mix]
     assert cfg.work_dir == 'runs/plain_randaugment_keep-cutout_cutmix'
     assert torch.isfinite(sum(value.sum() for name, value in step(cfg, toolbox)[1].items() if 'loss' in name))
+
+
+@each_toolbox
+def test_words_come_behind_the_steps_of_the_config(toolbox):
+    cfg = plain_config(toolbox)
+    name = 'DASSegDataPreProcessor' if toolbox == 'mmseg' else 'DASClsDataPreprocessor'
+    cfg.model.data_preprocessor.update(type=f'mmdas.{name}', augments=[dict(type='mmdas.HideAndSeek')])
+    set_augment(cfg, 'cutmix')
+    kinds = [step['type'] for step in cfg.model.data_preprocessor.augments]
+    assert kinds == ['mmdas.HideAndSeek', 'mmdas.SegCutMix' if toolbox == 'mmseg' else 'mmdas.CutMix']
+    step(cfg, toolbox)
+
+
+@each_toolbox
+def test_a_config_with_steps_becomes_one_of_das_that_keeps_them(toolbox):
+    cfg = plain_config(toolbox, train_cfg=dict(max_iters=4))
+    name = 'DASSegDataPreProcessor' if toolbox == 'mmseg' else 'DASClsDataPreprocessor'
+    cfg.model.data_preprocessor.update(type=f'mmdas.{name}', augments=[dict(type='mmdas.HideAndSeek')])
+    made = convert(cfg, 'repeat', DASOptions(2)).model.data_preprocessor
+    assert (made.num_frames, [step['type'] for step in made.augments]) == (2, ['mmdas.HideAndSeek'])
+    cfg.model.data_preprocessor.num_frames = 2
+    with pytest.raises(ConversionError, match='makes clips already; give the plain config'):
+        convert(cfg, 'repeat', DASOptions(2))
 
 
 def test_mixed_labels_reach_the_loss_as_shares():

@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
 from mmdas.apis.reliable_run import check_work_dir, make_reliable
-from mmdas.apis.runner import add_data_checks, set_dataloader_defaults
+from mmdas.apis.runner import add_data_checks, check_precision, set_dataloader_defaults
 from mmdas.engine.checkpoints import CheckpointError
 from mmdas.search.das import Policy
 
@@ -181,6 +181,18 @@ def test_no_resume_leaves_the_config_as_it_is():
 
 
 # enable_amp
+
+
+def test_a_config_in_mixed_precision_is_told_without_a_gpu(monkeypatch):
+    plain, mixed = dict(type='OptimWrapper'), dict(type='AmpOptimWrapper', dtype='bfloat16')
+    monkeypatch.setattr(runner, 'get_device', lambda: 'cpu')
+    with pytest.raises(ValueError, match='optim_wrapper.type is AmpOptimWrapper, which needs a GPU.*"cpu"'):
+        check_precision(Config(dict(optim_wrapper=mixed)))
+    with pytest.raises(ValueError, match='optim_wrapper.weights.type is'):
+        check_precision(Config(dict(optim_wrapper=dict(weights=mixed, policy=plain))))
+    check_precision(Config(dict(optim_wrapper=plain)))
+    monkeypatch.setattr(runner, 'get_device', lambda: 'cuda')
+    check_precision(Config(dict(optim_wrapper=mixed)))
 
 
 def test_amp_on_the_cpu_is_an_error_that_names_the_option(monkeypatch):

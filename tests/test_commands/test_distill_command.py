@@ -1,6 +1,7 @@
 """``mmdas distill``: a plain student of any teacher, in one command."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from mmengine.registry import MODELS, DefaultScope
 from tool_scripts import load_script
 
 from mmdas.apis import DASOptions, DistillOptions, load_config
-from mmdas.apis.distill_config import set_distillation, teacher_config
-from mmdas.commands import main
+from mmdas.apis.distill_config import check_name, set_distillation, teacher_config
+from mmdas.commands import distill, main
+from mmdas.commands import test as mmdas_test
+from mmdas.commands.parser import Parser
 from mmdas.search.das import Policy
 
 CONFIG = str(Path(__file__).parents[2] / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
@@ -95,6 +98,26 @@ def test_a_training_with_a_teacher_has_a_folder_of_its_own(tmp_path, monkeypatch
     assert [files.config for files in hook.teacher] == [f'{folder}/teacher.py', f'{folder}/teacher2.py']
     assert all(Config.fromfile(files.config).model for files in hook.teacher)
     assert cfg.model == load_config(HOST).model
+
+
+def test_the_test_of_a_student_of_das_has_all_options_of_its_model(tmp_path):
+    parser = Parser()
+    distill.add_arguments(parser)
+    given = ['--das', 'repeat', '--fusion', 'tsm', '--any-frames', '--sites', 'conv1', 'conv2']
+    args = parser.parse_args([HOST, '--teacher', 'a.py', 'b.pth', '--work-dir', str(tmp_path), *given])
+    tested = Parser()
+    mmdas_test.add_arguments(tested)
+    read = tested.parse_args(shlex.split(distill.test_command(args))[2:])
+    assert (read.das, read.fusion, read.any_frames, read.sites) == ('repeat', 'tsm', True, ['conv1', 'conv2'])
+    assert (read.frames, read.pooling) == (None, None)
+
+
+def test_a_config_with_the_name_of_the_teachers_file_is_refused(tmp_path, capsys):
+    for name in ('teacher', 'teacher_net'):
+        (tmp_path / f'{name}.py').write_text(f'_base_ = [{CONFIG!r}]\n')
+    check_name(load_config(tmp_path / 'teacher_net.py'))
+    assert main(['improve', str(tmp_path / 'teacher.py'), '--out', str(tmp_path / 'out')]) == 2
+    assert 'rename the config' in capsys.readouterr().err
 
 
 def test_numbers_are_for_all_losses_or_one_a_loss():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,6 +198,43 @@ def test_evaluators_that_cannot_compare_models_are_told_before_any_training(tmp_
     assert improve.main_metric('multi-label/f1-score', {'multi-label/f1-score': 3.0}) == 3.0
     with pytest.raises(CommandError, match='measure aAcc, and not mIoU.* --metric'):
         improve.main_metric('mIoU', {'aAcc': 1.0, 'time': 2.0})
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        (['--augment', 'randaugmet'], 'did you mean randaugment'),
+        (['--regularize', 'dropblok'], 'did you mean dropblock'),
+        (['--loss', 'l2'], 'losses of a distillation are'),
+        (['--views', '3'], '--views is 3'),
+        (['--frames', '1'], 'frames must be at least 2'),
+        (['--fusion', 'tsn'], 'fusion must be one of'),
+        (['--search-budget', 'soon'], '--budget soon'),
+        (['--cfg-options', 'randomness.seed'], 'takes KEY=VALUE.* got randomness.seed'),
+    ],
+)
+def test_a_slip_in_a_later_step_is_told_before_the_first(tmp_path, capsys, in_process, options, told):
+    assert main(['improve', CONFIG, '--out', str(tmp_path / 'out'), *options]) == 2
+    assert re.search(told, ' '.join(capsys.readouterr().err.split()))
+    assert not in_process
+
+
+LENET = """
+_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']
+model = dict(
+    backbone=dict(_delete_=True, type='LeNet5', num_classes=10),
+    neck=None,
+    head=dict(_delete_=True, type='ClsHead', loss=dict(type='CrossEntropyLoss')),
+)
+"""
+
+
+def test_a_model_that_cannot_become_one_of_das_is_told_before_the_plain_training(tmp_path, capsys, in_process):
+    config = tmp_path / 'lenet.py'
+    config.write_text(LENET)
+    assert main(['improve', str(config), '--out', str(tmp_path / 'out')]) == 2
+    assert 'or leave DAS out by --skip das' in capsys.readouterr().err
+    assert not in_process
 
 
 def test_settings_count_where_the_test_set_is_compared_with_the_validation_set():
