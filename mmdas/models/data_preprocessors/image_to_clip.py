@@ -102,7 +102,8 @@ class ImageToClip(Recorded):
             raise ValueError('data_preprocessor.frame_dropout is for trainings with a policy; leave it out of a search')
         self.num_frames = num_frames
         self.frame_dropout = check_frames('frame_dropout', frame_dropout, num_frames)
-        (self.used_frames,) = check_frames('used_frames', [used_frames or num_frames], num_frames)
+        check_frames('used_frames', [num_frames if used_frames is None else used_frames], num_frames)
+        self.used_frames = used_frames  # None: all
         self.frames_now = num_frames
         self.max_value: Any = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
@@ -165,7 +166,9 @@ class ImageToClip(Recorded):
 
     def _frames(self) -> int:
         """Frames that are used of the clip of a batch."""
-        return draw_frames(self.frame_dropout) if self.training and self.frame_dropout else self.used_frames
+        if self.training and self.frame_dropout:
+            return draw_frames(self.frame_dropout)
+        return self.num_frames if self.used_frames is None else self.used_frames
 
     def _whole_clip(self, images: Tensor, sizes: Sequence[Size] | None) -> Tensor:
         if self.image_to_clip is None:
