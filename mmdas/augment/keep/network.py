@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdas.augment.content import content_sizes
+from mmdas.augment.evaluating import evaluating
 
 from .scores import has_maps
 
@@ -121,30 +122,6 @@ def first_stage(backbone: nn.Module) -> str:
             f"{[name for name, _ in backbone.named_children()]} by saliency=dict(type='early', stage=PATH)"
         )
     return found
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Let a model compute as in an evaluation, and each of its modules be in its own mode afterwards.
-
-    The data preprocessor goes on making clips as for a training, so that they have the same size and geometry.
-    Recomputation of activations (``with_cp``) is off: it does not go with derivatives in the images alone.
-    """
-    preprocessor = model.data_preprocessor
-    kept = {id(preprocessor), id(getattr(preprocessor, 'image_to_clip', None))}
-    modules = [module for module in model.modules() if id(module) not in kept]
-    modes = [(module, module.training, getattr(module, 'with_cp', None)) for module in modules]
-    try:
-        for module, _, recomputes in modes:
-            module.training = False  # not by eval(), which hosts override
-            if recomputes:
-                module.with_cp = False
-        yield
-    finally:
-        for module, mode, recomputes in modes:
-            module.training = mode
-            if recomputes:
-                module.with_cp = recomputes
 
 
 @contextmanager

@@ -1,15 +1,15 @@
 """What of an image matters to a model: the gradient of its own loss (Kim et al., ICML 2020, Sec. 4)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mmdas.augment.evaluating import evaluating
+
 from .pieces import block_means
 
-OFF = ('training', 'with_cp')  # of a part, while its gradient is asked for
 SCALE = 2.0**12  # of the loss, whose gradients in float16 would vanish; it divides out
 
 
@@ -41,23 +41,3 @@ def block_importance(saliency: Tensor, blocks: int) -> Tensor:
     means = block_means(saliency, blocks).double()
     total = means.sum((1, 2), keepdim=True)
     return torch.where(total > 0, means / total.where(total > 0, torch.ones_like(total)), 1 / blocks**2)
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """The network of a model in evaluation mode; each part gets its own mode back, as frozen norms have theirs.
-
-    The data preprocessor keeps its mode: it makes the clips that the training step will see. Blocks of the toolboxes
-    that compute their activations twice to save memory (``with_cp``) keep them: PyTorch gives no gradient of images
-    through the reentrant kind.
-    """
-    others = set(model.data_preprocessor.modules())
-    modules = [module for module in model.modules() if module not in others]
-    states = [{name: vars(module)[name] for name in OFF if name in vars(module)} for module in modules]
-    try:
-        for module, state in zip(modules, states, strict=True):
-            vars(module).update(dict.fromkeys(state, False))
-        yield
-    finally:
-        for module, state in zip(modules, states, strict=True):
-            vars(module).update(state)
