@@ -198,7 +198,7 @@ def plain(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize('method', AUGMENT_SEARCHES)
+@pytest.mark.parametrize('method', ['ddas'])  # the other searches run in tests/test_engine
 @pytest.mark.slow
 def test_from_a_plain_config_to_a_trained_model_by_two_commands(
     plain: str, tmp_path: Path, capsys: pytest.CaptureFixture, method: str
