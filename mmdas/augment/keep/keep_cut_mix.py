@@ -1,6 +1,6 @@
 """CutMix that covers only what matters little."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch.distributions import Beta
 
 from mmdas.augment.cut_mix import Cuts
 from mmdas.augment.label_maps import map_names, stack_maps, with_maps
+from mmdas.augment.label_mixer import with_score
 from mmdas.registry import AUGMENTS
 
 from .network import Network
@@ -90,15 +91,11 @@ class KeepCutMix(KeepStep):
             maps = {name: stack_maps(name, samples, canvas, 'KeepCutMix') for name in map_names(samples)}
             return with_maps(samples, {name: cuts(stacked) for name, stacked in maps.items()})
         scores = torch.stack([class_weights(sample, self._network.num_classes) for sample in samples])
-        return with_scores(samples, mixed_scores(scores, cuts))
+        mixed = mixed_scores(scores, cuts)
+        return [with_score(sample, score) for sample, score in zip(samples, mixed, strict=True)]
 
 
 def mixed_scores(scores: Tensor, cuts: Cuts) -> Tensor:
     """Scores (B, K) of images -> those of the mixed ones, by the share of the area that each has."""
     other = cuts.boxes.to(scores).mean((1, 2, 3))[:, None]
     return torch.lerp(scores, scores[cuts.partners.to(scores.device)], other)
-
-
-def with_scores(samples: Sequence, scores: Tensor) -> list:
-    """New samples of classification with other scores."""
-    return [sample.new().set_gt_score(score) for sample, score in zip(samples, scores, strict=True)]
