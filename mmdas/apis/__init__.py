@@ -5,6 +5,7 @@ from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .comparison_config import hold_out_validation
+from .complexity import Complexity, measure_complexity
 from .config_files import (
     did_you_mean,
     find_config,
@@ -55,6 +56,7 @@ __all__ = [
     'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
+    'Complexity',
     'ConversionError',
     'DASOptions',
     'FoundViews',
@@ -91,6 +93,7 @@ __all__ = [
     'is_view_policy',
     'iterate_dicts',
     'load_config',
+    'measure_complexity',
     'measure_training',
     'is_search',
     'preprocessor_of',

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from mmengine.model import BaseDataPreprocessor
 
+EXAMPLE = 'mmdas browse my_config.py --das policy.json --out clip.png'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 # A script of its own, for environments in which mmdas cannot be imported.
 SCRIPT = Path(__file__).parents[1] / '.mim' / 'tools' / 'check_env.py'
+EXAMPLE = 'mmdas check'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -47,6 +47,7 @@ QUICK_SEARCH = [
     'train_cfg.selection.num_batches=1',
     'train_cfg.selection.tune=0',
 ]
+EXAMPLE = 'mmdas demo --quick'
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ TITLES = {
     'das': 'training of DAS',
     'student': 'student',
 }
+EXAMPLE = 'mmdas improve my_config.py --checkpoint plain.pth --augment randaugment'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

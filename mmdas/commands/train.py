@@ -3,6 +3,7 @@
 import re
 import shlex
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -13,6 +14,7 @@ from .run_options import add_run_arguments, load_run_config, refusing_code
 FIXED = ('randaugment', 'trivialaugment', 'autoaugment', 'uniform')  # policies that nothing is searched for
 STEPS = ('cutout', 'cutmix', 'mixup', 'puzzle-mix', 'hide-and-seek', 'keep-cutout', 'keep-erasing', 'keep-cutmix')
 REGULARIZERS = ('label-smoothing', 'dropblock', 'adl', 'mixstyle')
+EXAMPLE = 'mmdas train my_config.py --das repeat --amp'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -87,7 +89,27 @@ def train(args: Namespace) -> None:
         raise CommandError(lost, code=FAILED) from error
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
+    from mmengine.dist import is_main_process
+
+    if is_main_process() and getattr(args, 'distillation', None) is None:  # whose command says more
+        print(f'next: {next_command(cfg)}')
     end_processes()
+
+
+def next_command(cfg: Config) -> str:
+    """What to try after a run, with the config that it has left in its work directory."""
+    from mmdas.apis import is_search, preprocessor_of
+    from mmdas.engine.checkpoints import newest_checkpoint
+
+    kept = Path(cfg.work_dir, Path(cfg.filename or '').name)
+    if is_search(cfg):
+        clips = preprocessor_of(cfg).get('cell') is not None
+        shown = ['browse', str(kept), '--policy', f'{cfg.work_dir}/policy.json'] if clips else ['report', cfg.work_dir]
+        return shlex.join(['mmdas', *shown])
+    found = newest_checkpoint(cfg.work_dir)
+    if found is None or cfg.get('test_dataloader') is None or not kept.is_file():
+        return shlex.join(['mmdas', 'report', cfg.work_dir])
+    return shlex.join(['mmdas', 'test', str(kept), str(found[0])])
 
 
 def unequal_sizes(text: str) -> str:

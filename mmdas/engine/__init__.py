@@ -16,7 +16,7 @@ from .hooks import (
     SearchProgressHook,
     StopSignalHook,
 )
-from .metrics import ShapeBias
+from .metrics import SegConfusionMatrix, ShapeBias
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -69,6 +69,7 @@ __all__ = [
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
     'SearchStep',
+    'SegConfusionMatrix',
     'ShapeBias',
     'StopSignalHook',
 ]

@@ -3,6 +3,8 @@
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
 from .comparison_figure import draw_comparison
+from .confusion_figure import draw_confusion
+from .curve_figure import draw_curves
 from .feature_figure import draw_dropped
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
@@ -17,6 +19,8 @@ __all__ = [
     'draw_box',
     'draw_clips',
     'draw_comparison',
+    'draw_confusion',
+    'draw_curves',
     'draw_keep',
     'draw_dropped',
     'draw_mixtures',

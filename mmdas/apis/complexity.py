@@ -1,0 +1,82 @@
+"""How many parameters and floating-point operations a model has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from mmengine.analysis import get_model_complexity_info
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import MODELS, DefaultScope
+from torch import nn
+
+from mmdas.noise import import_toolbox
+
+from .config_files import host_of
+from .das_settings import preprocessor_of
+from .runner import adapt_to_device, check_num_frames
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What an image costs.
+
+    Args:
+        parameters: numbers that are learned.
+        flops: multiplications with an addition each, as papers count them; what samples or shifts pixels, such as
+            warps, is not counted.
+        frames: T, on all of which the network runs.
+    """
+
+    parameters: int
+    flops: int
+    frames: int
+
+
+def measure_complexity(cfg: Config, size: tuple[int, int]) -> Complexity:
+    """Count what the network does for one image, on the CPU.
+
+    Args:
+        cfg: of a plain model or one of DAS, of either toolbox; it is not changed.
+        size: height and width of the image.
+
+    Raises:
+        ValueError: if parts of the model disagree on T, or the network takes no image of this size.
+    """
+    cfg = cfg.copy()
+    check_num_frames(cfg)
+    adapt_to_device(cfg)
+    scope = host_of(cfg).scope
+    import_toolbox(scope)
+    with DefaultScope.overwrite_default_scope(scope):
+        model = MODELS.build({**cfg.model, 'data_preprocessor': preprocessor_of(cfg)}).eval()
+    image = torch.zeros(1, image_channels(model), *size)
+    preprocessor = model.data_preprocessor
+    inputs = preprocessor.to_inputs(image) if hasattr(preprocessor, 'to_inputs') else image
+    try:
+        with silent_log():
+            found = get_model_complexity_info(model, inputs=(inputs,), show_table=False, show_arch=False)
+    except RuntimeError as error:
+        raise ValueError(f'the network does not take an image of {size[0]} x {size[1]}: {error}') from error
+    return Complexity(int(found['params']), int(found['flops']), getattr(preprocessor, 'num_frames', 1))
+
+
+def image_channels(model: nn.Module) -> int:
+    """Channels that the first convolution of a backbone takes; 3 without one."""
+    return next((weights.shape[1] for weights in model.backbone.parameters() if weights.ndim == 4), 3)
+
+
+@contextmanager
+def silent_log() -> Iterator[None]:
+    """Leave out MMEngine's list of what it does not count, such as shifts and norms."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
