@@ -45,6 +45,7 @@ from .runner import (
 from .search_budget import fit_to_budget
 from .search_length import short_search
 from .step_time import TrainingTime, measure_training
+from .toolbox_faults import KnownFault, known_faults
 from .training_length import set_training_length, training_length
 from .view_policy import is_view_policy, use_views
 from .view_search import FoundViews, ViewSearchOptions, search_views
@@ -62,6 +63,7 @@ __all__ = [
     'FoundViews',
     'DistillOptions',
     'Inferencer',
+    'KnownFault',
     'TrainingTime',
     'ViewSearchOptions',
     'WORDS',
@@ -91,6 +93,7 @@ __all__ = [
     'host_of',
     'import_custom_modules',
     'is_view_policy',
+    'known_faults',
     'iterate_dicts',
     'load_config',
     'measure_complexity',

@@ -25,7 +25,7 @@ COMMANDS = {
     'print-config': 'the whole config that a training runs',
     'browse': 'save a picture of the clips of some training images',
     'demo': 'the main job on an embedded data set, in under ten minutes',
-    'check': 'say what is wrong with the environment',
+    'check': 'say what is wrong with the environment, or with a config',
 }
 
 
