@@ -31,6 +31,7 @@ def run(args: Namespace) -> None:
         CommandError: if the user has to change something.
     """
     with told_in_one_line():
+        args.work_dir = args.work_dir or args.out_dir  # not among the tests of the training's folder
         cfg = test.read(args)
         count_confusions(cfg)
     metrics, meta = test.measure(cfg)

@@ -46,7 +46,7 @@ def run(args: Namespace) -> None:
 
 def name_folders(folders: list[str]) -> dict[str, str]:
     """A name for each folder, its last part where no other has it -> the folder."""
-    last = [Path(folder).resolve().name for folder in folders]
+    last = [Path(folder).absolute().name for folder in folders]
     return {
         name if last.count(name) == 1 else str(Path(folder)): folder for name, folder in zip(last, folders, strict=True)
     }

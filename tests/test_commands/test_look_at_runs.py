@@ -1,15 +1,18 @@
 """What is seen of a config and of a run: its config, curves, confusions and cost, and the next command."""
 
 import json
+import re
 import shlex
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-from tool_scripts import load_script
 from torch import nn
 
 from mmdas.apis import DASOptions, load_config, measure_complexity
@@ -17,23 +20,47 @@ from mmdas.commands import analyze, main
 from mmdas.engine.metrics import SegConfusionMatrix
 from mmdas.visualization.report import read_run
 
-CONFIG = str(Path(__file__).parents[2] / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py')
+PAGES = Path(__file__).parents[2] / 'docs'
+BLOCK = re.compile(r'^```python\n(.*?)^```', re.MULTILINE | re.DOTALL)
+CONFIG = 'my_segmentation.py'
 CLS = 'resnet18_8xb16_cifar10'
+# The tutorial's network at an eighth of its width, on small crops, for some steps.
 TINY = {
+    'model.backbone.init_cfg': None,
     'model.backbone.base_channels': 8,
     'model.backbone.stem_channels': 8,
-    'model.decode_head.in_channels': 32,
-    'model.decode_head.channels': 32,
+    'model.decode_head.in_channels': 64,
+    'model.decode_head.channels': 8,
+    'model.auxiliary_head.in_channels': 32,
+    'model.auxiliary_head.channels': 8,
+    'model.data_preprocessor.size': '(32,32)',
+    'train_dataloader.dataset.pipeline.2.scale': '(48,48)',
+    'train_dataloader.dataset.pipeline.3.crop_size': '(32,32)',
+    'train_dataloader.batch_size': 2,
     'train_cfg.max_iters': 4,
     'train_cfg.val_interval': 2,
     'default_hooks.logger.interval': 1,
-    'train_dataloader.num_workers': 0,
-    'train_dataloader.persistent_workers': False,
-    'val_dataloader.num_workers': 0,
-    'val_dataloader.persistent_workers': False,
-    'test_dataloader.num_workers': 0,
-    'test_dataloader.persistent_workers': False,
+    **{f'{part}_dataloader.num_workers': 0 for part in ('train', 'val', 'test')},
 }
+
+
+def code_of(page: str, word: str) -> str:
+    """The one block of code of a page that holds a word."""
+    (code,) = (text for text in BLOCK.findall((PAGES / page).read_text()) if word in text)
+    return code
+
+
+def make_cells(folder: Path, count: int = 10, side: int = 48) -> None:
+    """Images of bright discs, and their masks, as the tutorial wants them."""
+    rng = np.random.default_rng(0)
+    for kind in ('images', 'masks'):
+        (folder / kind).mkdir(parents=True)
+    for number in range(count):
+        mask = np.zeros((side, side), np.uint8)
+        cv2.circle(mask, tuple(rng.integers(8, side - 8, 2).tolist()), 7, 1, -1)
+        image = rng.integers(0, 90, (side, side, 3)) + 120 * mask[..., None]
+        cv2.imwrite(str(folder / f'images/{number}.png'), image.astype(np.uint8))
+        cv2.imwrite(str(folder / f'masks/{number}.png'), mask)
 
 
 def words_of(line: str) -> list[str]:
@@ -43,17 +70,20 @@ def words_of(line: str) -> list[str]:
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """Work directory of a tiny training, and the lines that its command has printed at the end."""
-    folder = tmp_path_factory.mktemp('trained')
-    load_script('dataset_converters/digit_scenes.py').make_digit_scenes(folder / 'data', num_train=4, num_val=3)
-    roots = {f'{part}_dataloader.dataset.data_root': folder / 'data' for part in ('train', 'val', 'test')}
-    options = [f'{key}={value}' for key, value in {**TINY, **roots}.items()]
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str]]]:
+    """Work directory of the tutorial's training, and the lines that its command has printed at the end."""
+    home = tmp_path_factory.mktemp('reader')
+    make_cells(home / 'data/mine')
+    (home / CONFIG).write_text(code_of('tutorials/own_segmentation.md', CONFIG))
+    printed: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        printed: list[str] = []
-        patch.setattr('builtins.print', lambda *texts, **_: printed.append(' '.join(map(str, texts))))
-        assert main(['train', CONFIG, '--work-dir', str(folder / 'run'), '--cfg-options', *options]) == 0
-    return folder / 'run', printed
+        patch.chdir(home)
+        exec(code_of('tutorials/own_segmentation.md', 'make_lists.py'), {})
+        with pytest.MonkeyPatch.context() as ears:
+            ears.setattr('builtins.print', lambda *texts, **_: printed.append(' '.join(map(str, texts))))
+            options = [f'{key}={value}' for key, value in TINY.items()]
+            assert main(['train', CONFIG, '--cfg-options', *options]) == 0
+        yield Path('work_dirs/my_segmentation'), printed
 
 
 @pytest.fixture(scope='module')
@@ -68,7 +98,7 @@ def tested(trained: tuple[Path, list[str]]) -> tuple[list[str], dict[str, str]]:
 
 def test_the_next_command_of_a_training_tests_what_it_has_left(trained, tested):
     folder, _ = trained
-    assert tested[0] == ['test', str(folder / Path(CONFIG).name), str(folder / 'iter_4.pth')]
+    assert tested[0] == ['test', str(folder / CONFIG), str(folder / 'iter_4.pth')]
     assert set(tested[1]) == {'mIoU', 'aAcc'}
 
 
@@ -77,12 +107,12 @@ def test_confusions_of_a_segmentation_give_its_metric(tested, tmp_path: Path, ca
     assert main(['analyze', 'confusion', *words[1:], '--out-dir', str(tmp_path)]) == 0
     found = json.loads((tmp_path / 'confusion.json').read_text())
     counts = torch.tensor(found['counts'], dtype=torch.float64)
-    assert counts.sum() == 3 * 48 * 48 and len(found['classes']) == 11
+    assert counts.sum() == 2 * 48 * 48 and found['classes'] == ['background', 'cell']
     right, union = counts.diag(), counts.sum(0) + counts.sum(1) - counts.diag()
     assert float(scores['aAcc']) == pytest.approx(100 * (right.sum() / counts.sum()).item(), abs=0.006)
     assert float(scores['mIoU']) == pytest.approx(100 * (right / union)[union > 0].mean().item(), abs=0.006)
     assert (tmp_path / 'confusion.png').stat().st_size > 1000
-    assert '11 classes: ' in capsys.readouterr().out
+    assert '2 classes: ' in capsys.readouterr().out
 
 
 def test_confusion_matrix_counts_pairs_and_leaves_out_the_ignored():
@@ -103,12 +133,12 @@ def test_confusion_matrix_counts_pairs_and_leaves_out_the_ignored():
 
 def test_curves_end_where_the_logs_end(trained, tmp_path: Path, capsys):
     folder, _ = trained
-    (tmp_path / 'twin').symlink_to(folder)
+    (tmp_path / 'twin').symlink_to(folder.resolve())
     work_dirs = [str(folder), str(tmp_path / 'twin')]
     assert main(['analyze', 'logs', *work_dirs, '--out', str(tmp_path / 'curves.png')]) == 0
     out, run = capsys.readouterr().out, read_run(folder)
-    assert f'loss of {folder}: {run.training["loss"][-1][1]:.5g} at the end' in out
-    assert f'mIoU of {tmp_path / "twin"}: {run.validation["mIoU"][-1][1]:.5g} at the end' in out
+    assert f'loss of {folder.name}: {run.training["loss"][-1][1]:.5g} at the end' in out
+    assert f'mIoU of twin: {run.validation["mIoU"][-1][1]:.5g} at the end' in out
     assert (tmp_path / 'curves.png').stat().st_size > 1000
     assert words_of(out.splitlines()[-1]) == ['report', *work_dirs]
 
@@ -116,6 +146,27 @@ def test_curves_end_where_the_logs_end(trained, tmp_path: Path, capsys):
 def test_a_curve_that_nobody_logged_names_those_that_are_there(trained, capsys):
     assert main(['analyze', 'logs', str(trained[0]), '--keys', 'mIoUs']) == 2
     assert 'no run has logged mIoUs; did you mean mIoU?; logged are aAcc, ' in capsys.readouterr().err
+
+
+def test_the_rest_of_the_tutorial_runs(trained, tmp_path: Path, capsys):
+    folder, _ = trained
+    assert main(['browse', CONFIG, '--num', '2', '--out', str(tmp_path / 'batch.png')]) == 0
+    kept = [str(folder / CONFIG), str(folder / 'iter_4.pth')]
+    assert main(['predict', *kept, 'data/mine/images/0.png', '--out-dir', str(tmp_path)]) == 0
+    assert set(np.unique(cv2.imread(str(tmp_path / 'pred/0.png'), cv2.IMREAD_UNCHANGED))) <= {0, 1}
+
+
+def test_metrics_in_python_are_those_of_the_command(trained, tested, capsys):
+    folder, _ = trained
+    places = {'my_config.py': str(folder / CONFIG), 'plain.pth': str(folder / 'iter_4.pth')}
+    names: dict = {}
+    code = code_of('look_at_runs.md', 'build_runner')
+    for name, place in places.items():
+        code = code.replace(f"'{name}'", repr(place))
+    exec(code, names)
+    assert f'{names["metrics"]["mIoU"]:.2f}' == tested[1]['mIoU']
+    exec(code_of('look_at_runs.md', 'read_run').replace('work_dirs/my_config', str(folder)), names)
+    assert names['run'].scores['mIoU'] == names['run'].validation['mIoU'][-1][1]
 
 
 def multiply_adds(model: nn.Module, image: torch.Tensor) -> int:
