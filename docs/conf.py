@@ -3,9 +3,12 @@
 The sources are the whole repository, so that the links of the pages lead to the same files here and on GitHub.
 """
 
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING
 
 import mmdas
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project, author = 'mmdas', 'mmdas contributors'
 copyright = 'mmdas contributors, Apache 2.0'
@@ -13,7 +16,7 @@ release = version = mmdas.__version__
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
 root_doc = 'docs/README'
-include_patterns = ['*.md', 'docs/**', 'benchmarks/*.md', 'configs/*/README.md']
+include_patterns = ['*.md', 'docs/**', 'benchmarks/*.md', 'benchmarks/results/*.md', 'configs/*/README.md']
 # Folders that are not even looked through.
 exclude_patterns = ['.*', 'build', 'data', 'work_dirs', 'demo_out', 'findings', 'mmdas', 'tests', 'tools']
 
@@ -31,7 +34,13 @@ html_extra_path = ['site']  # index.html, which leads to the first page
 
 # Heading -> pages. Each page of docs/ is in one of them: Sphinx warns of one that is not.
 CONTENTS = {
-    'Start': ['/README', 'user_guide'],
+    'Start': ['/README', 'user_guide', 'files', 'look_at_runs', 'faq', 'conventions'],
+    'Tutorials': [
+        'tutorials/own_segmentation',
+        'tutorials/own_classification',
+        'tutorials/trained_checkpoint',
+        'tutorials/ship',
+    ],
     'Methods': [
         'operations',
         'augmentation',
@@ -45,19 +54,21 @@ CONTENTS = {
         'test_time',
     ],
     'Tools': ['improve', 'compare', 'analysis', 'reliability'],
-    'Reference': ['coverage', 'design', 'api/index'],
-    'Measured': ['/benchmarks/accuracy', '/benchmarks/README'],
-    'Project': ['/CHANGELOG', '/CONTRIBUTING'],
+    'Measured': ['/benchmarks/accuracy', '/benchmarks/README', '/benchmarks/results/*'],
+    'Configs': ['/configs/*/README', 'coverage'],
+    'Development': ['design', 'api/index', '/CONTRIBUTING', '/CHANGELOG'],
 }
 
 
-def add_contents(app: Sphinx, page: str, source: list[str]) -> None:
+def add_contents(app: 'Sphinx', page: str, source: list[str]) -> None:
     """Add the contents to the first page, whose text on GitHub has links in their place."""
     if page == root_doc:
         for heading, pages in CONTENTS.items():
-            source[0] += '\n'.join(['\n```{toctree}', ':hidden:', f':caption: {heading}', '', *pages, '```\n'])
+            source[0] += '\n'.join(
+                ['\n```{toctree}', ':hidden:', ':glob:', f':caption: {heading}', '', *pages, '```\n']
+            )
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: 'Sphinx') -> None:
     """Connect what is done while the sources are read."""
     app.connect('source-read', add_contents)

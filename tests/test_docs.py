@@ -247,7 +247,7 @@ def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, .
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)
-    config = getattr(parser.parse_args(words[1:]), 'config', PLACEHOLDERS[0])
+    config = getattr(parser.parse_args(words[1:]), 'config', None) or PLACEHOLDERS[0]
     if config not in PLACEHOLDERS and not (folder / config).is_file():
         assert find_config(ROOT / config if (ROOT / config).is_file() else config)
 
