@@ -133,8 +133,7 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
 @pytest.mark.parametrize('name', OWN)
 def test_config_of_a_reader_becomes_one_of_das_and_meets_no_known_fault(folder: Path, name: str):
     assert known_faults(load_config(folder / name)) == []
-    for method in ('repeat', 'search'):
-        check_conversion(load_config(folder / name, das=method))
+    check_conversion(load_config(folder / name, das='search'))
 
 
 @pytest.mark.parametrize('name', TAUGHT)

@@ -14,15 +14,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CONTENTS = runpy.run_path(str(ROOT / 'docs' / 'conf.py'))['CONTENTS']
 AUTOMODULE = re.compile(r'^\.\. automodule:: (\S+)\n(?:   :exclude-members: (.*)\n)?', re.MULTILINE)
+SINGLE = re.compile(r'^\.\. auto(?:class|function):: (\S+)\.(\w+)$', re.MULTILINE)
 COMMANDS = ('mmdas.commands.main', 'mmdas.commands.run_command')  # which the pages describe
 API = sorted((ROOT / 'docs' / 'api').glob('*.rst'))
 
 
-def modules() -> dict[str, set[str]]:
-    """Modules of the API pages -> public names that they leave out, since another page has them."""
-    found = [match for page in API for match in AUTOMODULE.findall(page.read_text())]
-    assert len({name for name, _ in found}) == len(found)
-    return {name: set(filter(None, excluded.split(', '))) for name, excluded in found}
+def documented() -> list[tuple[str, set[str]]]:
+    """Modules of the API pages, and which of their public names are there."""
+    text = '\n'.join(page.read_text() for page in API)
+    found = [(module, set(filter(None, excluded.split(', ')))) for module, excluded in AUTOMODULE.findall(text)]
+    assert len({module for module, _ in found}) == len(found)
+    for module, excluded in found:
+        assert excluded <= public_names(module).keys(), f'{module} does not have all of {excluded}'
+    whole = [(module, public_names(module).keys() - excluded) for module, excluded in found]
+    return [*whole, *((module, {name}) for module, name in SINGLE.findall(text))]
+
+
+def public_names(module: str) -> dict[str, Any]:
+    """Classes and functions of ``__all__``."""
+    package = importlib.import_module(module)
+    things = {name: getattr(package, name) for name in getattr(package, '__all__', ())}
+    return {name: thing for name, thing in things.items() if hasattr(thing, '__qualname__')}
 
 
 def test_contents_name_every_page_once():
@@ -38,27 +50,19 @@ def test_index_of_the_api_names_every_page_of_it():
     assert [page.stem for page in API if page.stem not in (*index, 'index')] == []
 
 
-def public_names(module: str) -> dict[str, Any]:
-    """Classes and functions of ``__all__``."""
-    package = importlib.import_module(module)
-    things = {name: getattr(package, name) for name in getattr(package, '__all__', ())}
-    return {name: thing for name, thing in things.items() if hasattr(thing, '__qualname__')}
-
-
 def test_every_public_name_is_documented_once():
     places = defaultdict(list)
-    for module, excluded in modules().items():
-        assert excluded <= public_names(module).keys(), f'{module} does not have all of {excluded}'
-        for name in public_names(module).keys() - excluded:
+    for module, names in documented():
+        for name in names:
             places[public_names(module)[name]].append(f'{module}.{name}')
     assert [found for found in places.values() if len(found) > 1] == [], 'one of them belongs into :exclude-members:'
     packages = [path.parent.relative_to(ROOT) for path in (ROOT / 'mmdas').rglob('__init__.py')]
-    names = {
+    public = {
         f'{package}.{name}': thing
         for package in ('.'.join(path.parts) for path in packages if '.mim' not in path.parts)
         for name, thing in public_names(package).items()
     }
-    assert [name for name, thing in names.items() if thing not in places and name not in COMMANDS] == []
+    assert [name for name, thing in public.items() if thing not in places and name not in COMMANDS] == []
 
 
 @pytest.mark.slow
