@@ -24,7 +24,7 @@ myst_heading_anchors = 4  # the anchors that GitHub gives headings
 suppress_warnings = ['myst.header']  # pages that begin below the first level
 
 autodoc_member_order = 'bysource'
-autodoc_typehints = 'description'
+autodoc_typehints, autodoc_typehints_description_target = 'description', 'documented'
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
 

@@ -67,7 +67,8 @@ def measure_complexity(cfg: Config, size: tuple[int, int]) -> Complexity:
 
 def image_channels(model: nn.Module) -> int:
     """Channels that the first convolution of a backbone takes; 3 without one."""
-    return next((weights.shape[1] for weights in model.backbone.parameters() if weights.ndim == 4), 3)
+    weights = model.get_submodule('backbone').parameters()
+    return next((one.shape[1] for one in weights if one.ndim == 4), 3)
 
 
 @contextmanager

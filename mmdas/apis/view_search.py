@@ -207,7 +207,7 @@ def learn(
     """
     ignored = getattr(getattr(model.module, 'decode_head', None), 'ignore_index', 255)
     table = ViewTable(views, len(loader.dataset), ignore_index=ignored, seed=options.seed)  # type: ignore[attr-defined]
-    for batch in track_iter_progress((loader, len(loader))):
+    for batch in track_iter_progress((loader, len(loader))):  # type: ignore[arg-type]
         images, samples, sizes = model.preprocess(batch)
         if samples is None or not all(host.label in sample for sample in samples):
             raise ValueError(f'an image of the held-out data has no {host.label}; the views are learned on labels')
