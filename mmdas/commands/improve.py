@@ -7,6 +7,7 @@ network is written as an ordinary checkpoint. The same command goes on after a s
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,9 @@ def run(args: Namespace) -> None:
     print_table(console, table, metric_name(args, cfg), out)
     if same_sets(cfg):
         console.print('The config validates on its test set: what is chosen here has seen it.')
+    settings = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    words = ['mmdas', 'analyze', 'confusion', args.config, str(out / 'improved.pth'), *settings]
+    console.print(f'next: {shlex.join(words)}', soft_wrap=True, highlight=False)
 
 
 def settings_of(texts: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ EXAMPLE = 'mmdas test my_config.py work_dirs/my_config/iter_80000.pth --tta --sh
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     add_model_arguments(parser)
+    add_output_arguments(parser)
+
+
+def add_output_arguments(parser: ArgumentParser) -> None:
+    """Add the options of predictions that are kept or shown."""
     parser.add_argument('--out', help='FILE.pkl for all predictions, or (segmentation) a folder for label images')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='folder for drawn predictions')
@@ -152,6 +158,16 @@ def run(args: Namespace) -> None:
         cfg = read(args)
     metrics, _ = measure(cfg)
     print_metrics(metrics)
+    if metrics and args.launcher == 'none':
+        print(f'next: {next_command(args.command[1])}')
+
+
+def next_command(arguments: list[str]) -> str:
+    """The analysis of what was tested, with its options but those of the predictions that are kept."""
+    outputs = ArgumentParser(add_help=False, allow_abbrev=False)
+    add_output_arguments(outputs)
+    _, left = outputs.parse_known_args(arguments)
+    return shlex.join(['mmdas', 'analyze', 'confusion', *left])
 
 
 def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch import nn
 
 from mmdas.apis import DASOptions, load_config, measure_complexity
 from mmdas.commands import analyze, main
+from mmdas.commands.test import next_command
 from mmdas.engine.metrics import SegConfusionMatrix
 from mmdas.visualization.report import read_run
 
@@ -93,6 +94,7 @@ def tested(trained: tuple[Path, list[str]]) -> tuple[list[str], dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('builtins.print', lambda *texts, **_: printed.append(' '.join(map(str, texts))))
         assert main(words) == 0
+    assert words_of(printed[-1]) == ['analyze', 'confusion', *words[1:]]
     return words, dict(line.split(': ') for line in printed if line.startswith(('mIoU: ', 'aAcc: ')))
 
 
@@ -100,6 +102,12 @@ def test_the_next_command_of_a_training_tests_what_it_has_left(trained, tested):
     folder, _ = trained
     assert tested[0] == ['test', str(folder / CONFIG), str(folder / 'iter_4.pth')]
     assert set(tested[1]) == {'mIoU', 'aAcc'}
+
+
+def test_what_a_test_keeps_is_no_part_of_its_next_command():
+    outputs = ['--out=x.pkl', '--show', '--show-dir', 'drawn', '--wait-time', '1']
+    options = ['--cfg-options', 'a.b=1', 'c=[2,3]', '--tta']
+    assert words_of(f'next: {next_command(["a.py", "b.pth", *outputs, *options])}')[2:] == ['a.py', 'b.pth', *options]
 
 
 def test_confusions_of_a_segmentation_give_its_metric(tested, tmp_path: Path, capsys):
