@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
         curves = {key: curves_of(key, runs) for key in args.keys or default_keys(runs)}
         out = Path(args.out or Path(args.work_dirs[0], 'curves.png'))
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw_curves(curves, ' or '.join(dict.fromkeys(run.unit for run in runs.values()))).savefig(out, dpi=110)
+        draw_curves(curves, {key: unit_of(key, runs) for key in curves}).savefig(out, dpi=110)
     for key, of_runs in curves.items():
         for name, points in of_runs.items():
             print(f'{key} of {name}: {points[-1][1]:.5g} at the end, {summary(points)}')
@@ -69,6 +69,11 @@ def curves_of(key: str, runs: dict[str, RunRecord]) -> dict[str, Points]:
         known = sorted({name for run in runs.values() for name in (*run.training, *run.validation)})
         raise ValueError(f'no run has logged {key}{nearest(key, known)}; logged are {", ".join(known)}')
     return {name: points for name, points in found.items() if points}
+
+
+def unit_of(key: str, runs: dict[str, RunRecord]) -> str:
+    """What a curve goes over: validations go over epochs where the training counts them."""
+    return ' or '.join(dict.fromkeys(run.unit for run in runs.values() if key in run.validation)) or 'iteration'
 
 
 def summary(points: Points) -> str:

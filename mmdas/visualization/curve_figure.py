@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 Curve = Sequence[tuple[float, float]]  # (iteration or epoch, value)
 
 
-def draw_curves(curves: Mapping[str, Mapping[str, Curve]], unit: str = 'iteration') -> 'Figure':
+def draw_curves(curves: Mapping[str, Mapping[str, Curve]], units: Mapping[str, str] | None = None) -> 'Figure':
     """Draw curves, a field for each name, with a line for each run.
 
     Args:
         curves: name, such as ``'loss'`` -> run -> its points. At least one name.
-        unit: of the lower axis.
+        units: name -> what its lower axis counts. Default: ``'iteration'``.
     """
     from matplotlib.figure import Figure  # not before a picture is drawn
 
@@ -27,7 +27,7 @@ def draw_curves(curves: Mapping[str, Mapping[str, Curve]], unit: str = 'iteratio
         for run, points in of_runs.items():
             style = '.-' if len(points) < 20 else '-'
             axes.plot(*zip(*points, strict=True), style, color=f'C{runs.index(run) % 10}', label=run)
-        axes.set(title=name, xlabel=unit)
+        axes.set(title=name, xlabel=(units or {}).get(name, 'iteration'))
         axes.grid(alpha=0.3)
     for axes in fields[len(curves) :]:
         axes.set_axis_off()
