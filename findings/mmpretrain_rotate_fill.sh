@@ -17,8 +17,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
 "$tmp/venv/bin/pip" install -qq --disable-pip-version-check --no-compile \
-    torch==2.13.0 torchvision==0.28.0 numpy==2.4.6 onedl-mmengine==0.10.12 onedl-mmcv==2.3.6 \
-    onedl-mmpretrain==1.3.6 opencv-python==5.0.0.93
+    torch==2.14.1 torchvision==0.29.1 numpy==2.4.6 opencv-python==5.0.0.93 ftfy onedl-mmengine==0.10.12 \
+    onedl-mmcv==2.3.6 onedl-mmpretrain==1.3.6
 
 "$tmp/venv/bin/python" -W ignore - <<'PY'
 import numpy as np

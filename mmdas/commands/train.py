@@ -104,17 +104,25 @@ def train(args: Namespace) -> None:
 def next_command(cfg: Config) -> str:
     """What to try after a run, with the config that it has left in its work directory."""
     from mmdas.apis import is_search, preprocessor_of
-    from mmdas.engine.checkpoints import newest_checkpoint
 
-    kept = Path(cfg.work_dir, Path(cfg.filename or '').name)
-    if is_search(cfg):
-        clips = preprocessor_of(cfg).get('cell') is not None
-        shown = ['browse', str(kept), '--policy', f'{cfg.work_dir}/policy.json'] if clips else ['report', cfg.work_dir]
-        return shlex.join(['mmdas', *shown])
-    found = newest_checkpoint(cfg.work_dir)
-    if found is None or cfg.get('test_dataloader') is None or not kept.is_file():
+    kept, clips = Path(cfg.work_dir, Path(cfg.filename or '').name), preprocessor_of(cfg).get('cell') is not None
+    if is_search(cfg) and clips:
+        return shlex.join(['mmdas', 'browse', str(kept), '--policy', f'{cfg.work_dir}/policy.json'])
+    checkpoint = None if is_search(cfg) or cfg.get('test_dataloader') is None else last_checkpoint(cfg)
+    if checkpoint is None or not kept.is_file():
         return shlex.join(['mmdas', 'report', cfg.work_dir])
-    return shlex.join(['mmdas', 'test', str(kept), str(found[0])])
+    return shlex.join(['mmdas', 'test', str(kept), checkpoint])
+
+
+def last_checkpoint(cfg: Config) -> str | None:
+    """The newest checkpoint of a run; None where there is none that can be read."""
+    from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+
+    try:
+        found = newest_checkpoint(cfg.work_dir, (cfg.get('default_hooks') or {}).get('checkpoint'))
+    except CheckpointError:
+        return None
+    return None if found is None else str(found[0])
 
 
 def unequal_sizes(text: str) -> str:
