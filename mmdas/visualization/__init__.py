@@ -4,6 +4,7 @@ from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
 from .comparison_figure import draw_comparison
 from .feature_figure import draw_dropped
+from .field_figure import draw_fields
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
@@ -17,8 +18,9 @@ __all__ = [
     'draw_box',
     'draw_clips',
     'draw_comparison',
-    'draw_keep',
     'draw_dropped',
+    'draw_fields',
+    'draw_keep',
     'draw_mixtures',
     'draw_pictures',
     'draw_policy',
