@@ -94,6 +94,7 @@ def receptive_fields(
             share_weights(network.model, plain.model)
         chosen = find_size(cfg, network, size)
         stages, reason = theory(plain)
+        torch.manual_seed(0)
         inputs = read_images(plain, files, chosen) if files else torch.randn(images, channels_of(plain), *chosen)
         field = measure(plain, inputs, draws)
         clip = measure(network, inputs, draws) if frames > 1 else None
@@ -127,7 +128,8 @@ def load_weights(model: torch.nn.Module, content: dict, checkpoint: str) -> None
     state = content.get('state_dict', content)
     frames = getattr(model.data_preprocessor, 'num_frames', 1)
     if frames == 1:  # the plain network of a checkpoint of DAS
-        state = {key: value for key, value in state.items() if not key.endswith(KEY)}
+        own = model.state_dict()
+        state = {key: value for key, value in state.items() if key in own and not key.endswith(KEY)}
     missing = model.load_state_dict(state, strict=False).missing_keys
     lost = [key for key in missing if key.startswith('backbone.') and '.fusion.' not in f'.{key}' and KEY not in key]
     if lost:

@@ -213,13 +213,14 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
         [one['name'], one['mean'], spread(one['scores']), one['behind'], one['error'], level(one)]
         for one in found['standings']
     ]
+    failed = ''.join(f'<p>{escape(text)}</p>' for text in found.get('failed', {}).values())
     finals = ('method', f'{metric} mean', 'spread', 'behind', 'standard error', 'within noise')
     return (
         f'<section><h2>{escape(folder.resolve().name)}: the best is {escape(found["winner"])}</h2>'
         f'<p>{escape(metric)} on a held-out part of the training set chose; the test set was used for the winner and '
         f'plain alone. It took {found["spent"]:.0f} s of {found["budget"]:.0f} s. A training at full length has '
         f'{found["full"]} {escape(found["unit"])}.</p>'
-        f'{table(head, rows)}<h3>Last rung</h3>{table(finals, final)}</section>'
+        f'{table(head, rows)}{failed}<h3>Last rung</h3>{table(finals, final)}</section>'
     )
 
 
