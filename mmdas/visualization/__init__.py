@@ -3,6 +3,7 @@
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import clip_to_images, draw_clips
 from .comparison_figure import draw_comparison
+from .course_figure import draw_course
 from .feature_figure import draw_dropped
 from .field_figure import draw_fields
 from .keep_figure import draw_keep
@@ -18,6 +19,7 @@ __all__ = [
     'draw_box',
     'draw_clips',
     'draw_comparison',
+    'draw_course',
     'draw_dropped',
     'draw_fields',
     'draw_keep',

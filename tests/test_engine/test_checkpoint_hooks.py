@@ -84,7 +84,7 @@ def test_a_second_search_keeps_the_policy_and_pictures_of_the_first(tmp_path):
     runner = run(iter_search(tmp_path, train_cfg=short, randomness=dict(seed=5)))
     assert Policy.load(tmp_path / 'policy_1.json') == first
     assert {path.name for path in tmp_path.glob('policy*')} == {
-        f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', '.png', '_mixtures.png')
+        f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', '.png', '_mixtures.png', '_course.png')
     }
     assert 'the earlier policy is now' in read_log(runner)
 
