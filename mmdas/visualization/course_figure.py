@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 PANEL = (2.6, 1.8)  # inches
+LEGEND = 0.8  # below the panels
+GAPS = {'wspace': 0.18, 'hspace': 0.38}
 MANY = 10  # colours of the palette; operations beyond have them again, dashed
 Curve = Sequence[tuple[float, float]]
 
@@ -35,15 +37,19 @@ def draw_course(curves: Mapping[str, Curve], policy: Policy) -> 'Figure':
         raise ValueError('no curve of an edge, such as edge_0_2/rotate, to draw')
     operations = list(dict.fromkeys(name for weights in edges.values() for name in weights))
     rows = -(-(len(edges) + 1) // COLUMNS)
-    figure = Figure(figsize=(PANEL[0] * COLUMNS, PANEL[1] * rows + 0.6), layout='constrained')
-    first, *panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    width, height = PANEL[0] * COLUMNS, PANEL[1] * rows + LEGEND
+    figure = Figure(figsize=(width, height))
+    margins = {'left': 0.4 / width, 'right': 1 - 0.1 / width, 'top': 1 - 0.3 / height, 'bottom': LEGEND / height}
+    first, *panels = figure.subplots(rows, COLUMNS, squeeze=False, gridspec_kw={**margins, **GAPS}).flat
     _draw_entropy(first, curves)
     for axes, (edge, weights) in zip(panels, edges.items(), strict=False):
         _draw_edge(axes, edge, weights, policy, operations)
     for axes in panels[len(edges) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=9, fontsize=7, frameon=False)
+    legend = figure.legend(handles, labels, loc='lower center', ncols=9, fontsize=7, frameon=False)
+    for line in legend.get_lines():
+        line.set_linewidth(1.5)
     return figure
 
 

@@ -15,6 +15,7 @@ NOT_CURVES = {'iter', 'epoch', 'step', 'time', 'data_time', 'memory'}
 OF_A_SEARCH = 'policy/'  # before the names of what PolicyHook writes
 OF_THE_RUN = ('time', 'memory')  # of an iteration in seconds, of the GPU in MB
 POLICIES = ('policy.json', 'augmentation*.json')  # of frames and of batches
+RECEPTIVE_FIELD = 'receptive_field.json'
 TABLE_ROW = re.compile(r'^\|(.+)\|\s*$')
 SEED = re.compile(r'\bseed=(\d+)')
 # What differs between two seeds of one training.
@@ -39,6 +40,7 @@ class RunRecord:
         classes: class -> its score in the newest table of the log, with the name of that score.
         class_metric: name of these scores.
         policies: file name -> content.
+        receptive_field: what ``mmdas analyze rf --out-dir`` of this folder found; empty without.
         seconds: of the training, from the mean time of its logged iterations; None without any.
         memory: peak of the GPU in MB; None where none was logged.
     """
@@ -52,6 +54,7 @@ class RunRecord:
     classes: dict[str, float] = field(default_factory=dict)
     class_metric: str = ''
     policies: dict[str, Any] = field(default_factory=dict)
+    receptive_field: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     memory: float | None = None
 
@@ -101,6 +104,9 @@ def read_run(folder: str | Path) -> RunRecord:
     for pattern in POLICIES:
         for path in sorted(run.folder.glob(pattern)):
             run.policies[path.name] = json.loads(path.read_text(encoding='utf-8'))
+    fields = run.folder / RECEPTIVE_FIELD
+    if fields.is_file():
+        run.receptive_field = json.loads(fields.read_text(encoding='utf-8'))
     for log in sorted(run.folder.glob('*/*.log')):
         run.class_metric, run.classes = read_classes(log) or (run.class_metric, run.classes)
     return run
