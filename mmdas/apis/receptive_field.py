@@ -177,7 +177,8 @@ def find_size(cfg: Config, network: ImageNetwork, size: Sequence[int] | None) ->
 
 def channels_of(network: ImageNetwork) -> int:
     """Channels of an image."""
-    return int(next(module.in_channels for module in network.model.backbone.modules() if hasattr(module, 'in_channels')))
+    convs = (module for module in network.model.backbone.modules() if isinstance(module, torch.nn.Conv2d))
+    return next((conv.in_channels for conv in convs), 3)
 
 
 def theory(plain: ImageNetwork) -> tuple[list[StageField], str]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import Tensor
 
-    from mmdas.analysis.receptive_field import StageField
     from mmdas.apis.receptive_field import ReceptiveFields
 
 NAME = 'receptive_field'  # of the files that are written; mmdas report looks for them

@@ -2,8 +2,8 @@
 
 The images are those that the training pipeline gives, spread evenly over the data set. A search config shows the
 mixtures at the start of the search; with --policy, any config shows the clips of that policy. With --das a plain config
-shows shows those of the config that mmdas train makes of it. Without a config, --policy FILE --images FILES shows what a policy
-makes of any photos. --out x.gif shows one frame after the other.
+shows those of the config that mmdas train makes of it. Without a config, --policy FILE --images FILES shows what a
+policy makes of any photos. --out x.gif shows one frame after the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ NUM = 4  # images of a config
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument('config', nargs='?', help='file, or name of an installed config')
-    parser.add_argument('--images', nargs='+', metavar='FILE', help='files and folders to show, in the size of the first; without a config')
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        metavar='FILE',
+        help='files and folders, shown in the size of the first; without a config',
+    )
     parser.add_argument('--policy', help='file of a policy to apply in place of what the config says')
     parser.add_argument('--num', type=int, help='number of images (default: 4 of a config, all that --images names)')
     parser.add_argument('--out', default='clip.png', help='picture or .gif to write (default: %(default)s)')
@@ -148,8 +153,8 @@ def clips_of_photos(args: Namespace) -> tuple[np.ndarray, list[str], str]:
     same = np.stack([cv2.resize(photo, (width, height))[..., ::-1] for photo in photos])  # (B, H, W, 3), RGB
     images = torch.from_numpy(same).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        clips = PolicyClip(policy)(images)
-    return clip_to_images(255 * clips, policy.num_frames), [Path(str(file)).stem for file in files], describe_clip(policy)
+        clips = clip_to_images(255 * PolicyClip(policy)(images), policy.num_frames)
+    return clips, [Path(str(file)).stem for file in files], describe_clip(policy)
 
 
 def save(clips: np.ndarray, titles: list[str], caption: str, out: Path) -> None:

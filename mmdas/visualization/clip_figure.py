@@ -57,9 +57,7 @@ def clip_to_images(
     return split_frames(pixels, num_frames).numpy()
 
 
-def draw_clips(
-    clips: np.ndarray, titles: Sequence[str] | None = None, caption: str = ''
-) -> 'Figure':
+def draw_clips(clips: np.ndarray, titles: Sequence[str] | None = None, caption: str = '') -> 'Figure':
     """Draw clips, one a row, with a frame around the reference frame.
 
     Args:

@@ -37,8 +37,8 @@ def draw_policy(policy: Policy) -> 'Figure':
     """Draw the DAG of a policy: input nodes, intermediate nodes from left to right, and the clip.
 
     Every edge is labelled with its operation and its strength per step in the operation's unit. What the clip does not
-    depend on is faded, and a note says so. The artists of an edge have the gid ``'edge 0-2'`` (source and target), those of a node
-    ``'node 2'``.
+    depend on is faded, and a note says so. The artists of an edge have the gid ``'edge 0-2'`` (source and target),
+    those of a node ``'node 2'``.
     """
     pairs = [(edge.source, edge.target) for edge in policy.edges]
     output = NUM_INPUTS + policy.num_nodes - 1

@@ -20,7 +20,8 @@ SMALL = ['--size', '48', '64', '--noise-images', '1']
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config of a small network, and policies."""
     root = tmp_path_factory.mktemp('fields')
-    backbone = 'dict(base_channels=4, stem_channels=4, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,))'
+    stages = 'num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,)'
+    backbone = f'dict(base_channels=4, stem_channels=4, {stages})'
     head = 'dict(in_channels=8, channels=8, in_index=0)'
     (root / 'small.py').write_text(f'_base_ = {str(BASE)!r}\nmodel = dict(backbone={backbone}, decode_head={head})\n')
     for name, operation, strength in (('same', 'identity', 0.0), ('right', 'translate_x', 0.125)):

@@ -32,7 +32,8 @@ pytestmark = [
 @pytest.fixture(scope='module')
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('runs')
-    folders = [make_run(root / name, lr=lr) for name, lr in (('a', 0.1), ('a_name_that_is_longer_than_others' * 2, 1.0))]
+    names = {'a': 0.1, 'a_name_that_is_longer_than_others' * 2: 1.0}
+    folders = [make_run(root / name, lr=lr) for name, lr in names.items()]
     return write_report(folders, root / 'page.html')
 
 

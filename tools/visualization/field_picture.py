@@ -1,4 +1,4 @@
-"""Draw what policies of a single warp do to the receptive field of a small network, as docs/receptive_field.md has it."""
+"""Draw what policies of one warp do to the receptive field of a small network, as docs/receptive_field.md has it."""
 
 import argparse
 import tempfile

@@ -42,9 +42,9 @@ def theoretical_fields(
 ) -> list[StageField]:
     """Theoretical receptive fields of the stages of a network, as Araujo et al. (Distill 2019) define them.
 
-    They are measured: with positive constant weights the derivative of a unit is positive where its field is. So kernels,
-    strides, dilations, branches and attention count without being known. Dilated convolutions leave holes; the field is
-    the box around them.
+    They are measured: with positive constant weights the derivative of a unit is positive where its field is. So
+    kernels, strides, dilations, branches and attention count without being known. Dilated convolutions leave holes; the
+    field is the box around them.
 
     Args:
         network: stays as it is.
