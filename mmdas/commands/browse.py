@@ -145,10 +145,12 @@ def clips_of_photos(args: Namespace) -> tuple[np.ndarray, list[str], str]:
         raise ValueError('--images goes with --policy FILE, and without a config')
     policy = Policy.load(args.policy)
     files = expand(args.images)[: args.num]
-    photos = [cv2.imread(str(file)) for file in files]
-    unread = [str(file) for file, photo in zip(files, photos, strict=True) if photo is None]
-    if unread:
-        raise ValueError(f'{unread[0]} cannot be read as an image')
+    photos = []
+    for file in files:
+        photo = cv2.imread(str(file))
+        if photo is None:
+            raise ValueError(f'{file} cannot be read as an image')
+        photos.append(photo)
     height, width = photos[0].shape[:2]
     same = np.stack([cv2.resize(photo, (width, height))[..., ::-1] for photo in photos])  # (B, H, W, 3), RGB
     images = torch.from_numpy(same).permute(0, 3, 1, 2).float() / 255

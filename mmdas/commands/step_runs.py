@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from .parser import FAILED, STOPPED, TEMPORARY, CommandError
 from .step_log import Report, tail
+from .step_process import ServedProcess
 
 POLL = 0.5  # seconds between two looks at a log
 BEAT = 10.0  # seconds after which the time of running steps is noted, for the case that this process is killed
@@ -51,7 +52,7 @@ class Running:
     """A step whose process runs."""
 
     step: Step
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ServedProcess
     lines: IO[str]
     report: Report
     start: float
@@ -66,14 +67,16 @@ class StepRuns:
         report: where progress is told.
         filename: of the notes.
         processes: how many steps may run at a time. Default: 1.
+        toolbox: scope of the configs, for steps that begin with its imports done, which saves their start. Default: each
+            step is a new process.
 
     Raises:
         CommandError: in a step, if it fails and must not, or is stopped, or the folder has the same step with another
             command.
     """
 
-    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1) -> None:
-        self.folder, self.report, self.processes = folder, report, processes
+    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1, toolbox: str = '') -> None:
+        self.folder, self.report, self.processes, self.toolbox = folder, report, processes, toolbox
         self.path = folder / filename
         self.notes: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
         self._told: set[str] = set()
@@ -246,8 +249,11 @@ class StepRuns:
         except CheckpointError:
             return True  # the run says what is wrong with them
 
-    def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes] | ServedProcess:
         """Start a command whose output goes to a log."""
+        if self.toolbox:
+            os.environ.update(environment(self.processes), MMDAS_STEP_TOOLBOX=self.toolbox)  # the server takes it over
+            return ServedProcess(command, log)
         with log.open('wb') as file:
             return subprocess.Popen(
                 [sys.executable, '-m', 'mmdas', *command],

@@ -1,7 +1,7 @@
 """The mixtures of a cell over its search, as curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmdas.search.das import Policy
 
@@ -89,7 +89,7 @@ def _draw_edge(
     chosen, note = place_in_policy(edge, policy)
     for name, curve in weights.items():
         number = operations.index(name)
-        look = {'color': f'C{number % MANY}', 'linestyle': '-' if number < MANY else '--'}
+        look: dict[str, Any] = {'color': f'C{number % MANY}', 'linestyle': '-' if number < MANY else '--'}
         axes.plot(*zip(*curve, strict=True), linewidth=2.6 if name == chosen else 0.9, label=name, **look)
         if name == chosen:
             axes.plot(*curve[-1], 'o', color=look['color'])

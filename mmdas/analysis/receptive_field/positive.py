@@ -22,7 +22,7 @@ class PassOn(nn.Module):
 class AveragingPools(TorchFunctionMode):
     """Within it maximum pooling is average pooling, which has a derivative in all its inputs."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func not in MAX_POOLS:
             return func(*args, **kwargs)

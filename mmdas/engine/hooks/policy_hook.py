@@ -75,8 +75,9 @@ class PolicyHook(Hook):
 def show_pictures(runner: Runner, path: Path) -> None:
     """Give the pictures of a policy to all backends of the visualizer, such as TensorBoard."""
     for picture in (path.with_name(path.stem + ending) for ending in PICTURES):
-        if picture.is_file():  # a backend that writes files makes no folder: no stroke in the name
-            runner.visualizer.add_image(picture.stem, cv2.imread(str(picture))[..., ::-1], runner.iter)
+        shown = cv2.imread(str(picture)) if picture.is_file() else None
+        if shown is not None:  # a backend that writes files makes no folder: no stroke in the name
+            runner.visualizer.add_image(picture.stem, shown[..., ::-1], runner.iter)
 
 
 def search_origin(runner: Runner) -> dict:
