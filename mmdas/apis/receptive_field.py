@@ -183,11 +183,9 @@ def channels_of(network: ImageNetwork) -> int:
 
 def theory(plain: ImageNetwork) -> tuple[list[StageField], str]:
     """The theoretical fields of a plain network, or why there are none."""
+    names = [name for name, _ in plain.model.named_modules()]
     stages = [f'backbone.{stage}' for stage in stages_of(plain.model.backbone) if not stage.startswith('fusion')]
-    heads = plain.model.decode_head if plain.label_maps else []
-    if plain.label_maps:
-        count = len(heads) if isinstance(heads, torch.nn.ModuleList) else None
-        stages += ['decode_head'] if count is None else [f'decode_head.{place}' for place in range(count)]
+    stages += [name for name in names if name.startswith('decode_head') and name.endswith('conv_seg')]
     run: Callable[[Any, Tensor], Any] = _whole if plain.label_maps else _backbone
     try:
         return theoretical_fields(plain.model, run, stages, channels_of(plain)), ''

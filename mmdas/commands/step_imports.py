@@ -1,7 +1,6 @@
 """What the steps of a demo or a comparison import, for the server that their processes are copied from."""
 
 import os
-
 from importlib import import_module
 
 from mmdas.noise import import_toolbox, silence_warnings

@@ -67,8 +67,8 @@ class StepRuns:
         report: where progress is told.
         filename: of the notes.
         processes: how many steps may run at a time. Default: 1.
-        toolbox: scope of the configs, for steps that begin with its imports done, which saves their start. Default: each
-            step is a new process.
+        toolbox: scope of the configs, for steps that begin with its imports done, which saves their start. Default:
+            each step is a new process.
 
     Raises:
         CommandError: in a step, if it fails and must not, or is stopped, or the folder has the same step with another

@@ -89,11 +89,11 @@ def test_attention_and_global_pooling_see_the_whole_image():
     assert [(stage.height, stage.width) for stage in found] == [(3, 3), (None, None)]
 
 
-def test_network_is_left_as_it_is():
-    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2))
+def test_network_is_left_as_it_is_and_its_norms_are_no_stages():
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.GroupNorm(1, 2), nn.BatchNorm2d(2))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    theoretical_fields(network)
-    assert network.training and isinstance(network[1], nn.BatchNorm2d)
+    assert [(stage.stage, stage.width) for stage in theoretical_fields(network)] == [('0', 3)]
+    assert network.training and isinstance(network[2], nn.BatchNorm2d)
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 

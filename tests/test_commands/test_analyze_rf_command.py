@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('fields')
     stages = 'num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(1,)'
     backbone = f'dict(base_channels=4, stem_channels=4, {stages})'
-    head = 'dict(in_channels=8, channels=8, in_index=0)'
+    head = 'dict(in_channels=8, channels=8, in_index=0, num_convs=1)'
     (root / 'small.py').write_text(f'_base_ = {str(BASE)!r}\nmodel = dict(backbone={backbone}, decode_head={head})\n')
     for name, operation, strength in (('same', 'identity', 0.0), ('right', 'translate_x', 0.125)):
         Policy(4, 1, (PolicyEdge(0, 2, operation, strength),), reference_size=(48, 64)).save(root / f'{name}.json')
@@ -37,7 +37,9 @@ def test_policy_makes_a_plain_config_one_of_das_and_widens_its_field(folder: Pat
     arguments = ['analyze', 'rf', str(folder / 'small.py'), '--policy', str(folder / 'right.json'), *SMALL]
     assert main([*arguments, '--out-dir', str(tmp_path)]) == 0
     found = read(tmp_path)
-    assert [stage['width'] for stage in found['theory']][-2:] == [47, 103] and not found['no_theory']
+    stages = {stage['stage']: stage['width'] for stage in found['theory']}
+    assert list(stages)[-2:] == ['backbone.layer2', 'decode_head.conv_seg'] and not found['no_theory']
+    assert list(stages.values())[-2:] == [103, 103 + 2 * 8]
     assert found['clip']['reference'] == 48 * 64 and found['clip']['areas'][1] == 48 * (64 - 8)
     assert found['measured']['clip']['aspect'] > found['measured']['plain']['aspect']
     assert (tmp_path / 'receptive_field.png').stat().st_size > 1000

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .positive import AveragingPools, positive_copy
+from .positive import AveragingPools, is_norm, positive_copy
 
 # Sides of the images: the field along one side is measured on images that are short along the other one.
-SHORT, LENGTHS = 64, (256, 512, 2048)
+# Some networks take no side below 7 windows of 32 pixels.
+SHORTS, LENGTHS = (64, 256), (256, 512, 2048)
 IMAGE = 1e-6  # the pixels: so small that no activation with an upper bound, such as ReLU6, reaches it
 # Least share of the largest derivative. A corner of seventy convolutions of 3 pixels has 1e-34 of it. The masks of
 # shifted windows let exp(-100) = 1e-44 through, which is no dependence.
@@ -57,11 +58,17 @@ def theoretical_fields(
         in the order of their calls.
 
     Raises:
-        RuntimeError: as of the network, for one that does not take images of other sizes.
+        AssertionError, RuntimeError, ValueError: as of the network, for one that does not take images of other sizes.
     """
     made, call = positive_copy(network), run or (lambda module, image: module(image))
     paths = list(stages_of(network)) if stages is None else list(stages)
-    heights, widths = (_along(made, call, paths, channels, axis) for axis in (0, 1))
+    for short in SHORTS:
+        try:
+            heights, widths = (_along(made, call, paths, channels, axis, short) for axis in (0, 1))
+            break
+        except (AssertionError, RuntimeError, ValueError):
+            if short == SHORTS[-1]:
+                raise
     found: list[StageField] = []
     for stage, (width, step) in widths.items():
         height, rise = heights[stage]
@@ -72,21 +79,21 @@ def theoretical_fields(
 
 
 def stages_of(network: nn.Module, prefix: str = '') -> Iterator[str]:
-    """Paths of the stages: the children, and those of lists and of a container that is the only child."""
-    children = list(network.named_children())
+    """Paths of the stages: the children but norms, and those of lists and of a container that is the only child."""
+    children = [(name, child) for name, child in network.named_children() if not is_norm(child)]
     for name, child in children:
         opened = isinstance(child, nn.ModuleList) or (isinstance(child, nn.Sequential) and len(children) == 1)
         yield from stages_of(child, f'{prefix}{name}.') if opened else [prefix + name]
 
 
 def _along(
-    network: nn.Module, run: Run, stages: Sequence[str], channels: int, axis: int
+    network: nn.Module, run: Run, stages: Sequence[str], channels: int, axis: int, short: int
 ) -> dict[str, tuple[int | None, int | None]]:
     """Extent and stride of each stage along the height (axis 0) or the width (axis 1)."""
     found: dict[str, tuple[int | None, int | None]] = {}
     left = stages
     for length in LENGTHS:
-        size = (length, SHORT) if axis == 0 else (SHORT, length)
+        size = (length, short) if axis == 0 else (short, length)
         found |= _measure(network, run, left, torch.full((1, channels, *size), IMAGE, dtype=torch.double), axis)
         left = [stage for stage in left if stage in found and found[stage][0] is None]
         if not left:
