@@ -53,7 +53,7 @@ CONTENTS = {
         'data_distillation',
         'test_time',
     ],
-    'Tools': ['improve', 'compare', 'analysis', 'reliability'],
+    'Tools': ['improve', 'compare', 'analysis', 'receptive_field', 'reliability'],
     'Measured': ['/benchmarks/accuracy', '/benchmarks/README', '/benchmarks/results/*'],
     'Configs': ['/configs/*/README', 'coverage'],
     'Development': ['design', 'api/index', '/CONTRIBUTING', '/CHANGELOG'],

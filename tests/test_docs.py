@@ -47,16 +47,19 @@ def blocks(language: str) -> list[str]:
 FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
 TAUGHT = [name for name, text in FILES.items() if 'DistillHook' in text]  # of plain models
 REGULARISED = [name for name, text in FILES.items() if 'FeatureHook' in text]  # of plain models
-OWN = [name for name, text in FILES.items() if "data_root='data/mine'" in text]  # plain configs of a reader's data
+OF_READERS = [
+    name for name, text in FILES.items() if "data_root='data/mine'" in text
+]  # plain configs of a reader's data
 CONFIGS = [
-    name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED, *OWN)
+    name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED, *OF_READERS)
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
-OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text]
+FIELDS = [text for text in blocks('python') if 'mmdas.analysis.receptive_field' in text]
+OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text and text not in FIELDS]
 KEPT = [text for text in blocks('python') if 'draw_regions' in text]
 RUNS = [text for text in blocks('python') if 'build_runner' in text or 'read_run' in text]  # see test_look_at_runs.py
-NAMED = VIEWS + KEPT + OBJECTS + RUNS
-OTHERS = [text for text in blocks('python') if text not in NAMED and not FILE_NAME.match(text)]
+OWN = [*VIEWS, *KEPT, *FIELDS, *OBJECTS, *RUNS]  # with tests of their own
+OTHERS = [text for text in blocks('python') if text not in OWN and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -130,7 +133,7 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
     assert len(predictions) == 1
 
 
-@pytest.mark.parametrize('name', OWN)
+@pytest.mark.parametrize('name', OF_READERS)
 def test_config_of_a_reader_becomes_one_of_das_and_meets_no_known_fault(folder: Path, name: str):
     assert known_faults(load_config(folder / name)) == []
     check_conversion(load_config(folder / name, das='search'))
@@ -193,6 +196,15 @@ def test_code_of_the_pages_finds_an_object(code: str):
     exec(code, names)
     left, top, right, bottom = names['found'].box
     assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
+
+
+@pytest.mark.parametrize('code', FIELDS)
+def test_code_of_the_pages_measures_a_field(code: str, capsys: pytest.CaptureFixture):
+    names: dict = {}
+    exec(code, names)
+    fields = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert fields == ['7', '11', '19']
+    assert 0 < names['shape'].area <= 19 * 19
 
 
 @pytest.mark.parametrize('code', INFERENCE)
