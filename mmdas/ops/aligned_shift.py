@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .affine import compose, content_mask, inverse, sampling_grid, within_canvas
 from .clip import split_frames
+from .recording import is_recorded
 from .temporal import shift_channels
 
 NO_WARP = 1e-9  # largest deviation of a matrix from the identity that counts as none
@@ -35,8 +36,7 @@ class NeighbourWarps:
         whole = within_canvas(theta, self.size, self.canvas)
         earlier, later = whole[:-1], whole[1:]
         both = torch.stack([compose(inverse(later), earlier), compose(inverse(earlier), later)])
-        away = (both - torch.eye(2, 3, dtype=both.dtype, device=both.device)).abs()
-        self.theta: Tensor | None = both if bool((away > NO_WARP).any()) else None
+        self.theta: Tensor | None = both if is_recorded() or _is_warp(both) else None  # a record knows no values
         self._grids: dict[tuple, Tensor] = {}
 
     def bring(self, features: Tensor) -> Tensor:
@@ -61,12 +61,17 @@ class NeighbourWarps:
     def _grid(self, size: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Places to sample at, (2*(T-1), h, w, 2), made once for the maps of one stage."""
         assert self.theta is not None
-        if torch.jit.is_tracing() or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        if is_recorded():
             return sampling_grid(self.theta.flatten(0, 1).to(device, dtype), size)
         key = (*size, dtype, device)
         if key not in self._grids:
             self._grids[key] = sampling_grid(self.theta.flatten(0, 1), size).to(device, dtype)
         return self._grids[key]
+
+
+def _is_warp(theta: Tensor) -> bool:
+    away = (theta - torch.eye(2, 3, dtype=theta.dtype, device=theta.device)).abs()
+    return bool((away > NO_WARP).any())
 
 
 @dataclass(frozen=True)

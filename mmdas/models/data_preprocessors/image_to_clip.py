@@ -219,7 +219,9 @@ class ImageToClip(Recorded):
             return FrameAlignment(self.frames_now)
         groups = group_by_size(sizes, canvas)
         if list(groups) == [canvas]:
-            return FrameAlignment(self.frames_now, ((None, self.image_to_clip.neighbour_warps(canvas, canvas, frames)),))
+            return FrameAlignment(
+                self.frames_now, ((None, self.image_to_clip.neighbour_warps(canvas, canvas, frames)),)
+            )
         found = [
             (tuple(places), self.image_to_clip.neighbour_warps(size if all(size) else canvas, canvas, frames))
             for size, places in groups.items()

@@ -34,9 +34,7 @@ class GateShift(GatedFusion):
             ``num_frames``, or if ``aligned`` frames come without their warps.
     """
 
-    def __init__(
-        self, channels: int, num_frames: int | None, init: str = 'identity', aligned: bool = False
-    ) -> None:
+    def __init__(self, channels: int, num_frames: int | None, init: str = 'identity', aligned: bool = False) -> None:
         if channels % 4:
             raise ValueError(
                 f'channels of GateShift must be a multiple of 4, got {channels}; leave this place out or use '

@@ -21,7 +21,7 @@ class AlignedUse(NamedTuple):
 
 
 POOLING = AlignedUse("pooling='aligned'", "use pooling='mean'")
-FUSION = AlignedUse('aligned=True of the fusion', "leave it out (--fusion tsm instead of aligned-tsm)")
+FUSION = AlignedUse('aligned=True of the fusion', 'leave it out (--fusion tsm instead of aligned-tsm)')
 
 
 def refuse_deformations(operations: Iterable[Operation], use: AlignedUse = POOLING) -> None:

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from mmdas.ops.affine import compose, warp_affine
 from mmdas.ops.aligned_shift import NeighbourWarps
 from mmdas.ops.clip import clip_around, image_to_table, other_frames, reference_frame, table_to_time_major
+from mmdas.ops.recording import is_recorded
 from mmdas.ops.warp_operator import WarpOperator
 from mmdas.search.policy_file import PolicyError
 
 from .alignment import FUSION, POOLING, AlignedUse, refuse_deformations, unwarp
-from .fast.linear_clip import fits, is_linear, is_recorded
+from .fast.linear_clip import fits, is_linear
 from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
 from .operation import Size, check_size
