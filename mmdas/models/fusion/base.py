@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import split_frames
-from mmdas.ops.temporal import shift_channels
+from mmdas.ops.temporal import shift_channels, sum_over_time
 
 INITS = ('identity', 'official')
 
@@ -135,8 +135,10 @@ class GatedFusion(FrameFusion):
         taps = F.conv2d(
             normed, self._kernels(), F.pad(self.conv3D.get_parameter('bias'), (4, 0)), padding=1
         )  # (B*T, 6, h, w)
-        from_next, from_previous, own = self.shift(taps, 2).chunk(3, dim=1)
-        return (from_next + from_previous + own).tanh()
+        if self.aligned:
+            from_next, from_previous, own = self.shift(taps, 2).chunk(3, dim=1)
+            return (from_next + from_previous + own).tanh()
+        return sum_over_time(*taps.chunk(3, dim=1), self.num_frames).tanh()
 
     def _kernels(self) -> Tensor:
         """The slices in time of ``conv3D`` that see frame t+1, t-1 and t, two gates each: (6, f, 3, 3).

@@ -78,7 +78,7 @@ class GateShiftFuse(GatedFusion):
         weight = self._channel_weights(shifted, residual)[..., None, None]
         # Doubling the small weights instead of the features costs nothing and 2 * 0.5 = 1 is exact in every precision.
         scale = 2 if self.init == 'identity' else 1
-        return self.arrange((scale * weight) * shifted + (scale * (1 - weight)) * residual)
+        return self.arrange(torch.addcmul((scale * (1 - weight)) * residual, scale * weight, shifted))
 
     def _channel_weights(self, shifted: Tensor, residual: Tensor) -> Tensor:
         """The weights a_i of both halves of the channels, (B*T, f); one grouped convolution is both channel_convs."""
