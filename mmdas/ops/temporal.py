@@ -43,16 +43,17 @@ def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) 
     return _shift_into_buffer(x, num_frames, n, 1)  # a fifth of the time for small features
 
 
-def sum_over_time(from_next: Tensor, from_previous: Tensor, own: Tensor, num_frames: int) -> Tensor:
+def sum_over_time(given: Tensor, num_frames: int) -> Tensor:
     """What the next, the previous and the same frame give to a frame; there is none beyond the ends.
 
     Args:
-        from_next, from_previous, own: (B*T, C, h, w), of the frames that give it.
+        given: (B*T, 3*C, h, w): what a frame gives to the previous one, to the next one, and to itself.
         num_frames: T >= 1.
 
     Returns:
         (B*T, C, h, w). Differentiable any number of times.
     """
+    from_next, from_previous, own = given.chunk(3, dim=1)
     inner = (0, 0) * (own.ndim - 1)
     # A negative pad removes the frame at that end.
     later = F.pad(split_frames(from_next, num_frames), (*inner, -1, 1))

@@ -138,7 +138,7 @@ class GatedFusion(FrameFusion):
         if self.aligned:
             from_next, from_previous, own = self.shift(taps, 2).chunk(3, dim=1)
             return (from_next + from_previous + own).tanh()
-        return sum_over_time(*taps.chunk(3, dim=1), self.num_frames).tanh()
+        return sum_over_time(taps, self.num_frames).tanh()
 
     def _kernels(self) -> Tensor:
         """The slices in time of ``conv3D`` that see frame t+1, t-1 and t, two gates each: (6, f, 3, 3).
