@@ -46,6 +46,7 @@ def hand_over_warps(model: Any, canvas: Size, batch: int) -> None:
     if not fusions:
         return
     sizes = model.data_preprocessor.sizes_now
-    alignment = model.data_preprocessor.alignment(canvas, sizes if sizes and len(sizes) == batch else None)
+    whole = (int(canvas[0]), int(canvas[1]))  # which tracing has as tensors
+    alignment = model.data_preprocessor.alignment(whole, sizes if sizes and len(sizes) == batch else None)
     for fusion in fusions:
         fusion.alignment = alignment
