@@ -43,6 +43,7 @@ CONTENTS = {
     ],
     'Methods': [
         'operations',
+        'aligned_fusion',
         'augmentation',
         'augmentation_search',
         'keep_augment',
