@@ -34,6 +34,8 @@ EXTRAS_REQUIRE = {
     'tests': ['pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
+    # What `mmdas export` writes and checks ONNX with.
+    'export': ['onnx>=1.16', 'onnxscript>=0.3', 'onnxruntime>=1.18'],
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     'test': 'test a checkpoint and print its metrics',
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
+    'export': 'write a trained model as ONNX or a program of torch.export, which need no toolbox',
     'analyze': 'what a model looks at: saliency, class activation maps, the object that they point at',
     'stylize': 'copy a data set in other styles',
     'browse': 'save a picture of the clips of some training images',
