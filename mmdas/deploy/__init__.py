@@ -5,6 +5,7 @@ from .description import Description
 from .error import ExportError
 from .exported import ExportedModel
 from .graph import export_program, write_onnx, write_program
+from .maps import ReferenceMaps
 from .network import OUTPUTS, DeployableNetwork
 from .windows import slide, windows
 
@@ -14,6 +15,7 @@ __all__ = [
     'Description',
     'ExportError',
     'ExportedModel',
+    'ReferenceMaps',
     'check_file',
     'export_program',
     'slide',

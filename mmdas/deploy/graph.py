@@ -108,8 +108,10 @@ def require_packages(names: tuple[str, ...] = PACKAGES) -> None:
         )
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error that is not empty."""
+def first_line(error: BaseException) -> str:
+    """The first line, that is not empty, of what caused an error at first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
