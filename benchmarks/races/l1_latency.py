@@ -1,4 +1,4 @@
-"""L1: latency of an exported model: PyTorch, torch.compile, and the file of ``mmdas export``, plain and with T frames."""
+"""L1: latency of one image: PyTorch, ``torch.compile`` and the file of ``mmdas export``, plain and with T frames."""
 
 import tempfile
 from importlib.util import find_spec

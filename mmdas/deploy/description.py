@@ -74,7 +74,7 @@ class Description:
         known = {entry.name for entry in fields(cls)}
         found = {key.removeprefix(PREFIX): value for key, value in texts.items() if key.startswith(PREFIX)}
         try:
-            values = {key: json.loads(value) for key, value in found.items() if key in known}
+            values: dict[str, Any] = {key: json.loads(value) for key, value in found.items() if key in known}
             return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
         except (TypeError, ValueError) as error:
             raise ExportError(f'{where} has no metadata of mmdas export ({error}); export the model again') from error
@@ -89,7 +89,7 @@ def describe(network: DeployableNetwork, size: tuple[int, int] | None, **known: 
         **known: further fields of :class:`Description`, such as ``classes``.
     """
     preprocessor, test_cfg = network.preprocessor, getattr(network.model, 'test_cfg', None) or {}
-    clip = getattr(preprocessor, 'policy', None)
+    clip: Any = getattr(preprocessor, 'policy', None)
     frames = getattr(preprocessor, 'num_frames', 1)
     normalised = bool(getattr(preprocessor, '_enable_normalize', False))
     slides = network.label_maps and test_cfg.get('mode') == 'slide'

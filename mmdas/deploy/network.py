@@ -65,19 +65,24 @@ class DeployableNetwork(nn.Module):
         super().__init__()
         check_options(model, channel_order, output)
         self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
-        self.preprocessor: Any = self.model.data_preprocessor
+        preprocessor: Any = self.model.data_preprocessor
         self.label_maps = getattr(model, 'decode_head', None) is not None
         self.channel_order, self.pixels, self.output = channel_order, pixels, output
-        owns_clip = isinstance(self.preprocessor, ImageToClip)
-        self.makes_clips = owns_clip and not self.preprocessor.gives_images
+        owns_clip = isinstance(preprocessor, ImageToClip)
+        self.makes_clips = owns_clip and not preprocessor.gives_images
         if owns_clip:
             for module in self.model.modules():
                 if isinstance(module, FrameCount):
-                    module.tell(self.preprocessor.num_frames)
-        normalised = bool(getattr(self.preprocessor, '_enable_normalize', False))
-        self.register_buffer('mean', self.preprocessor.mean.clone() if normalised else torch.zeros(1, 1, 1))
-        self.register_buffer('std', self.preprocessor.std.clone() if normalised else torch.ones(1, 1, 1))
+                    module.tell(preprocessor.num_frames)
+        normalised = bool(getattr(preprocessor, '_enable_normalize', False))
+        self.register_buffer('mean', preprocessor.mean.clone() if normalised else torch.zeros(1, 1, 1))
+        self.register_buffer('std', preprocessor.std.clone() if normalised else torch.ones(1, 1, 1))
         self.draws = FixedDraws()
+
+    @property
+    def preprocessor(self) -> Any:
+        """The model's data preprocessor."""
+        return self.model.data_preprocessor
 
     @property
     def channels(self) -> int:
