@@ -39,7 +39,7 @@ def test_files_are_small():
 @pytest.mark.slow
 @pytest.mark.parametrize('model', MODELS, ids=lambda model: model['Name'])
 def test_checkpoint_has_its_figure(model: dict, scenes: Path, tmp_path: Path):
-    options = {'test_dataloader.dataset.data_root': str(scenes), 'test_dataloader.batch_size': 1}
+    options = {'test_dataloader.dataset.data_root': str(scenes), 'test_dataloader.batch_size': 25}
     cfg = load_config(ROOT / model['Config'], str(tmp_path), options)
     cfg.load_from, cfg.log_level, cfg.visualizer = str(ROOT / model['Weights']), 'ERROR', None
     cfg.default_hooks.pop('visualization', None)

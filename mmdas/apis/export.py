@@ -43,7 +43,7 @@ class ExportOptions:
         output: ``'logits'`` (default), ``'probabilities'`` or ``'labels'``.
 
     Raises:
-        ExportError: for another ending of ``out``.
+        ExportError: for another ending of ``out``, a folder that is not there, or a size below 1.
     """
 
     out: str
@@ -55,6 +55,10 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if Path(self.out).suffix not in ENDINGS:
             raise ExportError(f'--out is {self.out}; its name must end with .onnx or .pt2 (torch.export)')
+        if not Path(self.out).absolute().parent.is_dir():
+            raise ExportError(f'--out is {self.out}, but there is no folder {Path(self.out).parent}; make it first')
+        if self.size is not None and min(self.size) < 1:
+            raise ExportError(f'--size is {self.size[0]} {self.size[1]}, expected two numbers of at least 1')
 
 
 @dataclass(frozen=True)

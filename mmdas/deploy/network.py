@@ -141,6 +141,8 @@ def check_options(model: nn.Module, channel_order: str, output: str) -> None:
             f'{kind} has no head that predicts classes; classifiers of MMPretrain and segmentors of MMSegmentation are '
             'exported, without wrappers: leave --tta and a --policy of views out'
         )
+    if getattr(model.data_preprocessor, 'cell', None) is not None:
+        raise ExportError('the model is that of a search, whose frames are mixtures; train with its policy first')
     several = any('MultiLabel' in base.__name__ for base in type(head).__mro__)
     if several and output != 'logits':
         raise ExportError(f"{type(head).__name__} predicts several labels of an image; take output='logits'")

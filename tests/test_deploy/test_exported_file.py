@@ -87,7 +87,11 @@ def test_random_operations_have_one_size(trained: tuple[Path, Path], capsys: pyt
 
 @pytest.mark.parametrize(
     ('out', 'text'),
-    [('model.pb', 'must end with .onnx or .pt2'), ('model.onnx', "not installed: pip install 'mmdas[export]'")],
+    [
+        ('model.pb', 'must end with .onnx or .pt2'),
+        ('absent/model.pt2', 'there is no folder absent'),
+        ('model.onnx', "not installed: pip install 'mmdas[export]'"),
+    ],
 )
 def test_command_says_what_is_wrong(out, text, trained, capsys: pytest.CaptureFixture, monkeypatch):
     found = importlib.import_module
