@@ -1,5 +1,6 @@
 """An exported file as a function of arrays."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,7 @@ class ExportedModel:
 
     def _open_onnx(self, path: Path) -> dict[str, str]:
         require_packages(('onnxruntime',))
-        import onnxruntime
-
+        onnxruntime: Any = importlib.import_module('onnxruntime')  # an extra
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
