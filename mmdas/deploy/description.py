@@ -75,7 +75,8 @@ class Description:
         found = {key.removeprefix(PREFIX): value for key, value in texts.items() if key.startswith(PREFIX)}
         try:
             values: dict[str, Any] = {key: json.loads(value) for key, value in found.items() if key in known}
-            return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            tuples: dict[str, Any] = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+            return cls(**{**values, **tuples})
         except (TypeError, ValueError) as error:
             raise ExportError(f'{where} has no metadata of mmdas export ({error}); export the model again') from error
 
