@@ -36,6 +36,8 @@ EXTRAS_REQUIRE = {
     'docs': ['sphinx>=8.1', 'furo>=2024.8', 'myst-parser>=4.0'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
+    # What `mmdas export` writes and checks ONNX with.
+    'export': ['onnx>=1.16', 'onnxscript>=0.3', 'onnxruntime>=1.18'],
 }
 
 

@@ -54,9 +54,9 @@ CONTENTS = {
         'data_distillation',
         'test_time',
     ],
-    'Tools': ['improve', 'compare', 'analysis', 'receptive_field', 'reliability'],
+    'Tools': ['improve', 'compare', 'analysis', 'receptive_field', 'export', 'reliability'],
     'Measured': ['/benchmarks/accuracy', '/benchmarks/README', '/benchmarks/results/*'],
-    'Configs': ['/configs/*/README', 'coverage'],
+    'Configs': ['/configs/*/README', '/zoo/README', 'coverage'],
     'Development': ['design', 'api/index', '/CONTRIBUTING', '/CHANGELOG'],
 }
 

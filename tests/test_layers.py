@@ -27,10 +27,11 @@ ALLOWED = {
     # Beside the models: data sets know nothing of the method, pictures and measurements look at it from outside.
     'datasets': COMMON,
     'visualization': {'ops', 'search'} | COMMON,
+    'deploy': {*BELOW, 'models'} | COMMON,
     'analysis': {*BELOW, 'models', 'visualization'} | COMMON,
     'engine': {*BELOW, 'models', 'visualization', 'analysis'} | COMMON,
-    'apis': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine'} | COMMON,
-    'commands': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis'} | COMMON,
+    'apis': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'deploy'} | COMMON,
+    'commands': {*BELOW, 'models', 'datasets', 'visualization', 'analysis', 'engine', 'apis', 'deploy'} | COMMON,
     '__main__': {'commands'},
 }
 # The core runs without any toolbox.

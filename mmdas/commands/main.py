@@ -21,6 +21,7 @@ COMMANDS = {
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
     'analyze': 'what a model looks at, what it confuses, what it costs; the curves of its training',
+    'export': 'write a trained model as ONNX or a program of torch.export, which need no toolbox',
     'stylize': 'copy a data set in other styles',
     'print-config': 'the whole config that a training runs',
     'browse': 'save a picture of the clips of some training images',

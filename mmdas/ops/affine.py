@@ -70,7 +70,8 @@ def inverse(theta: Tensor) -> Tensor:
     Returns:
         (N, 2, 3): ``compose(theta, inverse(theta))`` is the identity.
     """
-    linear = torch.linalg.inv(theta[..., :2])
+    a, b, c, d = theta[..., :2].flatten(-2).unbind(-1)  # written out: ONNX has no inverse
+    linear = torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
     return torch.cat([linear, -linear @ theta[..., 2:]], dim=-1)
 
 

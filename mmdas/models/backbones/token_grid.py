@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 MOST_EXTRA = 8  # class, distillation and register tokens, which come first
@@ -30,7 +31,8 @@ class TokenGrid:
 
     def start(self, frames: Tensor) -> None:
         """Begin with new frames, (B*T, C, H, W)."""
-        rows, _, height, width = (int(size) for size in frames.shape)  # which tracing has as tensors
+        # Tracing has the sizes as tensors, an export some as symbols, which stay so.
+        rows, _, height, width = (size if isinstance(size, torch.SymInt) else int(size) for size in frames.shape)
         self.rows, self.image, self.embedded = rows, (height, width), None
 
     def check(self, tokens: Tensor, place: str) -> None:

@@ -29,5 +29,5 @@ class DASImageClassifier(ImageClassifier):
 
     def extract_feat(self, inputs: Tensor, stage: str = 'neck') -> Any:
         """As of the parent."""
-        hand_over_warps(self, (inputs.shape[-2], inputs.shape[-1]), len(inputs))
+        hand_over_warps(self, (inputs.shape[-2], inputs.shape[-1]), inputs.shape[0])
         return super().extract_feat(inputs, stage)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -177,8 +178,8 @@ class ImageToClip(Recorded):
             return repeat_image(images, self.num_frames)
         canvas = (images.shape[-2], images.shape[-1])
         self._note_size(canvas)
-        groups = group_by_size(sizes, canvas)
-        if list(groups) == [canvas]:
+        groups = None if sizes is None else group_by_size(sizes, canvas)
+        if groups is None or list(groups) == [canvas]:
             return self.image_to_clip(images)
         clip = images.repeat(1, self.num_frames, 1, 1)
         for (height, width), places in groups.items():
@@ -229,8 +230,8 @@ class ImageToClip(Recorded):
         return FrameAlignment(self.frames_now, tuple(found))
 
     def _unwarp_all(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None) -> Tensor:
-        groups = group_by_size(sizes, canvas)
-        if list(groups) == [canvas]:
+        groups = None if sizes is None else group_by_size(sizes, canvas)
+        if groups is None or list(groups) == [canvas]:
             return self.image_to_clip.unwarp(maps, canvas, canvas)
         back = maps.clone()
         for size, places in groups.items():
@@ -413,7 +414,8 @@ class ImageToClip(Recorded):
             largest = noted.training or canvas
             noted.training = (max(largest[0], canvas[0]), max(largest[1], canvas[1]))
         self._set_reference(noted.reference)
-        if not self.training and noted.training and not self._warned and clip.grows_with_image:
+        recorded = torch.compiler.is_compiling()  # a graph may take any size: nothing is compared
+        if not (self.training or self._warned or recorded) and noted.training and clip.grows_with_image:
             self._warn(canvas, noted.training)
 
     def _check_frames(self, num_frames: int, name: str) -> None:

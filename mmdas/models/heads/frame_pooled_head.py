@@ -84,16 +84,10 @@ class FramePooledHead(HostExtension):
     @contextmanager
     def _counted(self, inputs: Any, args: tuple, kwargs: dict) -> Iterator[None]:
         """The head cannot see how many images its frames come from, but its samples tell, for this batch."""
-        frames = int(first_tensor(inputs).shape[0])  # which tracing has as a tensor
         for samples in (*args, *kwargs.values()):
             is_batch = isinstance(samples, (list, tuple)) and len(samples) > 0 and not torch.is_tensor(samples[0])
-            if is_batch and (frames % len(samples) or not self.temporal_pooling.fits(frames // len(samples))):
-                expected = 'open' if self.temporal_pooling.is_open else self.num_frames
-                raise ValueError(
-                    f'head.num_frames is {expected}, but {len(samples)} images came as {frames} frames '
-                    f'(num_frames={frames / len(samples):g} of the backbone); leave it out of the head, or set both '
-                    'from one variable'
-                )
+            if is_batch:  # without samples the number may be open: an export has any
+                self._check_count(int(first_tensor(inputs).shape[0]), len(samples))
             self.temporal_pooling.counted = self.temporal_pooling.counted or is_batch
         try:
             yield
@@ -101,6 +95,15 @@ class FramePooledHead(HostExtension):
             if self.temporal_pooling.counted:
                 self.temporal_pooling.frames_now = None  # the next batch may have another number
             self.temporal_pooling.counted = False
+
+    def _check_count(self, frames: int, images: int) -> None:
+        if frames % images or not self.temporal_pooling.fits(frames // images):
+            expected = 'open' if self.temporal_pooling.is_open else self.num_frames
+            raise ValueError(
+                f'head.num_frames is {expected}, but {images} images came as {frames} frames '
+                f'(num_frames={frames / images:g} of the backbone); leave it out of the head, or set both '
+                'from one variable'
+            )
 
 
 def pick_head(head: Any, index: int | None) -> Mapping | nn.Module:

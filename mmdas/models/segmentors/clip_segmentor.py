@@ -75,7 +75,7 @@ class ClipSegmentor(Parent):
         for pooling in self._aligned():
             pooling.unwarp = partial(preprocessor.unwarp, canvas=tuple(images.shape[-2:]), sizes=sizes)
         clip = preprocessor.to_clip(images, sizes)
-        hand_over_warps(self, (images.shape[-2], images.shape[-1]), len(images))
+        hand_over_warps(self, (images.shape[-2], images.shape[-1]), images.shape[0])
         for module in self.modules():
             if isinstance(module, FrameCount) and module.any_frames:
                 module.follow(preprocessor.frames_now)

@@ -103,7 +103,9 @@ class FrameTransform(nn.Module):
         if operation.geometric:  # all images share the warp of a frame: fold the batch into the channels
             return operation.function(frames.flatten(1, 2), magnitude, padding=self.padding).view_as(frames)
         colours = frames + zero
-        if operation.random and not self.training:
+        # A graph takes any number of images; it has the draws of one as constants (`mmdas.deploy.FixedDraws`).
+        recorded = isinstance(colours.shape[1], torch.SymInt)
+        if operation.random and not (self.training or recorded):
             images = [self._colour_operation(x, operation, magnitude, draw) for x in colours.split(1, dim=1)]
             return torch.cat(images, dim=1) - zero
         return self._colour_operation(colours, operation, magnitude, draw) - zero
