@@ -44,7 +44,7 @@ def _length_of_earlier_run(cfg: Config, unit: str) -> int:
 
 
 def _length_within(cfg: Config, seconds: float, unit: str) -> int:
-    from .step_time import time_steps
+    from .step_time import UNMEASURED, time_steps
 
     trial = copy.deepcopy(cfg)
     trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
@@ -52,7 +52,11 @@ def _length_within(cfg: Config, seconds: float, unit: str) -> int:
     schedule = runner.train_loop.schedule
     if not steps:
         raise ValueError(f'--budget: the search has too few iterations to measure, {len(schedule)}')
-    pass_seconds = sorted(steps)[len(steps) // 2] / schedule.policy_passes
+    each = [
+        spent / (schedule.passes_before(iteration + 1) - schedule.passes_before(iteration))
+        for iteration, spent in enumerate(steps, UNMEASURED)
+    ]
+    pass_seconds = sorted(each)[len(each) // 2]
     whole = schedule.passes_before(len(schedule)) * pass_seconds
     return max(int(cfg.train_cfg[f'max_{unit}'] * seconds / whole), 2)
 

@@ -65,6 +65,7 @@ def short_search(cfg: Config) -> str | None:
         if steps >= MINIMUM:
             return None
         return f'the policy of this search steps in {steps} epochs alone, {MINIMUM} are the least of use; {remedy}'
+    steps //= loop.get('policy_interval', 1)
     rate = ((cfg.optim_wrapper.get('policy') or {}).get('optimizer') or {}).get('lr')
     if rate is None or steps * rate >= USEFUL_MOVE:
         return None

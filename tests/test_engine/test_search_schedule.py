@@ -83,3 +83,25 @@ def test_perturbation_decides_every_edge_once_and_then_the_nodes_with_too_many()
         ('edges', 4, 4),
         ('edges', 5, 5),
     ]
+
+
+@pytest.mark.parametrize('interval', [1, 2, 3, 5])
+def test_batches_and_passes_of_every_interval_equal_a_count_step_by_step(interval):
+    rounds = [Round('weights', 3), Round('policy', 4), Round('policy', 7), Round('tuning', 5)]
+    schedule = SearchSchedule(rounds, 0, policy_passes=5.0, policy_interval=interval)
+    steps = [schedule.steps_policy(iteration) for iteration in range(len(schedule))]
+    assert steps == [
+        phase == 'policy' and (iteration + 1) % interval == 0 for iteration, phase in enumerate(phases(schedule))
+    ]
+    assert schedule.policy_steps() == sum(steps)
+    counted = list(zip(range(len(steps) + 1), [0, *accumulate(steps)], strict=True))
+    assert [schedule.batches_before(i) for i in range(len(steps) + 1)] == counted
+    assert [schedule.passes_before(i) for i in range(len(steps) + 1)] == [done + 4 * policy for done, policy in counted]
+
+
+@pytest.mark.parametrize('end', [3, 5, 8])
+def test_a_policy_phase_that_ends_early_leaves_all_that_was_done_and_what_follows_it(end):
+    plan = make_schedule()
+    schedule = plan.without_policy_phase_after(end)
+    assert phases(schedule) == phases(plan)[:end] + phases(plan)[8:]
+    assert [schedule.batches_before(i) for i in range(end + 1)] == [plan.batches_before(i) for i in range(end + 1)]

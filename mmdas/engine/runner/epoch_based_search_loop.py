@@ -41,6 +41,9 @@ class EpochBasedSearchLoop(SearchLoop):
     def _repeat(self, phase: str, count: int) -> list[Round]:
         return [Round(phase, len(self.dataloader))] * count
 
+    def _end_of_unit(self, iteration: int) -> int:
+        return self.schedule.end_of_round(self._epoch)
+
     def run(self) -> nn.Module:
         """Launch the search."""
         self.runner.call_hook('before_train')

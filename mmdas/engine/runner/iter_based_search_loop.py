@@ -39,6 +39,9 @@ class IterBasedSearchLoop(SearchLoop):
     def _repeat(self, phase: str, count: int) -> list[Round]:
         return [Round(phase, count)]
 
+    def _end_of_unit(self, iteration: int) -> int:
+        return iteration + 1
+
     def run(self) -> nn.Module:
         """Launch the search."""
         self.runner.call_hook('before_train')

@@ -14,6 +14,7 @@ from mmdas.engine.finite import check_finite
 from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
 from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
+from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.selection import Trials
 from mmdas.engine.steps import SearchStep
@@ -31,7 +32,8 @@ class SearchLoop(Validating, BaseLoop):
     A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration steps policy and
     weights on a batch of each part. A *selection* iteration makes one decision of the discretisation, and *tuning*
     iterations step the weights of the partly discretised network. What a step does is the search step's matter. The
-    phase follows from the iteration alone; with the random state in every checkpoint, a resumed search goes on exactly.
+    phase follows from the iteration alone, and from where the policy settled; with both and the random state in every
+    checkpoint, a resumed search goes on exactly.
 
     Args:
         runner: the runner; its ``optim_wrapper`` comes from ``mmdas.SearchOptimWrapperConstructor``.
@@ -43,6 +45,10 @@ class SearchLoop(Validating, BaseLoop):
         step: config of the :class:`mmdas.engine.SearchStep`. Default: ``dict(type='mmdas.AlternatingStep')``.
         policy_dataloader: of the policy part, or its config; None takes the config of the weights part's with the
             other part of its ``mmdas.HoldoutDataset``.
+        policy_interval: K >= 1. In the policy phase every K-th iteration steps the policy; the others step the weights
+            alone. A policy step costs about as much as one of the weights. Default: 1.
+        patience: end the policy phase early, once so many steps of the policy have not changed what the largest
+            mixture weights would decide; a search in epochs ends the epoch. Default: None, never.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
             name contains "acc", with ties broken by the loss; or ``'loss'``. A decode head of one channel needs
             ``'loss'``: the accuracy that MMSegmentation logs for it is the share of the background.
@@ -50,7 +56,8 @@ class SearchLoop(Validating, BaseLoop):
 
     Raises:
         ValueError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
-            a model with nothing to search or nothing that the selection decides, or data without a policy part.
+            a policy interval that leaves no step of the policy, a patience without decisions to wait for, a model with
+            nothing to search or nothing that the selection decides, or data without a policy part.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class SearchLoop(Validating, BaseLoop):
         selection: Mapping | None = None,
         step: Mapping | None = None,
         policy_dataloader: DataLoader | dict | None = None,
+        policy_interval: int = 1,
+        patience: int | None = None,
         criterion: str = 'accuracy',
         val_begin: int = 1,
         val_interval: int = 1,
@@ -94,11 +103,16 @@ class SearchLoop(Validating, BaseLoop):
             num_batches = self.selection.num_batches
         self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)
         self.warmup, self.length = warmup, length
-        self.schedule = SearchSchedule(self._rounds(warmup, length), num_batches, self.step.passes)
+        # As it is without patience; the schedule may become shorter than that.
+        self.plan = self.schedule = SearchSchedule(
+            self._rounds(warmup, length), num_batches, self.step.passes, policy_interval
+        )
+        self._check_economy(policy_interval, patience)
         self._seed = runner.seed
+        self._settling = SettlingHook(patience, getattr(self.selection, 'edges_per_node', 2))
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
         self._record = RunRecordHook(self)
-        for hook in (self._random_state, self._step_state, self._record, EarlyStoppingStateHook()):
+        for hook in (self._random_state, self._step_state, self._record, self._settling, EarlyStoppingStateHook()):
             runner.register_hook(hook)
 
     @property
@@ -137,6 +151,27 @@ class SearchLoop(Validating, BaseLoop):
             rounds += self._repeat('tuning', selection.tune)
         return rounds
 
+    def _check_economy(self, policy_interval: int, patience: int | None) -> None:
+        """Refuse settings by which the policy would take no step, or nothing would be waited for.
+
+        Raises:
+            ValueError: naming the setting.
+        """
+        if type(policy_interval) is not int or policy_interval < 1:
+            raise ValueError(f'train_cfg.policy_interval must be a whole number of at least 1, got {policy_interval!r}')
+        if self.plan.has_policy_phase and self.plan.policy_steps() == 0:
+            raise ValueError(
+                f'train_cfg.policy_interval is {policy_interval}, which leaves no step of the policy in a search of '
+                f'{len(self.plan)} iterations; lower it, or make the search longer'
+            )
+        if patience is not None and (type(patience) is not int or patience < 1):
+            raise ValueError(f'train_cfg.patience must be a whole number of at least 1 or None, got {patience!r}')
+        if patience is not None and not hasattr(self.selection, 'edges_per_node'):
+            raise ValueError(
+                f'train_cfg.patience is {patience}, which waits for the decisions of a selection to settle, but this '
+                'search has none; leave it out'
+            )
+
     def _repeat(self, phase: str, count: int) -> list[Round]:
         """Rounds of ``count`` of the loop's units."""
         raise NotImplementedError
@@ -148,6 +183,9 @@ class SearchLoop(Validating, BaseLoop):
         if self.runner.seed != self._seed:
             text = f'the order of the data was drawn anew; with randomness=dict(seed={self.runner.seed}) it goes on'
             print_log(text, 'current', logging.WARNING)
+        self._settling.restore()
+        if self._settling.ended_at is not None:
+            self.schedule = self.plan.without_policy_phase_after(self._settling.ended_at)
         weights, policy = self.schedule.batches_before(self._iter)
         print_log(
             f'Skip {weights} weights and {policy} policy batches that the search has seen', 'current', logging.INFO
@@ -172,7 +210,7 @@ class SearchLoop(Validating, BaseLoop):
             batches = [next(self.policy_batches) for _ in range(self.selection.num_batches)]
             first: Any = batches[0] if batches else None
         else:
-            batches = [next(self.policy_batches)] if entry.phase == 'policy' else []
+            batches = [next(self.policy_batches)] if self.schedule.steps_policy(self._iter) else []
             first = next(self.weights_batches)
         for batch in batches:
             self.runner.call_hook('before_policy_batch', data_batch=batch)
@@ -182,11 +220,26 @@ class SearchLoop(Validating, BaseLoop):
             outputs = self.selection.decide(self.searchable, entry.decision, lambda: self.trials.score(batches))
         elif batches:
             outputs = self.step.search(batches[0], first)
+            self._end_if_settled()
         else:
             outputs = self.step.train(first)
         self.searchable.note_progress((self._iter + 1) / self.max_iters)  # before a checkpoint is written
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1
+
+    def _end_if_settled(self) -> None:
+        """End the policy phase with this iteration, or its epoch, once what would be decided has settled."""
+        if self._settling.ended_at is None and self._settling.has_settled(self.searchable):
+            end = self._end_of_unit(self._iter)
+            self._settling.ended_at = end
+            self.schedule = self.plan.without_policy_phase_after(end)
+            if len(self.schedule) < len(self.plan):
+                text = f'{self._settling.patience} steps of the policy have not changed what the search would decide'
+                print_log(f'{text}: the policy phase ends after iteration {end}', 'current', logging.INFO)
+
+    def _end_of_unit(self, iteration: int) -> int:
+        """Iterations that are done at the end of the loop's unit to which an iteration belongs."""
+        raise NotImplementedError
 
     def check_policy(self) -> None:
         """Check that what is searched is finite.
