@@ -23,6 +23,7 @@ class Row:
         cell: options of the searched cell, or of the random policy, beside those of all rows.
         selection, selection_options: type of the selection, and options of it.
         logits: options of the logits' optimiser in the search.
+        fast: the search is that of ``mmdas search --fast``.
         warmups: steps of the weights alone before those of the policy, in units of the task's.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
@@ -51,6 +52,7 @@ class Row:
     selection: str = 'PerturbationSelection'
     selection_options: Mapping[str, Any] = field(default_factory=dict)
     logits: Mapping[str, Any] = field(default_factory=dict)
+    fast: bool = False
     warmups: float = 1
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
@@ -76,6 +78,8 @@ class Row:
             options['pooling'] = self.pooling
         if self.warmups != 1:
             options['warmups'] = self.warmups
+        if self.fast:
+            options['fast'] = True
         cell = '-'.join(f'{key}={value}' for key, value in sorted(options.items()))
         return '_'.join(filter(None, [f'{self.frames}f', cell, self.selection.removesuffix('Selection').lower()]))
 
@@ -108,6 +112,8 @@ def table() -> Iterator[Row]:
         title = f'searched, argmax, {FUSION_TITLES[fusion]}, no decay of the logits'
         matters = frames == 4 and fusion in ('gsf', 'tsm')
         yield replace(row, title=title, seeds=MORE_SEEDS if matters else SEEDS, budget=3 if matters else 1)
+    title = 'searched fast, argmax, TSM, no decay of the logits'
+    yield replace(default, name='fast-4f-tsm', title=title, fusion='tsm', fast=True)
     title = 'searched, argmax, mirrored ramp, GSF, no decay of the logits'
     yield replace(default, name='argmax-mirrored-4f-gsf-undecayed', title=title, cell={'ramp': 'mirrored'})
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'
@@ -165,6 +171,7 @@ SEGMENTATION = (
     'argmax-4f-gsf-undecayed',
     'argmax-4f-none-undecayed',
     'argmax-4f-tsm-undecayed',
+    'fast-4f-tsm',
     'das-4f-gsf-renormalized',
     'strengths-4f-gsf',
     'gumbel-strengths-4f-gsf',

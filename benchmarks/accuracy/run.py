@@ -15,7 +15,16 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment, set_regularizers
+from mmdas.apis import (
+    DASOptions,
+    build_runner,
+    convert,
+    load_config,
+    preprocessor_of,
+    set_augment,
+    set_fast,
+    set_regularizers,
+)
 from mmdas.apis.distill_config import LOSSES, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
@@ -301,6 +310,8 @@ def search_config(task: Task, row: Row, seed: int) -> Config:
     cfg.param_scheduler.weights[0].update(end=iterations, T_max=iterations)
     # A short search needs larger steps than the paper's.
     cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, 'weight_decay': 1e-3, **row.logits})
+    if row.fast:
+        set_fast(cfg)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.update(checkpoint=None)
     return cfg

@@ -115,6 +115,7 @@ def read(args: Namespace) -> Config:
         require_checkpoint,
         set_augment,
         set_distillation,
+        set_fast,
         set_regularizers,
         set_resume,
         short_search,
@@ -128,6 +129,8 @@ def read(args: Namespace) -> Config:
         set_regularizers(cfg, args.regularize, own_folder=own_folder)
     if getattr(args, 'distillation', None) is not None:
         set_distillation(cfg, args.distillation, own_folder=own_folder)
+    if getattr(args, 'fast', False):
+        set_fast(cfg)
     if getattr(args, 'budget', None) is not None:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     args.work_dir = cfg.work_dir

@@ -48,8 +48,8 @@ class SettlingHook(Hook):
         self._loaded = checkpoint.get(KEY)
 
     def restore(self) -> None:
-        """Take up the state of the loaded checkpoint. An end of the policy phase stays, whatever the patience is now."""
+        """Take up the state of the loaded checkpoint; an end of the policy phase stays, whatever the patience now."""
         if self._loaded is not None:
             leading = self._loaded['leading']
-            self.leading = None if leading is None else {edge: operation for edge, operation in leading}
+            self.leading = None if leading is None else dict(leading)
             self.unchanged, self.ended_at = self._loaded['unchanged'], self._loaded['ended_at']

@@ -17,7 +17,8 @@ from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.selection import Trials
-from mmdas.engine.steps import SearchStep
+from mmdas.engine.step_frames import StepFrames
+from mmdas.engine.steps import AlternatingStep, SearchStep
 from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import TASK_UTILS
 
@@ -47,6 +48,8 @@ class SearchLoop(Validating, BaseLoop):
             other part of its ``mmdas.HoldoutDataset``.
         policy_interval: K >= 1. In the policy phase every K-th iteration steps the policy; the others step the weights
             alone. A policy step costs about as much as one of the weights. Default: 1.
+        step_frames: frames around the reference frame that steps use, such as ``dict(warmup=1, weights=2)``, of
+            :class:`mmdas.engine.step_frames.StepFrames`. Backbone and heads need ``any_frames=True``. Default: all.
         patience: end the policy phase early, once so many steps of the policy have not changed what the largest
             mixture weights would decide; a search in epochs ends the epoch. Default: None, never.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
@@ -70,6 +73,7 @@ class SearchLoop(Validating, BaseLoop):
         step: Mapping | None = None,
         policy_dataloader: DataLoader | dict | None = None,
         policy_interval: int = 1,
+        step_frames: Mapping | None = None,
         patience: int | None = None,
         criterion: str = 'accuracy',
         val_begin: int = 1,
@@ -103,9 +107,10 @@ class SearchLoop(Validating, BaseLoop):
             num_batches = self.selection.num_batches
         self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)
         self.warmup, self.length = warmup, length
+        self.step_frames = StepFrames(runner.model, step_frames)
         # As it is without patience; the schedule may become shorter than that.
         self.plan = self.schedule = SearchSchedule(
-            self._rounds(warmup, length), num_batches, self.step.passes, policy_interval
+            self._rounds(warmup, length), num_batches, self.step.passes, policy_interval, self.step_frames.shares
         )
         self._check_economy(policy_interval, patience)
         self._seed = runner.seed
@@ -164,6 +169,11 @@ class SearchLoop(Validating, BaseLoop):
                 f'train_cfg.policy_interval is {policy_interval}, which leaves no step of the policy in a search of '
                 f'{len(self.plan)} iterations; lower it, or make the search longer'
             )
+        if self.step_frames.frames and not isinstance(self.step, AlternatingStep):
+            raise ValueError(
+                f'train_cfg.step_frames is for mmdas.AlternatingStep, and train_cfg.step is a '
+                f'{type(self.step).__name__}, which uses all frames; leave one of them out'
+            )
         if patience is not None and (type(patience) is not int or patience < 1):
             raise ValueError(f'train_cfg.patience must be a whole number of at least 1 or None, got {patience!r}')
         if patience is not None and not hasattr(self.selection, 'edges_per_node'):
@@ -206,6 +216,7 @@ class SearchLoop(Validating, BaseLoop):
         """One iteration of whatever phase it belongs to; ``batch_idx`` is its place in the epoch for the hooks."""
         entry = self.schedule.round_at(self._iter)
         self.runner.model.train()
+        self.step.frames = self.step_frames.of_phase(entry.phase)
         if entry.phase == 'selection':
             batches = [next(self.policy_batches) for _ in range(self.selection.num_batches)]
             first: Any = batches[0] if batches else None

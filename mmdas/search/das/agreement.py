@@ -55,15 +55,15 @@ def agreement(policies: Sequence[Policy], seed: int = 0) -> Agreement:
     """
     if len(policies) < 2:
         raise ValueError(f'agreement compares two policies or more, got {len(policies)}')
-    for place, policy in enumerate(policies):
-        for name in ('num_nodes', 'operations'):
-            first, other = getattr(policies[0], name), getattr(policy, name)
-            if (set(first), set(other)) != (set(other), set(first)) if name == 'operations' else first != other:
-                raise ValueError(
-                    f'{name} of policy 0 is {first}, of policy {place} {other}: only policies of one search space compare'
-                )
-    if not policies[0].operations:
-        raise ValueError('operations of the policies is empty, so that random ones cannot be drawn; search them again')
+    first, *others = [(policy.num_nodes, sorted(policy.operations)) for policy in policies]
+    for place, other in enumerate(others, 1):
+        if other != first:
+            raise ValueError(
+                f'policy 0 has {first[0]} nodes and the operations {first[1]}, policy {place} {other[0]} and '
+                f'{other[1]}: only policies of one search space compare'
+            )
+    if not first[1]:
+        raise ValueError('the policies do not say which operations were searched, so that random ones cannot be drawn')
     generator = torch.Generator().manual_seed(seed)
     drawn = [_overlap([_random_shares(policy, generator) for policy in policies]) for _ in range(DRAWS)]
     return Agreement(_overlap([operation_shares(policy) for policy in policies]), mean(drawn), pstdev(drawn))
