@@ -3,30 +3,50 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from toy_search import differences, epoch_search, final_state, iter_search, optimizers, read_log, read_policy, run
+from toy_search import (
+    NUM_FRAMES,
+    differences,
+    epoch_search,
+    final_state,
+    iter_search,
+    optimizers,
+    read_log,
+    read_policy,
+    run,
+)
 
+from mmdas.apis.fast_search import take_any_frames
 from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.utils import find_searchable
 from mmdas.search.das import DASCell
 
 # At such a rate no other operation comes to lead: with a patience of two, the policy settles at its third step.
 RATE = 1e-7
-SEARCH = dict(policy_interval=2, patience=2, selection=dict(type='mmdas.ArgmaxSelection', tune=2))
+FRAMES = dict(warmup=1, weights=2)
+SELECTION = dict(type='mmdas.ArgmaxSelection', tune=2)
+SEARCH = dict(policy_interval=2, patience=2, step_frames=FRAMES, selection=SELECTION)
 ITERATIONS, EPOCHS = dict(max_iters=14, warmup_iters=2, **SEARCH), dict(max_epochs=6, warmup_epochs=1, **SEARCH)
 
 
 @HOOKS.register_module()
 class PolicySteps(Hook):
-    """Notes the iterations that change the logits."""
+    """Notes the iterations that change the logits, and the frames of what the backbone sees in each."""
 
     def before_train(self, runner: Runner) -> None:
         self.iterations: list[int] = []
+        self.frames: list[list[int]] = []
+        runner.model.backbone.register_forward_pre_hook(self.note_frames)
+
+    def note_frames(self, module: torch.nn.Module, args: tuple) -> None:
+        self.frames[-1].append(args[0].shape[1] // 3)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        self.frames.append([])
         self._before = find_searchable(runner.model).logits.detach().clone()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -35,15 +55,18 @@ class PolicySteps(Hook):
 
 
 def by_epochs(work_dir: Path) -> Config:
-    return epoch_search(work_dir, train_cfg=EPOCHS, optim_wrapper=optimizers(RATE))
+    config = epoch_search(work_dir, train_cfg=EPOCHS, optim_wrapper=optimizers(RATE))
+    take_any_frames(config)
+    return config
 
 
-def policy_steps(runner: Runner) -> list[int]:
-    return next(hook for hook in runner.hooks if isinstance(hook, PolicySteps)).iterations
+def noted(runner: Runner) -> PolicySteps:
+    return next(hook for hook in runner.hooks if isinstance(hook, PolicySteps))
 
 
 def by_iterations(work_dir: Path) -> Config:
     config = iter_search(work_dir, train_cfg=ITERATIONS, optim_wrapper=optimizers(RATE))
+    take_any_frames(config)
     config.custom_hooks.append(dict(type='PolicySteps'))
     return config
 
@@ -59,8 +82,14 @@ def settled_epochs(tmp_path_factory) -> Runner:
 
 
 def test_the_policy_is_stepped_by_the_interval_until_it_has_settled(settled):
-    assert policy_steps(settled) == [3, 5, 7]
+    assert noted(settled).iterations == [3, 5, 7]
     assert 'the policy phase ends after iteration 8' in read_log(settled)
+
+
+def test_steps_see_their_frames_and_tuning_sees_all(settled):
+    both = [[2], [NUM_FRAMES, 2]]  # the weights alone; the policy, then the weights
+    assert noted(settled).frames == [[1], [1], *both, *both, *both, [], [NUM_FRAMES], [NUM_FRAMES]]
+    assert settled.model.data_preprocessor.used_frames is None
 
 
 def test_a_settled_search_goes_on_with_its_selection_and_tuning(settled):
@@ -89,7 +118,8 @@ def test_a_search_by_epochs_that_settles_goes_on_exactly(settled_epochs, tmp_pat
 
 
 def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settled, tmp_path):
-    config = iter_search(tmp_path, train_cfg={**ITERATIONS, 'policy_interval': 3})
+    config = by_iterations(tmp_path)
+    config.train_cfg.policy_interval = 3
     with pytest.raises(ValueError, match='policy_interval was 2 and is 3'):
         run(config, resume=Path(settled.work_dir, 'iter_5.pth'))
 
@@ -99,12 +129,22 @@ def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settl
     [
         (dict(policy_interval=0), 'policy_interval must be a whole number of at least 1, got 0'),
         (dict(policy_interval=6), 'policy_interval is 6, which leaves no step of the policy'),
+        (dict(step_frames=dict(tuning=1)), 'step_frames has tuning; it takes warmup, weights, policy'),
+        (dict(step_frames=dict(policy=NUM_FRAMES + 1)), 'step_frames.policy is 4, expected a whole number from 1 to'),
+        (dict(step_frames=dict(warmup=1)), 'backbone.fusion does not take; set any_frames=True'),
         (dict(patience=0), 'patience must be a whole number of at least 1 or None, got 0'),
     ],
 )
 def test_settings_that_leave_nothing_to_do_are_refused(tmp_path, settings, text):
     with pytest.raises(ValueError, match=text):
         run(iter_search(tmp_path, train_cfg=dict(max_iters=5, warmup_iters=2, **settings)))
+
+
+def test_frames_of_steps_that_use_all_are_refused(tmp_path):
+    config = iter_search(tmp_path, train_cfg=dict(step=dict(type='mmdas.LookAheadStep'), step_frames=FRAMES))
+    take_any_frames(config)
+    with pytest.raises(ValueError, match='step_frames is for mmdas.AlternatingStep, and train_cfg.step is a LookAhead'):
+        run(config)
 
 
 def test_a_cell_settles_once_its_leading_policy_has_stayed_for_long_enough():
