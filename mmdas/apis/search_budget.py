@@ -49,7 +49,7 @@ def _length_within(cfg: Config, seconds: float, unit: str) -> int:
     from .step_time import UNMEASURED, time_steps
 
     trial = copy.deepcopy(cfg)
-    trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
+    trial.train_cfg.update({f'warmup_{unit}': 0, f'image_{unit}': 0})  # steps of the search itself, the dearest
     runner, steps = time_steps(trial)
     schedule = runner.train_loop.schedule
     if not steps:
@@ -59,5 +59,7 @@ def _length_within(cfg: Config, seconds: float, unit: str) -> int:
         for iteration, spent in enumerate(steps, UNMEASURED)
     ]
     pass_seconds = sorted(each)[len(each) // 2]
-    whole = schedule.passes_before(len(schedule)) * pass_seconds
+    warmup, image = (cfg.train_cfg.get(f'{part}_{unit}', 0) for part in ('warmup', 'image'))
+    plan = runner.train_loop.make_plan(warmup, image)
+    whole = plan.passes_before(len(plan)) * pass_seconds
     return max(int(cfg.train_cfg[f'max_{unit}'] * seconds / whole), 2)

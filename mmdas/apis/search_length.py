@@ -87,7 +87,9 @@ def set_length(cfg: Config, unit: str, before: int, length: int) -> None:
         before, length: the length that the config has, and the one that it gets.
     """
     loop = cfg.train_cfg
-    loop[f'warmup_{unit}'] = round(loop.get(f'warmup_{unit}', 0) * length / before)
+    for part in (f'warmup_{unit}', f'image_{unit}'):
+        if loop.get(part):
+            loop[part] = round(loop[part] * length / before)
     for key, value in loop.items():
         if key in (f'max_{unit}', 'val_interval'):
             loop[key] = max(round(value * length / before), 1) if key == 'val_interval' else length

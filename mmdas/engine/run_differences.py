@@ -116,10 +116,10 @@ def _search(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> Iterat
     for key in ('operations', 'num_nodes'):
         if was.get(key, is_[key]) != is_[key]:
             yield Difference(f'{key} of the cell: {was[key]} in the checkpoint, {is_[key]} now', 'refused')
-    numbers = {'policy_interval': 1, 'step_frames': {}, **was}  # earlier releases had no other
+    numbers = {'policy_interval': 1, **was}  # earlier releases had no other
     told = [
         f'{key} was {numbers[key]} and is {is_[key]}'
-        for key in ('warmup', 'length', 'policy_interval', 'step_frames')
+        for key in ('warmup', 'length', 'policy_interval')
         if numbers.get(key, is_[key]) != is_[key]
     ]
     if was.get('policy_batch_size', is_['policy_batch_size']) != is_['policy_batch_size']:

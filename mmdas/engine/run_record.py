@@ -64,7 +64,6 @@ def describe_search(loop: Any) -> dict[str, Any]:
         **{name: getattr(loop, name) for name in ('warmup', 'length')},
         'phases': phases(loop.plan.rounds),
         'policy_interval': loop.plan.policy_interval,
-        'step_frames': dict(loop.step_frames.frames),
         'policy_batch_size': loop.policy_batches.dataloader.batch_size,
         'policy_samples': len(loop.policy_batches.dataloader.dataset),
         'operations': list(getattr(searchable, 'operation_names', ())),

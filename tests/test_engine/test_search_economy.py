@@ -27,10 +27,10 @@ from mmdas.search.das import DASCell
 
 # At such a rate no other operation comes to lead: with a patience of two, the policy settles at its third step.
 RATE = 1e-7
-FRAMES = dict(warmup=1, weights=2)
 SELECTION = dict(type='mmdas.ArgmaxSelection', tune=2)
-SEARCH = dict(policy_interval=2, patience=2, step_frames=FRAMES, selection=SELECTION)
-ITERATIONS, EPOCHS = dict(max_iters=14, warmup_iters=2, **SEARCH), dict(max_epochs=6, warmup_epochs=1, **SEARCH)
+SEARCH = dict(policy_interval=2, patience=2, selection=SELECTION)
+ITERATIONS = dict(max_iters=14, warmup_iters=2, image_iters=1, **SEARCH)
+EPOCHS = dict(max_epochs=6, warmup_epochs=1, image_epochs=1, **SEARCH)
 
 
 @HOOKS.register_module()
@@ -86,21 +86,22 @@ def test_the_policy_is_stepped_by_the_interval_until_it_has_settled(settled):
     assert 'the policy phase ends after iteration 8' in read_log(settled)
 
 
-def test_steps_see_their_frames_and_tuning_sees_all(settled):
-    both = [[2], [NUM_FRAMES, 2]]  # the weights alone; the policy, then the weights
-    assert noted(settled).frames == [[1], [1], *both, *both, *both, [], [NUM_FRAMES], [NUM_FRAMES]]
+def test_the_image_phase_sees_the_image_and_the_others_see_all_frames(settled):
+    all_frames = [NUM_FRAMES]
+    both = [all_frames, 2 * all_frames]  # the weights alone; the policy, then the weights
+    assert noted(settled).frames == [[1], all_frames, *both, *both, *both, [], all_frames, all_frames]
     assert settled.model.data_preprocessor.used_frames is None
 
 
 def test_a_settled_search_goes_on_with_its_selection_and_tuning(settled):
     rounds = [(entry.phase, entry.length) for entry in settled.train_loop.schedule.rounds]
-    assert rounds == [('weights', 2), ('policy', 6), ('selection', 1), ('tuning', 2)]
+    assert rounds == [('image', 1), ('weights', 1), ('policy', 6), ('selection', 1), ('tuning', 2)]
     assert settled.iter == read_policy(settled)['origin']['iterations'] == 11
 
 
 def test_a_search_by_epochs_ends_the_epoch_in_which_it_settles(settled_epochs):
     phases = [entry.phase for entry in settled_epochs.train_loop.schedule.rounds]
-    assert phases == ['weights', 'policy', 'policy', 'selection', 'tuning', 'tuning']  # steps at 3, 5 and 7
+    assert phases == ['image', 'policy', 'policy', 'selection', 'tuning', 'tuning']  # steps at 3, 5 and 7
     assert settled_epochs.epoch == len(phases)
 
 
@@ -129,22 +130,14 @@ def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settl
     [
         (dict(policy_interval=0), 'policy_interval must be a whole number of at least 1, got 0'),
         (dict(policy_interval=6), 'policy_interval is 6, which leaves no step of the policy'),
-        (dict(step_frames=dict(tuning=1)), 'step_frames has tuning; it takes warmup, weights, policy'),
-        (dict(step_frames=dict(policy=NUM_FRAMES + 1)), 'step_frames.policy is 4, expected a whole number from 1 to'),
-        (dict(step_frames=dict(warmup=1)), 'backbone.fusion does not take; set any_frames=True'),
+        (dict(image_iters=3), 'image_iters must be a whole number within the warm-up of 2, got 3'),
+        (dict(image_iters=1), 'backbone.fusion takes clips of T frames alone; set any_frames=True'),
         (dict(patience=0), 'patience must be a whole number of at least 1 or None, got 0'),
     ],
 )
 def test_settings_that_leave_nothing_to_do_are_refused(tmp_path, settings, text):
     with pytest.raises(ValueError, match=text):
         run(iter_search(tmp_path, train_cfg=dict(max_iters=5, warmup_iters=2, **settings)))
-
-
-def test_frames_of_steps_that_use_all_are_refused(tmp_path):
-    config = iter_search(tmp_path, train_cfg=dict(step=dict(type='mmdas.LookAheadStep'), step_frames=FRAMES))
-    take_any_frames(config)
-    with pytest.raises(ValueError, match='step_frames is for mmdas.AlternatingStep, and train_cfg.step is a LookAhead'):
-        run(config)
 
 
 def test_a_cell_settles_once_its_leading_policy_has_stayed_for_long_enough():

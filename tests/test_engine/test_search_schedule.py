@@ -9,11 +9,11 @@ from mmdas.search.das import DASCell
 BATCHES_PER_DECISION = 4
 
 
-def make_schedule(warmup: int = 3, policy: int = 5, tune: int = 2) -> SearchSchedule:
-    rounds = [Round('weights', warmup), Round('policy', policy)]
+def make_schedule(warmup: int = 3, policy: int = 5, tune: int = 2, image: int = 0) -> SearchSchedule:
+    rounds = [Round('image', image), Round('weights', warmup), Round('policy', policy)]
     for edge in range(3):
         rounds += [Round('selection', 1, Decision('operation', edge, trials=5)), Round('tuning', tune)]
-    return SearchSchedule(rounds, BATCHES_PER_DECISION)
+    return SearchSchedule(rounds, BATCHES_PER_DECISION, num_frames=4)
 
 
 def phases(schedule: SearchSchedule) -> list[str]:
@@ -26,7 +26,7 @@ def test_rounds_follow_each_other_with_their_lengths():
 
 
 def test_every_phase_has_a_name_that_is_documented():
-    assert set(phases(make_schedule())) == set(PHASES)
+    assert set(phases(make_schedule(image=1))) == set(PHASES)
 
 
 @pytest.mark.parametrize(('warmup', 'policy', 'tune'), [(0, 5, 0), (3, 0, 1), (0, 0, 0)])
@@ -63,6 +63,12 @@ def test_an_iteration_of_both_costs_the_passes_of_its_step():
     schedule = SearchSchedule(make_schedule().rounds, BATCHES_PER_DECISION, policy_passes=5.0)
     costs = [schedule.passes_before(iteration + 1) - schedule.passes_before(iteration) for iteration in range(8)]
     assert costs == [1.0] * 3 + [5.0] * 5
+
+
+def test_an_iteration_on_the_image_costs_one_frame_of_the_clip_and_takes_a_batch_of_weights():
+    schedule = make_schedule(image=3)
+    assert [schedule.passes_before(iteration) for iteration in range(6)] == [0, 0.25, 0.5, 0.75, 1.75, 2.75]
+    assert schedule.batches_before(3) == (3, 0)
 
 
 def test_rounds_end_where_the_next_ones_begin():

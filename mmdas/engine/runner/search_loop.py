@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from mmengine.logging import print_log
@@ -16,9 +17,9 @@ from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
+from mmdas.engine.image_steps import check_image_steps, on_image
 from mmdas.engine.selection import Trials
-from mmdas.engine.step_frames import StepFrames
-from mmdas.engine.steps import AlternatingStep, SearchStep
+from mmdas.engine.steps import SearchStep
 from mmdas.engine.utils import find_searchable, unwrap
 from mmdas.registry import TASK_UTILS
 
@@ -30,11 +31,11 @@ from .validation import Validating
 class SearchLoop(Validating, BaseLoop):
     """What the epoch-based and the iteration-based search share: the course of the phases.
 
-    A *weights* iteration steps the weights on a batch of the weights part. A *policy* iteration steps policy and
-    weights on a batch of each part. A *selection* iteration makes one decision of the discretisation, and *tuning*
-    iterations step the weights of the partly discretised network. What a step does is the search step's matter. The
-    phase follows from the iteration alone, and from where the policy settled; with both and the random state in every
-    checkpoint, a resumed search goes on exactly.
+    A *weights* iteration steps the weights on a batch of the weights part, an *image* iteration likewise, but on the
+    image alone. A *policy* iteration steps policy and weights on a batch of each part. A *selection* iteration makes
+    one decision of the discretisation, and *tuning* iterations step the weights of the partly discretised network. What
+    a step does is the search step's matter. The phase follows from the iteration alone, and from where the policy
+    settled; with both and the random state in every checkpoint, a resumed search goes on exactly.
 
     Args:
         runner: the runner; its ``optim_wrapper`` comes from ``mmdas.SearchOptimWrapperConstructor``.
@@ -48,8 +49,8 @@ class SearchLoop(Validating, BaseLoop):
             other part of its ``mmdas.HoldoutDataset``.
         policy_interval: K >= 1. In the policy phase every K-th iteration steps the policy; the others step the weights
             alone. A policy step costs about as much as one of the weights. Default: 1.
-        step_frames: frames around the reference frame that steps use, such as ``dict(warmup=1, weights=2)``, of
-            :class:`mmdas.engine.step_frames.StepFrames`. Backbone and heads need ``any_frames=True``. Default: all.
+        image: so many rounds of the warm-up, its first, train on the image alone, which costs about 1/T. Backbone and
+            heads need ``any_frames=True``. Default: 0.
         patience: end the policy phase early, once so many steps of the policy have not changed what the largest
             mixture weights would decide; a search in epochs ends the epoch. Default: None, never.
         criterion: what a trial of the selection is judged by: ``'accuracy'``, the first value of the loss dict whose
@@ -63,6 +64,8 @@ class SearchLoop(Validating, BaseLoop):
             nothing to search or nothing that the selection decides, or data without a policy part.
     """
 
+    image_name: str  # of the setting ``image`` in the loop's unit
+
     def __init__(
         self,
         runner: Runner,
@@ -73,7 +76,7 @@ class SearchLoop(Validating, BaseLoop):
         step: Mapping | None = None,
         policy_dataloader: DataLoader | dict | None = None,
         policy_interval: int = 1,
-        step_frames: Mapping | None = None,
+        image: int = 0,
         patience: int | None = None,
         criterion: str = 'accuracy',
         val_begin: int = 1,
@@ -107,12 +110,12 @@ class SearchLoop(Validating, BaseLoop):
             num_batches = self.selection.num_batches
         self.trials = Trials(runner.model, runner.optim_wrapper['weights'], criterion, num_batches)
         self.warmup, self.length = warmup, length
-        self.step_frames = StepFrames(runner.model, step_frames)
+        self.policy_interval = policy_interval
+        check_image_steps(runner.model, self.image_name, image, warmup)
+        self._check_economy(patience)
         # As it is without patience; the schedule may become shorter than that.
-        self.plan = self.schedule = SearchSchedule(
-            self._rounds(warmup, length), num_batches, self.step.passes, policy_interval, self.step_frames.shares
-        )
-        self._check_economy(policy_interval, patience)
+        self.plan = self.schedule = self.make_plan(warmup, image)
+        self._check_policy_steps()
         self._seed = runner.seed
         self._settling = SettlingHook(patience, getattr(self.selection, 'edges_per_node', 2))
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
@@ -145,35 +148,42 @@ class SearchLoop(Validating, BaseLoop):
         """Phase of the current iteration."""
         return self.schedule.round_at(min(self._iter, self.max_iters - 1)).phase
 
-    def _rounds(self, warmup: int, length: int) -> list[Round]:
+    def make_plan(self, warmup: int, image: int = 0) -> SearchSchedule:
+        """The schedule with another warm-up.
+
+        Args:
+            warmup, image: see the class.
+        """
+        num_batches = 0 if self.selection is None else self.selection.num_batches
+        frames = getattr(self.searchable, 'num_frames', 1)
+        rounds = self._rounds(warmup, image)
+        return SearchSchedule(rounds, num_batches, self.step.passes, self.policy_interval, frames)
+
+    def _rounds(self, warmup: int, image: int) -> list[Round]:
         selection = self.selection
+        warming = self._repeat('image', image) + self._repeat('weights', warmup - image)
         if selection is None:
-            return self._repeat('weights', warmup) + self._repeat('policy', length - warmup)
+            return warming + self._repeat('policy', self.length - warmup)
         searching = 'policy' if selection.trains_policy else 'weights'
-        rounds = self._repeat('weights', warmup) + self._repeat(searching, length - warmup)
+        rounds = warming + self._repeat(searching, self.length - warmup)
         for decision in selection.decisions(self.searchable):
             rounds.append(Round('selection', 1, decision))
             rounds += self._repeat('tuning', selection.tune)
         return rounds
 
-    def _check_economy(self, policy_interval: int, patience: int | None) -> None:
-        """Refuse settings by which the policy would take no step, or nothing would be waited for.
-
-        Raises:
-            ValueError: naming the setting.
-        """
-        if type(policy_interval) is not int or policy_interval < 1:
-            raise ValueError(f'train_cfg.policy_interval must be a whole number of at least 1, got {policy_interval!r}')
+    def _check_policy_steps(self) -> None:
+        """Raise a ValueError if the policy would take no step."""
         if self.plan.has_policy_phase and self.plan.policy_steps() == 0:
             raise ValueError(
-                f'train_cfg.policy_interval is {policy_interval}, which leaves no step of the policy in a search of '
-                f'{len(self.plan)} iterations; lower it, or make the search longer'
+                f'train_cfg.policy_interval is {self.policy_interval}, which leaves no step of the policy in a search '
+                f'of {len(self.plan)} iterations; lower it, or make the search longer'
             )
-        if self.step_frames.frames and not isinstance(self.step, AlternatingStep):
-            raise ValueError(
-                f'train_cfg.step_frames is for mmdas.AlternatingStep, and train_cfg.step is a '
-                f'{type(self.step).__name__}, which uses all frames; leave one of them out'
-            )
+
+    def _check_economy(self, patience: int | None) -> None:
+        """Raise a ValueError for an interval or a patience that means nothing."""
+        interval = self.policy_interval
+        if type(interval) is not int or interval < 1:
+            raise ValueError(f'train_cfg.policy_interval must be a whole number of at least 1, got {interval!r}')
         if patience is not None and (type(patience) is not int or patience < 1):
             raise ValueError(f'train_cfg.patience must be a whole number of at least 1 or None, got {patience!r}')
         if patience is not None and not hasattr(self.selection, 'edges_per_node'):
@@ -216,7 +226,6 @@ class SearchLoop(Validating, BaseLoop):
         """One iteration of whatever phase it belongs to; ``batch_idx`` is its place in the epoch for the hooks."""
         entry = self.schedule.round_at(self._iter)
         self.runner.model.train()
-        self.step.frames = self.step_frames.of_phase(entry.phase)
         if entry.phase == 'selection':
             batches = [next(self.policy_batches) for _ in range(self.selection.num_batches)]
             first: Any = batches[0] if batches else None
@@ -233,7 +242,8 @@ class SearchLoop(Validating, BaseLoop):
             outputs = self.step.search(batches[0], first)
             self._end_if_settled()
         else:
-            outputs = self.step.train(first)
+            with on_image(self.runner.model) if entry.phase == 'image' else nullcontext():
+                outputs = self.step.train(first)
         self.searchable.note_progress((self._iter + 1) / self.max_iters)  # before a checkpoint is written
         self.runner.call_hook('after_train_iter', batch_idx=batch_idx, data_batch=first, outputs=outputs)
         self._iter += 1

@@ -1,16 +1,14 @@
 """Which step a search takes at which iteration: a plain table, so that a resumed search knows where it stands."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from mmdas.engine.selection import Decision
 
-PHASES = ('weights', 'policy', 'selection', 'tuning')
+PHASES = ('image', 'weights', 'policy', 'selection', 'tuning')
 
-# Whose frames the steps of the weights use in a phase, where not all.
-_WEIGHTS_STEPS = {'weights': 'warmup', 'policy': 'weights'}
 # Cost in forward-and-backward passes of one batch: the trials of a selection run forward only.
 _PASSES_PER_TRIAL = 1 / 3
 
@@ -33,8 +31,7 @@ class SearchSchedule:
         policy_passes: forward-and-backward passes of a batch in an iteration that steps policy and weights. Default: 2.
         policy_interval: K >= 1. In the policy phase the iterations K - 1, 2 K - 1, ... of the whole search step policy
             and weights, the others the weights alone. Default: 1, all of them.
-        shares: part of the frames that a step uses: ``warmup``, ``weights`` and ``policy`` -> (0, 1], of which its cost
-            follows. Default: 1.
+        num_frames: T of a clip, in whose T-th part of a pass an iteration on the image takes. Default: 1.
     """
 
     def __init__(
@@ -43,13 +40,13 @@ class SearchSchedule:
         batches_per_decision: int,
         policy_passes: float = 2.0,
         policy_interval: int = 1,
-        shares: Mapping[str, float] | None = None,
+        num_frames: int = 1,
     ) -> None:
         self.rounds = [entry for entry in rounds if entry.length > 0]
         self.batches_per_decision = batches_per_decision
         self.policy_passes = policy_passes
         self.policy_interval = policy_interval
-        self.shares = {'warmup': 1.0, 'weights': 1.0, 'policy': 1.0, **(shares or {})}
+        self.num_frames = num_frames
         self._ends = list(accumulate(entry.length for entry in self.rounds))
 
     def __len__(self) -> int:
@@ -79,7 +76,7 @@ class SearchSchedule:
             replace(entry, length=max(min(entry.length, iteration - start), 0)) if entry.phase == 'policy' else entry
             for entry, start in zip(self.rounds, starts, strict=True)
         ]
-        settings = self.batches_per_decision, self.policy_passes, self.policy_interval, self.shares
+        settings = self.batches_per_decision, self.policy_passes, self.policy_interval, self.num_frames
         return SearchSchedule(rounds, *settings)
 
     def end_of_round(self, index: int) -> int:
@@ -102,9 +99,9 @@ class SearchSchedule:
     def _passes(self, entry: Round, start: int, done: int) -> float:
         if entry.decision is not None:
             return done * max(entry.decision.trials * self.batches_per_decision, 1) * _PASSES_PER_TRIAL
-        share = self.shares.get(_WEIGHTS_STEPS.get(entry.phase, ''), 1.0)
-        policy = self.shares['policy'] * (self.policy_passes - 1) * self._policy_steps(entry, start, done)
-        return done * share + policy
+        if entry.phase == 'image':
+            return done / self.num_frames
+        return done + (self.policy_passes - 1) * self._policy_steps(entry, start, done)
 
     def _policy_steps(self, entry: Round, start: int, done: int) -> int:
         """Steps of the policy in the first iterations of a round that begins at ``start``."""

@@ -9,8 +9,6 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mmdas.engine.step_frames import using_frames
-
 Batch = Mapping[str, Any]
 KEYS = ('weights', 'policy')
 
@@ -39,7 +37,6 @@ class SearchStep:
             )
         self.model: Any = model  # of a toolbox, with its ``train_step``
         self.optim_wrapper = optim_wrapper
-        self.frames: Mapping[str, int | None] = {}  # weights or policy -> frames that its step uses; None: all
 
     def search(self, policy_batch: Batch, weights_batch: Batch) -> dict[str, Tensor]:
         """Step policy and weights.
@@ -68,7 +65,7 @@ class SearchStep:
             Values for the log.
         """
         other = self.optim_wrapper['weights' if name == 'policy' else 'policy']
-        with self._fixed(other.optimizer), using_frames(self.model, self.frames.get(name)):
+        with self._fixed(other.optimizer):
             outputs = self.model.train_step(batch, optim_wrapper=self.optim_wrapper[name])
         other.zero_grad()
         return outputs
