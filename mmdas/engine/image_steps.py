@@ -1,9 +1,10 @@
 """Steps of a search on the image alone: one frame of T, at a part of the cost."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmdas.models.data_preprocessors import ImageToClip
@@ -15,12 +16,25 @@ from .utils import unwrap
 @contextmanager
 def on_image(model: nn.Module) -> Iterator[None]:
     """Let a model see the image in place of its clip for a while."""
-    preprocessor: Any = unwrap(model).data_preprocessor
-    before, preprocessor.used_frames = preprocessor.used_frames, 1
+    host = unwrap(model)
+    before, host.data_preprocessor.used_frames = host.data_preprocessor.used_frames, 1
+    hook = host.backbone.register_forward_pre_hook(_touch_parameters(host)) if is_model_wrapper(model) else None
     try:
         yield
     finally:
-        preprocessor.used_frames = before
+        host.data_preprocessor.used_frames = before
+        if hook is not None:
+            hook.remove()
+
+
+def _touch_parameters(host: Any) -> Callable[[nn.Module, tuple], tuple]:
+    """Give all parameters a gradient, also those that only clips depend on: the wrapper waits for each of them."""
+    parameters = [parameter for parameter in host.parameters() if parameter.requires_grad]
+
+    def add_zero(backbone: nn.Module, args: tuple) -> tuple:
+        return (args[0] + 0 * sum(parameter.sum() for parameter in parameters), *args[1:])
+
+    return add_zero
 
 
 def check_image_steps(model: nn.Module, name: str, length: int, warmup: int) -> None:
