@@ -25,7 +25,8 @@ from benchmarks.accuracy.run import run, search_config
 from benchmarks.accuracy.tasks import TASKS
 task, name, part = TASKS[sys.argv[1]], sys.argv[2], int(sys.argv[3])
 cfg = search_config(task, next(row for row in ROWS[sys.argv[1]] if row.name == name), 0)
-cfg.train_cfg.update({key: cfg.train_cfg[key] // part for key in ('max_iters', 'warmup_iters')})
+for key in {'max_iters', 'warmup_iters', 'image_iters'} & set(cfg.train_cfg):
+    cfg.train_cfg[key] //= part
 with tempfile.TemporaryDirectory() as folder:
     cfg.work_dir = folder
     run(cfg)

@@ -28,6 +28,8 @@ DEMANDED = {
     'D1': {'efficiency', 'memory_ratio'},
     'E1': {'ratio_to_plain_batch'},
     'F1': {'exponent_T', 'exponent_B', 'exponent_HW', 'exponent_operations', 'exponent_edges', 'scaling_2_processes'},
+    'G1': {'search_step_over_plain'},
+    'G2': {'search_over_today'},
     'M1': {'cheap_mix_over_plain', 'puzzle_mix_over_plain', 'seg_puzzle_mix_over_plain'},
     'K1': {'full_over_plain', 'low_over_plain', 'early_over_plain'},
     'S1': {'ddas_step_over_plain', 'memory_over_plain', 'cheap_step_over_plain'},
