@@ -20,10 +20,10 @@ from toy_search import (
     run,
 )
 
-from mmdas.apis.fast_search import take_any_frames
+from mmdas.apis.fast_search import set_fast, take_any_frames
 from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.utils import find_searchable
-from mmdas.search.das import DASCell
+from mmdas.search.das import DASCell, Policy
 
 # At such a rate no other operation comes to lead: with a patience of two, the policy settles at its third step.
 RATE = 1e-7
@@ -105,7 +105,8 @@ def test_a_search_by_epochs_ends_the_epoch_in_which_it_settles(settled_epochs):
     assert settled_epochs.epoch == len(phases)
 
 
-@pytest.mark.parametrize('iteration', [5, 7, 8, 10])  # between and after steps, settled, tuning
+@pytest.mark.parametrize('iteration', [1, 5, 8, 10])  # in the image phase, after a step, settled, tuning
+@pytest.mark.slow
 def test_a_search_that_settles_goes_on_exactly(settled, tmp_path, iteration):
     resumed = run(by_iterations(tmp_path), resume=Path(settled.work_dir, f'iter_{iteration}.pth'))
     assert differences(final_state(settled), final_state(resumed)) == []
@@ -113,9 +114,24 @@ def test_a_search_that_settles_goes_on_exactly(settled, tmp_path, iteration):
 
 
 @pytest.mark.parametrize('epoch', [2, 3])
+@pytest.mark.slow
 def test_a_search_by_epochs_that_settles_goes_on_exactly(settled_epochs, tmp_path, epoch):
     resumed = run(by_epochs(tmp_path), resume=Path(settled_epochs.work_dir, f'epoch_{epoch}.pth'))
     assert differences(final_state(settled_epochs), final_state(resumed)) == []
+
+
+def test_a_search_that_is_between_two_steps_of_its_policy_goes_on_exactly(settled, tmp_path):
+    resumed = run(by_iterations(tmp_path), resume=Path(settled.work_dir, 'iter_7.pth'))
+    assert differences(final_state(settled), final_state(resumed)) == []
+
+
+def test_the_fast_form_of_a_search_ends_with_a_policy(tmp_path):
+    config = iter_search(tmp_path, train_cfg=dict(max_iters=8, warmup_iters=2, selection=SELECTION))
+    set_fast(config)
+    runner = run(config)
+    rounds = [(entry.phase, entry.length) for entry in runner.train_loop.schedule.rounds]
+    assert rounds == [('image', 4), ('weights', 1), ('policy', 2), ('selection', 1), ('tuning', 2)]
+    assert Policy.load(tmp_path / 'policy.json').num_frames == NUM_FRAMES
 
 
 def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settled, tmp_path):
