@@ -18,16 +18,18 @@ VARIABLE = 'MMDAS_OLD_BUILD'
 QUICK = 10  # the part of a quick run
 DEFAULT, FAST = 'argmax-4f-tsm-undecayed', 'fast-4f-tsm'
 SEARCH = """
-import json, sys, tempfile
+import inspect, sys, tempfile
 from pathlib import Path
 from benchmarks.accuracy.rows import ROWS
 from benchmarks.accuracy.run import run, search_config
 from benchmarks.accuracy.tasks import TASKS
-task, name, part = TASKS[sys.argv[1]], sys.argv[2], int(sys.argv[3])
-cfg = search_config(task, next(row for row in ROWS[sys.argv[1]] if row.name == name), 0)
-for key in {'max_iters', 'warmup_iters', 'image_iters'} & set(cfg.train_cfg):
-    cfg.train_cfg[key] //= part
+host, name, part = sys.argv[1], sys.argv[2], int(sys.argv[3])
+row = next(row for row in ROWS[host] if row.name == name)
 with tempfile.TemporaryDirectory() as folder:
+    given = TASKS[host], row, 0, Path(folder)  # the older build writes configs there
+    cfg = search_config(*given[: len(inspect.signature(search_config).parameters)])
+    for key in {'max_iters', 'warmup_iters', 'image_iters'} & set(cfg.train_cfg):
+        cfg.train_cfg[key] //= part
     cfg.work_dir = folder
     run(cfg)
     print(Path(folder, 'policy.json').read_text())
@@ -82,6 +84,6 @@ def cpu_seconds(build: Path, task: str, row: str, part: int) -> float:
     assert task in TASKS
     environment = {**os.environ, 'PYTHONPATH': str(build), 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'Agg'}
     command = [sys.executable, '-c', SEARCH, task, row, str(part)]
-    found = subprocess.run(command, cwd=build, env=environment, check=True, capture_output=True, text=True)
+    found = subprocess.run(command, cwd=build, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     policy = json.loads(found.stdout[found.stdout.index('{') :])
     return policy['origin']['search_cost']['cpu_seconds']

@@ -27,7 +27,7 @@ def set_fast(cfg: Config) -> None:
         cfg: of a search; changed. A ``policy_interval`` that it has already stays.
 
     Raises:
-        ValueError: if the config does not search the clip of DAS.
+        ValueError: if the config does not search the clip of DAS, or does not say the rate of the policy.
     """
     loop = cfg.get('train_cfg') or {}
     check_fast(cfg)
@@ -49,6 +49,8 @@ def check_fast(cfg: Config) -> None:
     searches = type_name(loop) in ('IterBasedSearchLoop', 'EpochBasedSearchLoop')
     if not searches or preprocessor_of(cfg).get('cell') is None:
         raise ValueError('--fast is for the search of the clip of DAS, and this config has none; leave it out')
+    if not cfg.optim_wrapper.policy.optimizer.get('lr'):
+        raise ValueError('--fast multiplies optim_wrapper.policy.optimizer.lr, which the config does not have; set it')
 
 
 def take_any_frames(cfg: Config) -> None:

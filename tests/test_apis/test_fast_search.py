@@ -52,6 +52,13 @@ def test_what_does_not_search_a_clip_is_refused(options):
         set_fast(load_config(HOSTS['iters'], **options))
 
 
+def test_a_search_that_does_not_say_the_rate_of_its_policy_is_refused():
+    cfg = load_config(HOSTS['iters'], das='search')
+    del cfg.optim_wrapper.policy.optimizer.lr
+    with pytest.raises(ValueError, match='optim_wrapper.policy.optimizer.lr'):
+        set_fast(cfg)
+
+
 def test_an_interval_of_the_user_stays():
     cfg = load_config(HOSTS['iters'], das='search')
     cfg.train_cfg.policy_interval = 5

@@ -38,8 +38,8 @@ class SettlingHook(Hook):
         return self.unchanged >= self.patience
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the state of a search that may settle."""
-        if self.patience is not None:
+        """Add the state of a search that may settle, or has."""
+        if self.patience is not None or self.ended_at is not None:
             leading = None if self.leading is None else [list(pair) for pair in self.leading.items()]
             checkpoint[KEY] = {'leading': leading, 'unchanged': self.unchanged, 'ended_at': self.ended_at}
 
