@@ -41,6 +41,7 @@ class Row:
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
+        self_distil: and the fewer frames learn from all.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -70,6 +71,7 @@ class Row:
     views: int = 1
     losses: str = 'kl'
     any_frames: bool = False
+    self_distil: bool = False
     geometry: bool = False
 
     @property
@@ -108,6 +110,15 @@ def table() -> Iterator[Row]:
         title='searched, argmax, TSM, trained with 1, 2 or 4 frames at random',
         fusion='tsm',
         any_frames=True,
+        budget=3,
+    )
+    yield replace(
+        default,
+        name='any-4f-tsm-self',
+        title='searched, argmax, TSM, 1 or 2 frames learn from 4',
+        fusion='tsm',
+        any_frames=True,
+        self_distil=True,
         budget=3,
     )
     for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):

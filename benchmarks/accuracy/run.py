@@ -25,7 +25,7 @@ from mmdas.apis import (
     set_fast,
     set_regularizers,
 )
-from mmdas.apis.distill_config import LOSSES, whole_model
+from mmdas.apis.distill_config import LOSSES, set_self_distillation, whole_model
 from mmdas.apis.fast_search import take_any_frames
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
@@ -91,6 +91,8 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         set_augment(cfg, json.loads(augment.read_text()))
     if row.words:
         set_augment(cfg, row.words)
+    if row.self_distil:
+        set_self_distillation(cfg)
     if row.regularize:
         set_regularizers(cfg, row.regularize)
     teacher = None

@@ -25,7 +25,7 @@ from .das_settings import (
     set_used_frames,
 )
 from .das_text import das_configs
-from .distill_config import DistillOptions, set_distillation
+from .distill_config import DistillOptions, set_distillation, set_self_distillation
 from .fast_search import set_fast
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
@@ -103,6 +103,7 @@ __all__ = [
     'set_policy',
     'set_regularizers',
     'set_resume',
+    'set_self_distillation',
     'set_training_length',
     'set_used_frames',
     'short_search',
