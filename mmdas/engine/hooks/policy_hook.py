@@ -64,17 +64,21 @@ class PolicyHook(Hook):
         save_pictures(searchable, policy, path)
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
-        others = earlier_policies(path, policy) if isinstance(policy, Policy) else []
-        if others:
-            runner.logger.info(
-                f'Agreement with the policies of {len(others)} earlier searches in this folder: '
-                f'{agreement([policy, *others])}'
-            )
+        if isinstance(policy, Policy):
+            tell_agreement(runner, path, policy)
         if isinstance(policy, Policy) and policy.repeats_image:
             runner.logger.warning(
                 'The policy has the identity wherever it matters: its clip repeats the image, as the repeat config '
                 "does. A `space` of the cell without 'identity' makes the search take a transformation."
             )
+
+
+def tell_agreement(runner: Runner, path: Path, policy: Policy) -> None:
+    """Log how far a policy agrees with those of earlier searches in its folder, if there are any."""
+    others = earlier_policies(path, policy)
+    if others:
+        text = f'Agreement with the policies of {len(others)} earlier searches in this folder'
+        runner.logger.info(f'{text}: {agreement([policy, *others])}')
 
 
 def earlier_policies(path: Path, policy: Policy) -> list[Policy]:
