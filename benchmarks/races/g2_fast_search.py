@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.accuracy.tasks import ROOT, TASKS
+from benchmarks.accuracy.tasks import ROOT
 from benchmarks.harness import Report, Settings
 
 TITLE = 'whole fast search against the default search, of this build and of an older one'
@@ -40,9 +42,8 @@ def run(settings: Settings) -> Report:
     """Run the searches one after the other, each in a process of its own."""
     part = QUICK if settings.quick else 1
     report, rows = Report(), []
-    with tempfile.TemporaryDirectory() as temporary:
-        old = old_build(Path(temporary))
-        ratios = {}
+    ratios = {}
+    with old_build() as old:
         for task in ('cifar10', 'camvid'):
             costs = {
                 f'default, {BUILD}': cpu_seconds(old, task, DEFAULT, part),
@@ -52,8 +53,6 @@ def run(settings: Settings) -> Report:
             first, default, fast = costs.values()
             ratios[task] = fast / first, fast / default
             rows += [(task, name, cost, cost / first) for name, cost in costs.items()]
-        if VARIABLE not in os.environ:
-            git('worktree', 'remove', '--force', str(old))
     report.table(f'T = 4, GSF; a search of 1/{part} of its length', ('task', 'search', 'CPU s', '/ older build'), rows)
     report.metric('search_over_today', max(before for before, _ in ratios.values()))
     for task, (before, _) in ratios.items():
@@ -62,16 +61,22 @@ def run(settings: Settings) -> Report:
     return report
 
 
-def old_build(folder: Path) -> Path:
+@contextmanager
+def old_build() -> Iterator[Path]:
     """The folder of the older build, with what git does not hold: where MIM looks, and the data."""
     if VARIABLE in os.environ:
-        return Path(os.environ[VARIABLE])
-    path = folder / BUILD
-    git('worktree', 'add', '--detach', str(path), BUILD)
-    for name in ('data', 'mmdas/.mim'):
-        if (ROOT / name).exists() and not (path / name).exists():
-            (path / name).symlink_to((ROOT / name).resolve())
-    return path
+        yield Path(os.environ[VARIABLE])
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, BUILD)
+        git('worktree', 'add', '--detach', str(path), BUILD)
+        try:
+            for name in ('data', 'mmdas/.mim'):
+                if (ROOT / name).exists() and not (path / name).exists():
+                    (path / name).symlink_to((ROOT / name).resolve())
+            yield path
+        finally:
+            git('worktree', 'remove', '--force', str(path))
 
 
 def git(*words: str) -> None:
@@ -81,7 +86,6 @@ def git(*words: str) -> None:
 
 def cpu_seconds(build: Path, task: str, row: str, part: int) -> float:
     """CPU seconds of the search of a row of :mod:`benchmarks.accuracy`, as its policy tells them."""
-    assert task in TASKS
     environment = {**os.environ, 'PYTHONPATH': str(build), 'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'Agg'}
     command = [sys.executable, '-c', SEARCH, task, row, str(part)]
     found = subprocess.run(command, cwd=build, env=environment, stdout=subprocess.PIPE, check=True, text=True)
