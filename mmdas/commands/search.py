@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--fast',
         action='store_true',
-        help='the search of DAS at about a third of its cost or less: see its levers in the user guide',
+        help='the search of DAS at about a third of its cost, which may find another policy: see the user guide',
     )
     search_tta.add_arguments(parser)
 
