@@ -175,13 +175,13 @@ def table() -> Iterator[Row]:
 LEVERS: tuple[tuple[str, str, Mapping[str, float]], ...] = (
     ('third', 'a third of all steps, three times the rate', dict(max_iters=200, warmup_iters=67, lr=0.03)),
     (
-        'image',
-        'warm-up on the image, a quarter of the steps of the policy, four times the rate',
-        dict(max_iters=500, warmup_iters=400, image_iters=400, lr=0.04),
+        'settled',
+        'warm-up on the image and then the clip, every second step of the policy, six times the rate',
+        dict(max_iters=430, warmup_iters=330, image_iters=300, policy_interval=2, lr=0.06),
     ),
     (
         'cold',
-        'as fast, without a warm-up on the clip, eight times the rate',
+        'warm-up on the image, every second step of the policy, eight times the rate',
         dict(max_iters=400, warmup_iters=300, image_iters=300, policy_interval=2, lr=0.08),
     ),
 )

@@ -7,12 +7,13 @@ import torch
 from benchmarks.harness import Report, Settings, Timing, race, ratio
 from benchmarks.races.c1_search_step import Case, build_step, search_batches, training_step
 from benchmarks.search_hosts import CLASSIFIER, FRAMES, SEGMENTOR
-from mmdas.apis.fast_search import CLIP_PART, IMAGE_PART, POLICY_INTERVAL, POLICY_PART, take_any_frames
+from mmdas.apis.fast_search import IMAGE_PART, POLICY_PART, take_any_frames
 from mmdas.engine.image_steps import on_image
 
 TITLE = 'amortised search step (policy every few iterations) against a plain training step on the same B*T images'
 METRICS = ('search_step_over_plain', 'every_step_over_plain', 'fast_iteration_over_plain')
-PLAIN, FAST, EVERY = 'plain', f'search, policy every {POLICY_INTERVAL}', 'search, policy every time'
+INTERVAL = 2  # of the steps of the policy
+PLAIN, FAST, EVERY = 'plain', f'search, policy every {INTERVAL}', 'search, policy every time'
 IMAGE, CLIP = 'search, weights on the image', 'search, weights on the clip'
 CASES = (Case(CLASSIFIER, 64, 32), Case(SEGMENTOR, 8, 160))
 CPU_CASES = (Case(CLASSIFIER, 4, 32), Case(SEGMENTOR, 2, 64))
@@ -29,7 +30,7 @@ def run(settings: Settings) -> Report:
     timings = {case: race(contestants(case, settings.device), rounds, device=settings.device) for case in cases}
     report = Report()
     report.table(
-        f'T = {FRAMES}; {POLICY_INTERVAL} iterations of each, of B images as clips or of B*T images',
+        f'T = {FRAMES}; {INTERVAL} iterations of each, of B images as clips or of B*T images',
         ('network, B x T x size', 'method', 'seconds an iteration', '/ plain'),
         [row for case, timing in timings.items() for row in rows(case, timing)],
     )
@@ -41,14 +42,14 @@ def run(settings: Settings) -> Report:
 
 def mean_of_fast(timing: dict[str, Timing]) -> float:
     """An iteration of a whole fast search over a plain step, the default's warm-up being a third of it."""
-    parts = {IMAGE: IMAGE_PART, CLIP: CLIP_PART, FAST: POLICY_PART * (1 - WARMUP)}
+    parts = {IMAGE: IMAGE_PART, EVERY: POLICY_PART * (1 - WARMUP)}
     spent = sum(part * ratio(timing[name], timing[PLAIN]) for name, part in parts.items())
     return spent / sum(parts.values())
 
 
 def rows(case: Case, timing: dict[str, Timing]) -> list[tuple]:
     """A row a method."""
-    each = [(name, found.median / POLICY_INTERVAL, ratio(found, timing[PLAIN])) for name, found in timing.items()]
+    each = [(name, found.median / INTERVAL, ratio(found, timing[PLAIN])) for name, found in timing.items()]
     return [(case.title, *row) for row in each]
 
 
@@ -67,14 +68,14 @@ def contestants(case: Case, device: torch.device) -> dict[str, Callable[[], obje
             step.train(batches['weights_batch'])
 
     def fast() -> None:
-        for _ in range(POLICY_INTERVAL - 1):
+        for _ in range(INTERVAL - 1):
             step.train(batches['weights_batch'])
         step.search(**batches)
 
     return {
-        PLAIN: repeated(plain, POLICY_INTERVAL),
-        IMAGE: repeated(image, POLICY_INTERVAL),
-        CLIP: repeated(lambda: step.train(batches['weights_batch']), POLICY_INTERVAL),
+        PLAIN: repeated(plain, INTERVAL),
+        IMAGE: repeated(image, INTERVAL),
+        CLIP: repeated(lambda: step.train(batches['weights_batch']), INTERVAL),
         FAST: fast,
-        EVERY: repeated(lambda: step.search(**batches), POLICY_INTERVAL),
+        EVERY: repeated(lambda: step.search(**batches), INTERVAL),
     }

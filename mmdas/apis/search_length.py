@@ -64,7 +64,7 @@ def short_search(cfg: Config) -> str | None:
     steps = loop[f'max_{unit}'] - loop.get(f'warmup_{unit}', 0)
     remedy = f'give it more by --cfg-options train_cfg.max_{unit}=N of mmdas search'
     if unit == 'epochs':
-        least = MINIMUM if loop.get('policy_interval', 1) == 1 else FAST_MINIMUM
+        least = FAST_MINIMUM if loop.get('image_epochs') else MINIMUM
         if steps >= least:
             return None
         return f'the policy of this search steps in {steps} epochs alone, {least} are the least of use; {remedy}'

@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdas.apis import load_config, set_fast, short_search
-from mmdas.apis.fast_search import POLICY_INTERVAL, RATE
+from mmdas.apis.fast_search import RATE
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 
 HOSTS = {
@@ -42,7 +42,6 @@ def test_a_fast_search_moves_the_policy_about_as_far_and_ends_its_schedules_with
     assert farthest[1] == pytest.approx(farthest[0], rel=0.35)
     assert fast.optim_wrapper.policy.optimizer.lr == RATE * default.optim_wrapper.policy.optimizer.lr
     assert {scheduler.end for scheduler in fast.param_scheduler.weights} == {fast.train_cfg[f'max_{unit}']}
-    assert fast.train_cfg.policy_interval == POLICY_INTERVAL
     assert short_search(fast) is None
 
 

@@ -130,7 +130,7 @@ def test_the_fast_form_of_a_search_ends_with_a_policy(tmp_path):
     set_fast(config)
     runner = run(config)
     rounds = [(entry.phase, entry.length) for entry in runner.train_loop.schedule.rounds]
-    assert rounds == [('image', 4), ('weights', 1), ('policy', 2), ('selection', 1), ('tuning', 2)]
+    assert rounds == [('image', 5), ('policy', 2), ('selection', 1), ('tuning', 2)]
     assert Policy.load(tmp_path / 'policy.json').num_frames == NUM_FRAMES
 
 
