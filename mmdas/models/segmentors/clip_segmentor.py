@@ -10,6 +10,7 @@ from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
 from torch import Tensor
 
 from mmdas.augment.content import content_sizes
+from mmdas.models.aligned_fusions import check_alignable, hand_over_warps
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.frame_count import FrameCount
 from mmdas.models.settings import Parent
@@ -28,8 +29,9 @@ class ClipSegmentor(Parent):
         inputs (B, C, H, W), without frames.
 
     Raises:
-        ValueError: if the data preprocessor is none of DAS, or, for heads with ``pooling='aligned'``, if the frames of
-            its policy are sums of several warps; in a call if the images have other channels than the network.
+        ValueError: if the data preprocessor is none of DAS, or, for heads with ``pooling='aligned'`` and fusions with
+            ``aligned=True``, if the frames of its policy are sums of several warps; in a call if the images have other
+            channels than the network.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,6 +47,7 @@ class ClipSegmentor(Parent):
                 module.tell(self.data_preprocessor.num_frames)
         if self._aligned() and self.data_preprocessor.image_to_clip is not None:
             self.data_preprocessor.image_to_clip.check_alignable()
+        check_alignable(self)
 
     def loss(self, inputs: Tensor, data_samples: Sequence) -> dict:
         """As of the parent."""
@@ -72,6 +75,7 @@ class ClipSegmentor(Parent):
         for pooling in self._aligned():
             pooling.unwarp = partial(preprocessor.unwarp, canvas=tuple(images.shape[-2:]), sizes=sizes)
         clip = preprocessor.to_clip(images, sizes)
+        hand_over_warps(self, (images.shape[-2], images.shape[-1]), len(images))
         for module in self.modules():
             if isinstance(module, FrameCount) and module.any_frames:
                 module.follow(preprocessor.frames_now)
