@@ -1,8 +1,9 @@
 # make demo   the main job on an embedded data set: make it, search, train, test, compare (under 10 minutes on 2 cores)
 # make test   lint, types and tests
 # make quick  the same without the slow tests: under three minutes
+# make docs   the documentation as a site, in build/site (installs the extra `docs`)
 #
-# Both install what they need: into the active virtual environment, or into .venv, which they make if none is active.
+# All install what they need: into the active virtual environment, or into .venv, which they make if none is active.
 # They install nothing into an environment with classic OpenMMLab distributions: there mmdas is added by hand, see README.
 # PYTHON is the interpreter that .venv is made with: make demo PYTHON=python3.12
 
@@ -21,7 +22,7 @@ KEEP := 3
 # A file of tests stays in one process, which shares what its tests need. A process takes up to 3 GB.
 TESTS := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test quick lint install clean
+.PHONY: demo test quick lint docs install clean
 
 demo: $(STAMP)
 	$(RUN) tools/demo.py
@@ -36,6 +37,12 @@ lint: $(STAMP)
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
+
+# Warnings are errors: a link that leads nowhere, a page or a public name that is not in the contents.
+docs: $(STAMP)
+	$(RUN) -c 'import sphinx, furo, myst_parser' 2>/dev/null || $(RUN) -m pip install -e '.[docs]'
+	$(RUN) -W ignore -m sphinx -W --keep-going -q -c docs . build/site
+	@echo build/site/index.html
 
 install: $(STAMP)
 

@@ -32,6 +32,8 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     # What ruff formats and what mypy finds changes with their minor versions.
     'tests': ['pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5'],
+    # What `make docs` builds the site with.
+    'docs': ['sphinx>=8.1', 'furo>=2024.8', 'myst-parser>=4.0'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
 }

@@ -16,7 +16,14 @@ from mmengine.registry import HOOKS, MODELS, DefaultScope
 from own_operations import forgotten_afterwards
 
 import mmdas.apis
-from mmdas.apis import adapt_to_device, check_num_frames, find_config, load_config
+from mmdas.apis import (
+    adapt_to_device,
+    check_conversion,
+    check_num_frames,
+    find_config,
+    known_faults,
+    load_config,
+)
 from mmdas.commands.main import COMMANDS
 from mmdas.commands.parser import Parser
 from mmdas.models.features import choose_sites
@@ -24,11 +31,13 @@ from mmdas.search import load_policy
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r'# (\w+\.py)\n')
 PATH = re.compile(r'\b(?:tools|configs|tests|mmdas|benchmarks|docs)/[\w/.-]*\w\.(?:py|sh|md|yml)\b')
 LINK = re.compile(r'\]\(([^)#]+)\)')
+ANCHOR = re.compile(r'\]\(([^)#\s]*)#([^)\s]+)\)')
+HEADING = re.compile(r'^#+ (.+)$', re.MULTILINE)
 
 
 def blocks(language: str) -> list[str]:
@@ -38,14 +47,18 @@ def blocks(language: str) -> list[str]:
 FILES = {FILE_NAME.match(text)[1]: text for text in blocks('python') if FILE_NAME.match(text)}
 TAUGHT = [name for name, text in FILES.items() if 'DistillHook' in text]  # of plain models
 REGULARISED = [name for name, text in FILES.items() if 'FeatureHook' in text]  # of plain models
+OF_READERS = [
+    name for name, text in FILES.items() if "data_root='data/mine'" in text
+]  # plain configs of a reader's data
 CONFIGS = [
-    name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED)
+    name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED, *OF_READERS)
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
 FIELDS = [text for text in blocks('python') if 'mmdas.analysis.receptive_field' in text]
 OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text and text not in FIELDS]
 KEPT = [text for text in blocks('python') if 'draw_regions' in text]
-OWN = [*VIEWS, *KEPT, *FIELDS, *OBJECTS]  # with tests of their own
+RUNS = [text for text in blocks('python') if 'build_runner' in text or 'read_run' in text]  # see test_look_at_runs.py
+OWN = [*VIEWS, *KEPT, *FIELDS, *OBJECTS, *RUNS]  # with tests of their own
 OTHERS = [text for text in blocks('python') if text not in OWN and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
@@ -118,6 +131,12 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
     frames = 1 if 'keep' in name or 'StyleAugment' in FILES[name] else 4
     assert clip.shape == (1, 3 * frames, 64, 64)
     assert len(predictions) == 1
+
+
+@pytest.mark.parametrize('name', OF_READERS)
+def test_config_of_a_reader_becomes_one_of_das_and_meets_no_known_fault(folder: Path, name: str):
+    assert known_faults(load_config(folder / name)) == []
+    check_conversion(load_config(folder / name, das='search'))
 
 
 @pytest.mark.parametrize('name', TAUGHT)
@@ -219,13 +238,27 @@ def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
     assert sorted(str(path) for path in paths | links if not path.exists()) == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = [re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', heading) for heading in HEADING.findall(text)]
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_into_a_page_leads_to_one_of_its_headings(page: Path):
+    links = [(page.parent / path if path else page, anchor) for path, anchor in ANCHOR.findall(page.read_text())]
+    inner = [(path, anchor) for path, anchor in links if path.suffix == '.md' and '://' not in str(path)]
+    assert [f'{path}#{anchor}' for path, anchor in inner if path.exists() and anchor not in anchors(path)] == []
+
+
 @pytest.mark.parametrize('words', OF_VERBS, ids=' '.join)
 def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, ...], folder: Path):
     module = import_module(f'mmdas.commands.{words[0].replace("-", "_")}')
     assert words[0] in COMMANDS
     parser = Parser(prog='mmdas')
     module.add_arguments(parser)
-    config = getattr(parser.parse_args(words[1:]), 'config', PLACEHOLDERS[0])
+    config = getattr(parser.parse_args(words[1:]), 'config', None) or PLACEHOLDERS[0]
     if config not in PLACEHOLDERS and not (folder / config).is_file():
         assert find_config(ROOT / config if (ROOT / config).is_file() else config)
 

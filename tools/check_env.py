@@ -222,6 +222,31 @@ def check_opencv() -> Result:
     return Result('FAIL', f'{text}: {error}', reinstall) if error else Result('ok', text)
 
 
+def quarter_turn_labels() -> int:
+    """How many of 49 labels OpenCV keeps in a quarter turn of a map of 7 x 10 pixels."""
+    import cv2
+    import numpy as np
+
+    labels = np.arange(70, dtype=np.uint8).reshape(7, 10)
+    turn = cv2.getRotationMatrix2D((4.5, 3.0), 90, 1.0)
+    shown = cv2.warpAffine(labels, turn, (10, 7), flags=cv2.INTER_NEAREST, borderValue=255)
+    return len(set(shown.flatten().tolist()) - {255})
+
+
+def check_quarter_turn() -> Result:
+    """Whether OpenCV keeps all labels in a quarter turn of a label map, as in mmseg's RandomRotate."""
+    if import_error('cv2') is not None:
+        return Result('warn', 'quarter turns of label maps: no cv2')
+    kept = quarter_turn_labels()
+    if kept == 49:
+        return Result('ok', 'OpenCV keeps all labels in a quarter turn')
+    return Result(
+        'warn',
+        f'OpenCV keeps {kept} of 49 labels in a quarter turn of 7 x 10 pixels, which matters to RandomRotate of mmseg',
+        f'{PIP} install "opencv-python<5"',
+    )
+
+
 def check_mmdas() -> Result:
     """Whether mmdas imports and its configs are installed."""
     error = import_error('mmdas')
@@ -269,6 +294,7 @@ def environment_checks() -> list[Callable[[], Result]]:
         check_pkg_resources,
         check_mmcv_ops,
         check_opencv,
+        check_quarter_turn,
         lambda: check_toolbox_import('mmseg'),
         lambda: check_toolbox_import('mmpretrain'),
         check_mmdas,

@@ -13,7 +13,7 @@ from .network import Batch, ImageNetwork
 def saliency_maps(
     network: ImageNetwork, batch: Batch, classes: Sequence[int] | None = None, samples: int = 1, noise: float = 0.15
 ) -> Tensor:
-    """|d logit / d image|, the maximum over the colours (Simonyan et al. 2013, Sec. 3.1).
+    """Size of d logit / d image, the maximum over the colours (Simonyan et al. 2013, Sec. 3.1).
 
     The logit is :meth:`ImageNetwork.scores`. The clip of a model of DAS is a step of the network, so that there is one
     map in the place of the image, which counts what a pixel does in all frames.

@@ -5,6 +5,7 @@ from .augment_config import set_augment
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .comparison_config import hold_out_validation
+from .complexity import Complexity, measure_complexity
 from .config_files import (
     did_you_mean,
     find_config,
@@ -45,6 +46,7 @@ from .runner import (
 from .search_budget import fit_to_budget
 from .search_length import short_search
 from .step_time import TrainingTime, measure_training
+from .toolbox_faults import KnownFault, known_faults
 from .training_length import set_training_length, training_length
 from .view_policy import is_view_policy, use_views
 from .view_search import FoundViews, ViewSearchOptions, search_views
@@ -56,11 +58,13 @@ __all__ = [
     'REGULARIZERS',
     'NAMED',
     'SELECTIONS',
+    'Complexity',
     'ConversionError',
     'DASOptions',
     'FoundViews',
     'DistillOptions',
     'Inferencer',
+    'KnownFault',
     'TrainingTime',
     'ViewSearchOptions',
     'WORDS',
@@ -91,8 +95,10 @@ __all__ = [
     'host_of',
     'import_custom_modules',
     'is_view_policy',
+    'known_faults',
     'iterate_dicts',
     'load_config',
+    'measure_complexity',
     'measure_training',
     'is_search',
     'preprocessor_of',

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmengine.utils import track_iter_progress
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -206,7 +207,7 @@ def learn(
     """
     ignored = getattr(getattr(model.module, 'decode_head', None), 'ignore_index', 255)
     table = ViewTable(views, len(loader.dataset), ignore_index=ignored, seed=options.seed)  # type: ignore[attr-defined]
-    for batch in loader:
+    for batch in track_iter_progress((loader, len(loader))):  # type: ignore[arg-type]
         images, samples, sizes = model.preprocess(batch)
         if samples is None or not all(host.label in sample for sample in samples):
             raise ValueError(f'an image of the held-out data has no {host.label}; the views are learned on labels')
@@ -279,7 +280,7 @@ class Judge:
         """
         self.model.use(policy)
         seconds, images = 0.0, 0
-        for batch in self.loader:
+        for batch in track_iter_progress((self.loader, len(self.loader))):
             start = now()
             samples = self.model.test_step(batch)
             seconds += now() - start

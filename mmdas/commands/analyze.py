@@ -1,13 +1,13 @@
-"""What does a trained model look at?
+"""What does a trained model look at, what does it confuse, what does it cost, and how did it learn?
 
-mmdas analyze VERB --help tells the options of a verb. Maps, pictures and a table in JSON are written to --out-dir.
+mmdas analyze VERB --help tells the options of a verb. Maps, pictures and tables in JSON are written to files.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from . import analyze_localize, analyze_maps, analyze_rf
+from . import analyze_confusion, analyze_flops, analyze_localize, analyze_logs, analyze_maps, analyze_rf
 from .parser import VerbParser
 
 # Verb -> the module with its options and its work, and what it does.
@@ -16,14 +16,19 @@ ANALYSES = {
     'cam': (analyze_maps, 'class activation maps of a classifier with global average pooling'),
     'rf': (analyze_rf, 'the receptive field: in theory, what a clip adds to it, and measured'),
     'localize': (analyze_localize, 'the object of an image, as a box and a mask, from such a map'),
+    'confusion': (analyze_confusion, 'which class is taken for which, on the data of the test'),
+    'logs': (analyze_logs, 'the curves of trainings and searches, from their work directories'),
+    'flops': (analyze_flops, 'parameters and floating-point operations of a model'),
 }
+EXAMPLE = 'mmdas analyze cam my_config.py plain.pth photos/ --out-dir maps'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the verbs, each with its options."""
     verbs = parser.add_subparsers(dest='analysis', required=True, metavar='VERB', parser_class=VerbParser)
     for verb, (module, text) in ANALYSES.items():
-        module.add_arguments(verbs.add_parser(verb, help=text, description=text), verb)
+        example = module.EXAMPLE.format(verb=verb)
+        module.add_arguments(verbs.add_parser(verb, help=text, description=text, example=example), verb)
 
 
 def run(args: Namespace) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mmdas.analysis import Localization
     from mmdas.apis.analysis import Analysis
 
+EXAMPLE = 'mmdas analyze localize my_config.py plain.pth photos/ --map cam'
+
 
 def add_arguments(parser: ArgumentParser, verb: str) -> None:
     """Add the options."""

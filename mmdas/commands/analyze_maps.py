@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from mmdas.apis.analysis import Analysis, Analyzer
 
+EXAMPLE = 'mmdas analyze {verb} my_config.py plain.pth photos/ --class bus'
+
 
 def add_arguments(parser: ArgumentParser, verb: str) -> None:
     """Add the options."""

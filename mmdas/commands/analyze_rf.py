@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = 'receptive_field'  # of the files that are written; mmdas report looks for them
 CURVE = 100  # points of a curve of radial mass
+EXAMPLE = 'mmdas analyze rf my_config.py plain.pth --policy policy.json'
 
 
 def add_arguments(parser: ArgumentParser, verb: str) -> None:

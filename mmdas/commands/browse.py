@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmengine.model import BaseDataPreprocessor
 
 NUM = 4  # images of a config
+EXAMPLE = 'mmdas browse my_config.py --das policy.json --out clip.png'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -29,6 +29,7 @@ NOTES = 'compare.json'
 BASE = 'comparison.py'  # the config of all trainings, at its own length
 METHODS = 'plain,randaugment,trivialaugment,uniform'
 KEPT = ('methods', 'budget', 'seeds', 'seed', 'finalists', 'holdout', 'amp', 'cfg_options')  # that must not change
+EXAMPLE = 'mmdas compare my_config.py --methods plain,randaugment,das --budget 2h'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from .parser import told_in_one_line
 from .run_options import add_conversion_arguments, conversion_options
 
+EXAMPLE = 'mmdas convert my_config.py --frames 4 --fusion tsm --out-dir configs/das'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""

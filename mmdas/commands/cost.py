@@ -8,6 +8,8 @@ from . import train
 from .parser import told_in_one_line
 from .run_options import refuse_search
 
+EXAMPLE = 'mmdas cost my_config.py --das repeat --frames 4'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options, which are those of the training."""
@@ -37,3 +39,4 @@ def run(args: Namespace) -> None:
     if args.out is not None:
         content = {'unit': found.unit, 'validation': found.validation, 'measuring': found.measuring}
         Path(args.out).write_text(json.dumps(content) + '\n')
+    print(f'next: mmdas train {args.config}{f" --das {args.das}" if args.das else ""}')

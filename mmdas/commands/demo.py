@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import time
 from argparse import ArgumentParser, Namespace
@@ -47,6 +48,7 @@ QUICK_SEARCH = [
     'train_cfg.selection.num_batches=1',
     'train_cfg.selection.tune=0',
 ]
+EXAMPLE = 'mmdas demo --quick'
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ def print_summary(console: Console, out: Path, results: dict) -> None:
         ('predictions.png', 'input, truth and predictions of both models'),
     ):
         console.print(f'  {out / name}  {content}', soft_wrap=True, highlight=False)
+    folders = sorted(str(path) for path in (out / 'work_dirs').iterdir() if path.is_dir())
+    console.print(f'next: {shlex.join(["mmdas", "report", *folders])}', soft_wrap=True, highlight=False)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOSSES = ('kl', 'cwd', 'at')
 CONVERSION = ('frames', 'fusion', 'pooling')  # of the teacher
 STUDENT = (*CONVERSION, 'any_frames', 'sites')
+EXAMPLE = 'mmdas distill my_config.py --teacher das-4f-gsf_my_config.py das.pth --loss kl cwd'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -17,6 +17,8 @@ from .run_options import add_das_arguments, add_trust_argument, guard_loading, r
 if TYPE_CHECKING:
     from mmdas.apis.data_distillation import DistilledSet
 
+EXAMPLE = 'mmdas distill-data my_config.py plain.pth unlabelled/ --out-dir data/labelled'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""

@@ -7,6 +7,7 @@ network is written as an ordinary checkpoint. The same command goes on after a s
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ TITLES = {
     'das': 'training of DAS',
     'student': 'student',
 }
+EXAMPLE = 'mmdas improve my_config.py --checkpoint plain.pth --augment randaugment'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -84,6 +86,9 @@ def run(args: Namespace) -> None:
     print_table(console, table, metric_name(args, cfg), out)
     if same_sets(cfg):
         console.print('The config validates on its test set: what is chosen here has seen it.')
+    settings = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    words = ['mmdas', 'analyze', 'confusion', args.config, str(out / 'improved.pth'), *settings]
+    console.print(f'next: {shlex.join(words)}', soft_wrap=True, highlight=False)
 
 
 def settings_of(texts: list[str]) -> dict[str, Any]:

@@ -20,11 +20,12 @@ COMMANDS = {
     'test': 'test a checkpoint and print its metrics',
     'convert': 'write the DAS configs of a plain config',
     'predict': 'predict on images and folders with a trained model',
-    'analyze': 'what a model looks at: saliency, class activation maps, the object that they point at',
+    'analyze': 'what a model looks at, what it confuses, what it costs; the curves of its training',
     'stylize': 'copy a data set in other styles',
+    'print-config': 'the whole config that a training runs',
     'browse': 'save a picture of the clips of some training images',
     'demo': 'the main job on an embedded data set, in under ten minutes',
-    'check': 'say what is wrong with the environment',
+    'check': 'say what is wrong with the environment, or with a config',
 }
 
 
@@ -68,7 +69,7 @@ def run_command(verb: str, arguments: Sequence[str] | None = None, prog: str | N
         The exit code: 0, or that of the error, which is told in one line.
     """
     module = import_module(f'mmdas.commands.{verb.replace("-", "_")}')
-    parser = Parser(prog=prog or f'python {sys.argv[0]}', description=module.__doc__)
+    parser = Parser(prog=prog or f'python {sys.argv[0]}', description=module.__doc__, example=module.EXAMPLE)
     module.add_arguments(parser)
     try:
         args = parser.parse_args(arguments)

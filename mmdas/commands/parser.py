@@ -46,10 +46,16 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 class Parser(ArgumentParser):
-    """A parser whose errors are one line, with the option that is most like an unknown one."""
+    """A parser whose errors are one line, with the option that is most like an unknown one.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=RawDescriptionHelpFormatter, **options)
+    Args:
+        example: a command that is shown at the end of the help. Default: none.
+        **options: of ``ArgumentParser``.
+    """
+
+    def __init__(self, example: str = '', **options: Any) -> None:
+        epilog = f'example:\n  {example}' if example else None
+        super().__init__(formatter_class=RawDescriptionHelpFormatter, epilog=epilog, **options)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = self.parse_known_args(args, namespace)

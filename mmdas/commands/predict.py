@@ -11,6 +11,8 @@ from .run_options import add_das_arguments, add_trust_argument, guard_loading, r
 if TYPE_CHECKING:
     from mmdas.apis import Inferencer
 
+EXAMPLE = 'mmdas predict my_config.py work_dirs/my_config/iter_80000.pth photos/ --out-dir predictions'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .parser import told_in_one_line
 
+EXAMPLE = 'mmdas report work_dirs/my_config work_dirs/das-4f-gsf_my_config --out report.html'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""

@@ -12,6 +12,7 @@ from . import search_tta, train
 from .parser import told_in_one_line
 
 METHODS = ('das', 'ddas', 'dada', 'faster-aa', 'tta')
+EXAMPLE = 'mmdas search my_config.py --method ddas --budget 1h'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from .parser import told_in_one_line
 
 METHODS = ('adain', 'statistics')
 SPLITS = ('train', 'val', 'test')
+EXAMPLE = 'mmdas stylize my_config.py --styles paintings/ --out data/stylized --method statistics'
 
 
 def add_arguments(parser: ArgumentParser) -> None:

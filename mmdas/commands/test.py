@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,28 @@ from .run_options import add_run_arguments, load_run_config, refuse_search, refu
 if TYPE_CHECKING:
     from mmdas.hosts import Host
 
+EXAMPLE = 'mmdas test my_config.py work_dirs/my_config/iter_80000.pth --tta --show-dir drawn'
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    add_run_arguments(parser)
-    parser.add_argument('checkpoint', help='path of the checkpoint')
+    add_model_arguments(parser)
+    add_output_arguments(parser)
+
+
+def add_output_arguments(parser: ArgumentParser) -> None:
+    """Add the options of predictions that are kept or shown."""
     parser.add_argument('--out', help='FILE.pkl for all predictions, or (segmentation) a folder for label images')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--show-dir', help='folder for drawn predictions')
     parser.add_argument('--wait-time', type=float, default=2.0, help='seconds that a window stays')
+
+
+def add_model_arguments(parser: ArgumentParser) -> None:
+    """Add the options that say what is tested, and how it predicts; nothing is kept of the predictions."""
+    add_run_arguments(parser)
+    parser.set_defaults(out=None, show=False, show_dir=None)
+    parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='data and metrics of (%(default)s)')
     parser.add_argument('--use-frames', type=int, metavar='K', help='of a model trained with --any-frames (all)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
@@ -142,6 +156,26 @@ def run(args: Namespace) -> None:
     """
     with told_in_one_line():
         cfg = read(args)
+    metrics, _ = measure(cfg)
+    print_metrics(metrics)
+    if metrics and args.launcher == 'none':
+        print(f'next: {next_command(args.command[1])}')
+
+
+def next_command(arguments: list[str]) -> str:
+    """The analysis of what was tested, with its options but those of the predictions that are kept."""
+    outputs = ArgumentParser(add_help=False, allow_abbrev=False)
+    add_output_arguments(outputs)
+    _, left = outputs.parse_known_args(arguments)
+    return shlex.join(['mmdas', 'analyze', 'confusion', *left])
+
+
+def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a test; its metrics, and what its data set says of itself, such as ``classes``.
+
+    Raises:
+        CommandError: if the user has to change something.
+    """
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.engine.data_error import DataError
@@ -151,9 +185,12 @@ def run(args: Namespace) -> None:
 
     kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError
     with told_in_one_line(*kinds), refusing_code():
-        metrics = build_runner(cfg).test()
-    print_metrics(metrics)
+        runner = build_runner(cfg)
+        metrics = runner.test()
+    meta = dict(getattr(runner.test_dataloader.dataset, 'metainfo', None) or {})
+    del runner  # which holds the model, see end_processes
     end_processes()
+    return metrics, meta
 
 
 def read(args: Namespace) -> Config:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from mmengine.config import Config
 
@@ -13,6 +14,7 @@ from .run_options import add_run_arguments, load_run_config, refusing_code
 FIXED = ('randaugment', 'trivialaugment', 'autoaugment', 'uniform')  # policies that nothing is searched for
 STEPS = ('cutout', 'cutmix', 'mixup', 'puzzle-mix', 'hide-and-seek', 'keep-cutout', 'keep-erasing', 'keep-cutmix')
 REGULARIZERS = ('label-smoothing', 'dropblock', 'adl', 'mixstyle')
+EXAMPLE = 'mmdas train my_config.py --das repeat --amp'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -92,7 +94,35 @@ def train(args: Namespace) -> None:
         raise CommandError(lost, code=FAILED) from error
     except KeyboardInterrupt as error:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
+    from mmengine.dist import is_main_process
+
+    if is_main_process() and getattr(args, 'distillation', None) is None:  # whose command says more
+        print(f'next: {next_command(cfg)}')
     end_processes()
+
+
+def next_command(cfg: Config) -> str:
+    """What to try after a run, with the config that it has left in its work directory."""
+    from mmdas.apis import is_search, preprocessor_of
+
+    kept, clips = Path(cfg.work_dir, Path(cfg.filename or '').name), preprocessor_of(cfg).get('cell') is not None
+    if is_search(cfg) and clips:
+        return shlex.join(['mmdas', 'browse', str(kept), '--policy', f'{cfg.work_dir}/policy.json'])
+    checkpoint = None if is_search(cfg) or cfg.get('test_dataloader') is None else last_checkpoint(cfg)
+    if checkpoint is None or not kept.is_file():
+        return shlex.join(['mmdas', 'report', cfg.work_dir])
+    return shlex.join(['mmdas', 'test', str(kept), checkpoint])
+
+
+def last_checkpoint(cfg: Config) -> str | None:
+    """The newest checkpoint of a run; None where there is none that can be read."""
+    from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+
+    try:
+        found = newest_checkpoint(cfg.work_dir, (cfg.get('default_hooks') or {}).get('checkpoint'))
+    except CheckpointError:
+        return None
+    return None if found is None else str(found[0])
 
 
 def unequal_sizes(text: str) -> str:

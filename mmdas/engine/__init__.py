@@ -17,7 +17,7 @@ from .hooks import (
     SelfDistillHook,
     StopSignalHook,
 )
-from .metrics import ShapeBias
+from .metrics import SegConfusionMatrix, ShapeBias
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -71,6 +71,7 @@ __all__ = [
     'SearchProgressHook',
     'SelfDistillHook',
     'SearchStep',
+    'SegConfusionMatrix',
     'ShapeBias',
     'StopSignalHook',
 ]

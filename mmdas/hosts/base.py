@@ -38,6 +38,7 @@ class Host:
         view_model: type that looks at several views of an image; empty where there is none.
         metric: of its evaluators that decides between policies of views, higher being better.
         other_evaluators: types of its evaluators, without scope, that do not measure it.
+        confusion: type of the metric that counts which class is taken for which.
         single_pictures: why it draws no predictions of several views of an image; empty where it does.
     """
 
@@ -61,6 +62,7 @@ class Host:
     view_model: str = ''
     metric: str = ''
     other_evaluators: tuple[str, ...] = ()
+    confusion: str = ''
     single_pictures: str = ''
 
     def labels(self, sample: Any) -> Tensor:

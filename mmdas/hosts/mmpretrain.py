@@ -45,5 +45,6 @@ MMPRETRAIN = MMPretrain(
         *('RetrievalAveragePrecision', 'RetrievalRecall', 'ShapeBiasMetric', 'SingleLabelMetric'),
         *('VOCAveragePrecision', 'VOCMultiLabelMetric'),
     ),
+    confusion='mmpretrain.ConfusionMatrix',
     single_pictures='the hook of MMPretrain draws single images only',
 )

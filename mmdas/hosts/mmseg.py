@@ -22,5 +22,6 @@ MMSEG = Host(
     view_model='mmdas.SegViewModel',
     metric='mIoU',
     other_evaluators=('CityscapesMetric', 'DepthMetric'),
+    confusion='mmdas.SegConfusionMatrix',
     tta_models={'SegTTAModel': 'mmdas.SegTTAModel'},  # wrong for heads with one output channel
 )

@@ -3,7 +3,9 @@
 from .augmentation_figure import draw_augmentation, operation_shares
 from .clip_figure import animate_clips, clip_to_images, describe_clip, draw_clips
 from .comparison_figure import draw_comparison
+from .confusion_figure import draw_confusion
 from .course_figure import draw_course
+from .curve_figure import draw_curves
 from .feature_figure import draw_dropped
 from .field_figure import draw_fields
 from .keep_figure import draw_keep
@@ -21,7 +23,9 @@ __all__ = [
     'draw_box',
     'draw_clips',
     'draw_comparison',
+    'draw_confusion',
     'draw_course',
+    'draw_curves',
     'draw_dropped',
     'draw_fields',
     'draw_keep',

@@ -125,3 +125,14 @@ def test_a_slip_in_an_option_of_a_verb_names_the_nearest(capsys):
     with pytest.raises(SystemExit):
         main(['analyze', 'localize', CLS, 'x.pth', 'x.png', '--treshold', '1'])
     assert 'there is no option --treshold; did you mean --threshold?' in capsys.readouterr().err
+
+
+def test_confusions_of_a_classification_count_its_images(scenes: Path, weights: str, tmp_path: Path, capsys):
+    options = ['--cfg-options', f'test_dataloader.dataset.data_root={scenes}', 'test_dataloader.num_workers=0']
+    options += ['test_dataloader.persistent_workers=False', '--out-dir', str(tmp_path), '--work-dir', str(tmp_path)]
+    assert main(['analyze', 'confusion', CLS, weights, *options]) == 0
+    counts = np.array(read(tmp_path / 'confusion.json')['counts'])
+    labels = [int(line.split()[1]) for line in (scenes / 'val.txt').read_text().splitlines()]
+    assert counts.sum(1).tolist() == np.bincount(labels, minlength=10).tolist()
+    predicted = [found.label for found in Analyzer(CLS, weights)(str(scenes / 'val'), 'saliency')]
+    assert counts.sum(0).tolist() == np.bincount(predicted, minlength=10).tolist()

@@ -4,7 +4,9 @@ import re
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from shlex import split
 from types import SimpleNamespace
 
 import cv2
@@ -68,6 +70,17 @@ finally:
     finished = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith('usage: mmdas')
+
+
+@pytest.mark.parametrize('verb', COMMANDS)
+def test_example_of_a_verb_is_a_command_of_it(verb: str):
+    module = import_module(f'mmdas.commands.{verb.replace("-", "_")}')
+    mmdas, command, *words = split(module.EXAMPLE)
+    assert (mmdas, command) == ('mmdas', verb)
+    parser = Parser(example=module.EXAMPLE)
+    module.add_arguments(parser)
+    parser.parse_args(words)
+    assert parser.format_help().endswith(f'example:\n  {module.EXAMPLE}\n')
 
 
 def test_package_is_the_command():

@@ -186,6 +186,15 @@ def test_opencv_must_come_from_one_distribution(check_env, pretend, distribution
     assert remedy in result.remedy
 
 
+@pytest.mark.parametrize(('kept', 'status'), [(49, 'ok'), (16, 'warn')])
+def test_opencv_that_loses_labels_is_named(check_env, pretend, monkeypatch, kept, status):
+    pretend({'opencv-python': '5.0.0.93'})
+    monkeypatch.setattr(check_env, 'quarter_turn_labels', lambda: kept)
+    result = check_env.check_quarter_turn()
+    assert (result.status, bool(result.remedy)) == (status, status == 'warn')
+    assert f'{kept} of 49' in result.text or kept == 49
+
+
 def test_mmdas_without_installed_configs_fails(check_env, pretend, monkeypatch, tmp_path):
     pretend({})
     monkeypatch.setitem(sys.modules, 'mmdas', SimpleNamespace(__file__=str(tmp_path / '__init__.py'), __version__='1'))

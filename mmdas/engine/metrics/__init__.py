@@ -1,5 +1,6 @@
 """Metrics of trainings and tests."""
 
+from .confusion import SegConfusionMatrix
 from .shape_bias import ShapeBias
 
-__all__ = ['ShapeBias']
+__all__ = ['SegConfusionMatrix', 'ShapeBias']

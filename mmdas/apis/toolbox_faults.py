@@ -1,0 +1,144 @@
+"""Faults of the toolboxes that a config would meet; each has a script in ``findings/`` that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmdas.registry import type_name
+
+from .config_files import iterate_dicts
+
+Found = tuple[str, str] | None  # what happens, and what to do
+HAUSDORFF = 'HuasdorffDisstanceLoss'  # as MMSegmentation spells it
+
+
+@dataclass(frozen=True)
+class KnownFault:
+    """A piece of a config, and what a toolbox makes of it.
+
+    Args:
+        place: dotted key of the piece.
+        text: what happens.
+        remedy: what to do.
+    """
+
+    place: str
+    text: str
+    remedy: str
+
+
+def known_faults(cfg: Config) -> list[KnownFault]:
+    """The faults of MMSegmentation, MMPretrain and OpenCV that a config would meet on this machine.
+
+    Args:
+        cfg: of either toolbox; it is read only.
+
+    Returns:
+        In the order of the config; empty where nothing is known.
+    """
+    rules = RULES.get(cfg.get('default_scope', ''), ())
+    found = (
+        (place, rule(cfg, place, node))
+        for place, node in iterate_dicts(dict(cfg.items()))
+        if type_name(node) and not str(node['type']).startswith('mmdas.')
+        for rule in rules
+    )
+    return [KnownFault(place, *said) for place, said in found if said is not None]
+
+
+def focal_on_cpu(cfg: Config, place: str, node: Mapping) -> Found:
+    """FocalLoss of label maps."""
+    if type_name(node) != 'FocalLoss' or get_device() != 'cpu':
+        return None
+    return 'FocalLoss of MMSegmentation fails on the CPU with label maps', 'train on a GPU, or with CrossEntropyLoss'
+
+
+def class_weights(cfg: Config, place: str, node: Mapping) -> Found:
+    """Class weights that the cross entropy does not take."""
+    if type_name(node) != 'CrossEntropyLoss' or node.get('class_weight') is None:
+        return None
+    if node.get('use_sigmoid'):
+        return 'class_weight with use_sigmoid weighs the columns of the image, or fails', 'leave out class_weight'
+    if node.get('avg_non_ignore'):
+        return 'class_weight with avg_non_ignore fails in the first batch', 'leave out avg_non_ignore'
+    return None
+
+
+def hausdorff_classes(cfg: Config, place: str, node: Mapping) -> Found:
+    """A loss that cannot tell several classes of objects."""
+    if type_name(node) != HAUSDORFF:
+        return None
+    return f'{HAUSDORFF} costs as much for the wrong class as for the right one, from three classes on', (
+        'take it for background and one class alone'
+    )
+
+
+def dice_ignored(cfg: Config, place: str, node: Mapping) -> Found:
+    """A loss that learns from ignored pixels."""
+    if type_name(node) != 'DiceLoss':
+        return None
+    return 'DiceLoss learns from pixels with the ignored label', 'take TverskyLoss where labels have ignored pixels'
+
+
+def one_channel_views(cfg: Config, place: str, node: Mapping) -> Found:
+    """Test-time augmentation that takes the sigmoid twice."""
+    heads = [one for path, one in iterate_dicts(dict(cfg.get('model') or {})) if 'decode_head' in path]
+    if type_name(node) != 'SegTTAModel' or not any(head.get('out_channels') == 1 for head in heads):
+        return None
+    return 'SegTTAModel makes everything foreground where the head has one output channel', (
+        "mmdas test --tta takes mmdas.SegTTAModel in its place; elsewhere set type='mmdas.SegTTAModel'"
+    )
+
+
+def quarter_turn(cfg: Config, place: str, node: Mapping) -> Found:
+    """Turned label maps that lose labels."""
+    if type_name(node) != 'RandomRotate' or quarter_turn_labels() == 49:
+        return None
+    return (
+        'quarter turns of label maps with an odd and an even side lose every second row and column in this OpenCV',
+        'pip install "opencv-python<5", or crop to even sides',
+    )
+
+
+def rotate_fill(cfg: Config, place: str, node: Mapping) -> Found:
+    """A rotation that fills one channel of three."""
+    kind = type_name(node)
+    named = kind in ('RandAugment', 'AutoAugment') and isinstance(node.get('policies'), str)
+    if (kind != 'Rotate' and not named) or fills_colours(cfg, place):
+        return None
+    return 'Rotate of MMPretrain with a single pad_val fills the first channel with it, the others with 0', (
+        'set pad_val=[128, 128, 128]' if kind == 'Rotate' else 'set hparams=dict(pad_val=[128, 128, 128])'
+    )
+
+
+def fills_colours(cfg: Config, place: str) -> bool:
+    """Whether a transform, or the one around it, has a number for each channel to fill with."""
+    return any(
+        not isinstance(options.get('pad_val', 128), (int, float))
+        for path, node in iterate_dicts(dict(cfg.items()))
+        if place == path or place.startswith(f'{path}.')
+        for options in (node, node.get('hparams') or {})
+    )
+
+
+def quarter_turn_labels() -> int:
+    """How many of 49 labels this OpenCV keeps in a quarter turn of a map of 7 x 10 pixels."""
+    import cv2
+    import numpy as np
+
+    labels = np.arange(70, dtype=np.uint8).reshape(7, 10)
+    turn = cv2.getRotationMatrix2D((4.5, 3.0), 90, 1.0)
+    shown = cv2.warpAffine(labels, turn, (10, 7), flags=cv2.INTER_NEAREST, borderValue=255)
+    return len(set(shown.flatten().tolist()) - {255})
+
+
+Rule = Callable[[Config, str, Mapping[str, Any]], Found]
+RULES: dict[str, tuple[Rule, ...]] = {
+    'mmseg': (focal_on_cpu, class_weights, hausdorff_classes, dice_ignored, one_channel_views, quarter_turn),
+    'mmpretrain': (rotate_fill,),
+}
