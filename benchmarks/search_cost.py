@@ -19,6 +19,8 @@ from mmdas.engine.runner.search_loop import SearchLoop
 from mmdas.engine.runner.search_schedule import SearchSchedule
 
 TRIAL = 'selection'  # one trial on one batch, of which a decision has many
+# What an iteration of the policy phase does that does not step the policy.
+ALONE = {'policy': 'weights'}
 LOADING = ('LoadImageFromFile', 'LoadAnnotations')
 
 
@@ -49,9 +51,11 @@ def phase_counts(schedule: SearchSchedule) -> dict[str, int]:
     counts = Counter()
     for entry in schedule.rounds:
         if entry.decision is None:
-            counts[entry.phase] += entry.length
+            counts[ALONE.get(entry.phase, entry.phase)] += entry.length
         else:
             counts[TRIAL] += entry.decision.trials * schedule.batches_per_decision
+    counts['policy'] = schedule.policy_steps()
+    counts['weights'] -= counts['policy']
     return {phase: count for phase, count in counts.items() if count}
 
 
@@ -118,10 +122,14 @@ def phase_steps(loop: SearchLoop) -> dict[str, Callable[[], object]]:
     """Phase -> function that does one of its iterations, with data loading and hooks, or one trial on one batch."""
     batch = next(loop.policy_batches)
     steps = {TRIAL: lambda: loop.trials.score([batch])}
-    for index, entry in enumerate(loop.schedule.rounds):
-        if entry.decision is None and entry.phase not in steps:
-            steps[entry.phase] = _iteration(loop, loop.schedule.end_of_round(index) - entry.length)
-    return {phase: steps[phase] for phase in phase_counts(loop.schedule)}
+    schedule = loop.schedule
+    for index, entry in enumerate(schedule.rounds):
+        start = schedule.end_of_round(index) - entry.length
+        for iteration in range(start, start + min(entry.length, schedule.policy_interval)):
+            phase = entry.phase if schedule.steps_policy(iteration) else ALONE.get(entry.phase, entry.phase)
+            if entry.decision is None:
+                steps.setdefault(phase, _iteration(loop, iteration))
+    return {phase: steps[phase] for phase in phase_counts(schedule)}
 
 
 def _iteration(loop: SearchLoop, start: int) -> Callable[[], None]:

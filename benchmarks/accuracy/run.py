@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,18 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment, set_regularizers
+from mmdas.apis import (
+    DASOptions,
+    build_runner,
+    convert,
+    load_config,
+    preprocessor_of,
+    set_augment,
+    set_fast,
+    set_regularizers,
+)
 from mmdas.apis.distill_config import LOSSES, set_self_distillation, whole_model
+from mmdas.apis.fast_search import take_any_frames
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
@@ -303,9 +313,21 @@ def search_config(task: Task, row: Row, seed: int) -> Config:
     cfg.param_scheduler.weights[0].update(end=iterations, T_max=iterations)
     # A short search needs larger steps than the paper's.
     cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, 'weight_decay': 1e-3, **row.logits})
+    if row.fast:
+        set_fast(cfg)
+    if row.steps:
+        set_steps(cfg, row.steps)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.update(checkpoint=None)
     return cfg
+
+
+def set_steps(cfg: Config, steps: Mapping[str, float]) -> None:
+    """Put other lengths, interval and rate into a search."""
+    take_any_frames(cfg)
+    cfg.train_cfg.update({key: value for key, value in steps.items() if key != 'lr'})
+    cfg.optim_wrapper.policy.optimizer.lr = steps['lr']
+    cfg.param_scheduler.weights[0].update(end=steps['max_iters'], T_max=steps['max_iters'])
 
 
 def policy_content(path: Path) -> dict:

@@ -27,6 +27,7 @@ from .das_settings import (
 )
 from .das_text import das_configs
 from .distill_config import DistillOptions, set_distillation, set_self_distillation
+from .fast_search import set_fast
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
@@ -76,6 +77,7 @@ __all__ = [
     'fixed_policy',
     'set_augment',
     'set_distillation',
+    'set_fast',
     'das_configs',
     'did_you_mean',
     'accept_differences',

@@ -8,6 +8,8 @@ from mmengine.logging import MMLogger, print_log
 
 from mmdas.registry import type_name
 
+from .search_length import set_length
+
 
 def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
     """Set the length of a search so that it takes about as long as it may.
@@ -29,7 +31,7 @@ def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
     unit = 'epochs' if type_name(loop).startswith('Epoch') else 'iters'
     before = loop[f'max_{unit}']
     length = _length_of_earlier_run(cfg, unit) if resumed else _length_within(cfg, seconds, unit)
-    _set_length(cfg, unit, before, length)
+    set_length(cfg, unit, before, length)
     print_log(f'the search has {length} {unit}, for a budget of {seconds:g} s', MMLogger.get_current_instance())
 
 
@@ -44,31 +46,20 @@ def _length_of_earlier_run(cfg: Config, unit: str) -> int:
 
 
 def _length_within(cfg: Config, seconds: float, unit: str) -> int:
-    from .step_time import time_steps
+    from .step_time import UNMEASURED, time_steps
 
     trial = copy.deepcopy(cfg)
-    trial.train_cfg[f'warmup_{unit}'] = 0  # steps of the search itself, the dearest
+    trial.train_cfg.update({f'warmup_{unit}': 0, f'image_{unit}': 0})  # steps of the search itself, the dearest
     runner, steps = time_steps(trial)
     schedule = runner.train_loop.schedule
     if not steps:
         raise ValueError(f'--budget: the search has too few iterations to measure, {len(schedule)}')
-    pass_seconds = sorted(steps)[len(steps) // 2] / schedule.policy_passes
-    whole = schedule.passes_before(len(schedule)) * pass_seconds
+    each = [
+        spent / (schedule.passes_before(iteration + 1) - schedule.passes_before(iteration))
+        for iteration, spent in enumerate(steps, UNMEASURED)
+    ]
+    pass_seconds = sorted(each)[len(each) // 2]
+    warmup, image = (cfg.train_cfg.get(f'{part}_{unit}', 0) for part in ('warmup', 'image'))
+    plan = runner.train_loop.make_plan(warmup, image)
+    whole = plan.passes_before(len(plan)) * pass_seconds
     return max(int(cfg.train_cfg[f'max_{unit}'] * seconds / whole), 2)
-
-
-def _set_length(cfg: Config, unit: str, before: int, length: int) -> None:
-    """Put a length into the loop, its warm-up and the schedules of the rates."""
-    loop = cfg.train_cfg
-    loop[f'warmup_{unit}'] = round(loop.get(f'warmup_{unit}', 0) * length / before)
-    for key, value in loop.items():
-        if key in (f'max_{unit}', 'val_interval'):
-            loop[key] = max(round(value * length / before), 1) if key == 'val_interval' else length
-    cfg[f'max_{unit}'] = length
-    schedulers = cfg.get('param_scheduler') or {}
-    groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
-    for group in groups:
-        for scheduler in group:
-            for key in ('T_max', 'end', 'begin'):
-                if scheduler.get(key):
-                    scheduler[key] = max(round(scheduler[key] * length / before), 1)

@@ -25,6 +25,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='about how long the search may take, such as 30m or 2h; it measures some steps first (default: a tenth of '
         "the training's iterations)",
     )
+    parser.add_argument(
+        '--fast',
+        action='store_true',
+        help='the search of DAS at about a third of its cost, which may find another policy: see the user guide',
+    )
     search_tta.add_arguments(parser)
 
 
@@ -65,6 +70,8 @@ def check_method(args: Namespace) -> None:
         raise ValueError(f'--das {args.das}: this command searches; mmdas train takes it')
     if args.das == 'search' and args.method not in (None, 'das'):
         raise ValueError(f'--das search is the search of a clip, --method {args.method} another one; leave out one')
+    if args.fast and args.method not in (None, 'das'):
+        raise ValueError(f'--fast is for the search of a clip, --method {args.method} is another one; leave out one')
     lengths = [key for key in args.cfg_options or () if key in ('train_cfg.max_iters', 'train_cfg.max_epochs')]
     if args.budget is not None and lengths:
         raise ValueError(f'--budget {args.budget} and {lengths[0]} both say how long the search is; leave out one')

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE = 'views.json'
 # Options that this search alone has, and those of trainings that it has no use for.
 OWN = ('checkpoint', 'out', 'views', 'max_views', 'price', 'images', 'holdout', 'metric', 'view_seed')
-OF_TRAININGS = ('resume', 'amp', 'augment', 'regularize', 'budget')
+OF_TRAININGS = ('resume', 'amp', 'augment', 'regularize', 'budget', 'fast')
 FLAGS = ('accept_difference', 'trust_checkpoint')  # that a test needs, too
 
 

@@ -150,6 +150,7 @@ def read(args: Namespace) -> Config:
         require_checkpoint,
         set_augment,
         set_distillation,
+        set_fast,
         set_regularizers,
         set_resume,
         set_self_distillation,
@@ -166,6 +167,8 @@ def read(args: Namespace) -> Config:
         set_distillation(cfg, args.distillation, own_folder=own_folder)
     if getattr(args, 'self_distill', False):
         set_self_distillation(cfg, own_folder=own_folder)
+    if getattr(args, 'fast', False):
+        set_fast(cfg)
     if getattr(args, 'budget', None) is not None:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     args.work_dir = cfg.work_dir

@@ -116,15 +116,19 @@ def _search(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> Iterat
     for key in ('operations', 'num_nodes'):
         if was.get(key, is_[key]) != is_[key]:
             yield Difference(f'{key} of the cell: {was[key]} in the checkpoint, {is_[key]} now', 'refused')
+    numbers = {'policy_interval': 1, **was}  # earlier releases had no other
     told = [
-        f'{key} was {was[key]} and is {is_[key]}' for key in ('warmup', 'length') if was.get(key, is_[key]) != is_[key]
+        f'{key} was {numbers[key]} and is {is_[key]}'
+        for key in ('warmup', 'length', 'policy_interval')
+        if numbers.get(key, is_[key]) != is_[key]
     ]
     if was.get('policy_batch_size', is_['policy_batch_size']) != is_['policy_batch_size']:
         told.append(
             f'the batches of the policy part had {was["policy_batch_size"]} samples and have {is_["policy_batch_size"]}'
         )
     before, now = first(was.get('phases', is_['phases']), iterations), first(is_['phases'], iterations)
-    if before != now:
+    begun = 'policy' in (phase for phase, _ in now)
+    if before != now or (begun and numbers['policy_interval'] != is_['policy_interval']):
         told.append(f'its {iterations} iterations were {_in_words(before)}, and would be {_in_words(now)}')
         yield Difference(f'the search has begun by another schedule: {"; ".join(told)}', 'refused')
     elif told or was.get('phases', is_['phases']) != is_['phases']:

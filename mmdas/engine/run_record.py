@@ -62,7 +62,8 @@ def describe_search(loop: Any) -> dict[str, Any]:
     searchable = loop.searchable
     return {
         **{name: getattr(loop, name) for name in ('warmup', 'length')},
-        'phases': phases(loop.schedule.rounds),
+        'phases': phases(loop.plan.rounds),
+        'policy_interval': loop.plan.policy_interval,
         'policy_batch_size': loop.policy_batches.dataloader.batch_size,
         'policy_samples': len(loop.policy_batches.dataloader.dataset),
         'operations': list(getattr(searchable, 'operation_names', ())),

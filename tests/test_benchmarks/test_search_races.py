@@ -120,6 +120,10 @@ class TestCost:
         counts = search_cost.phase_counts(self.SCHEDULE)
         assert counts == {'weights': 10, 'policy': 25, 'selection': (5 + 4) * 3, 'tuning': 4}
 
+    def test_iterations_that_leave_the_policy_alone_count_as_those_of_the_weights(self):
+        schedule = SearchSchedule([Round('image', 3), Round('weights', 2), Round('policy', 10)], 0, policy_interval=3)
+        assert search_cost.phase_counts(schedule) == {'image': 3, 'weights': 8, 'policy': 4}
+
     def test_hours_are_the_sum_over_the_phases(self):
         costs = search_cost.phase_costs(search_cost.phase_counts(self.SCHEDULE), self.TIMINGS, scale=2)
         seconds = 2 * (10 * 2.0 + 25 * 4.0 + 27 * 0.5 + 4 * 1.0)

@@ -12,7 +12,7 @@ from toy_search import NUM_FRAMES, _search, cls_model, iter_search, loader, read
 from mmdas.engine.hooks.resume_check_hook import trained_on_frames
 from mmdas.engine.utils import PICTURES, set_aside
 from mmdas.models.settings import DifferenceError
-from mmdas.search.das import Policy
+from mmdas.search.das import Policy, agreement
 
 FIRST, SECOND = (Policy.random(NUM_FRAMES, seed=seed) for seed in (1, 2))
 
@@ -87,6 +87,8 @@ def test_a_second_search_keeps_the_policy_and_pictures_of_the_first(tmp_path):
         f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', *PICTURES)
     }
     assert 'the earlier policy is now' in read_log(runner)
+    found = agreement([Policy.load(tmp_path / 'policy.json'), first])
+    assert f'1 earlier searches in this folder: {found}' in read_log(runner)
 
 
 def test_names_that_are_taken_are_passed_over(tmp_path):

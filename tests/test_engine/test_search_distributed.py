@@ -22,6 +22,7 @@ from toy_search import (
 from two_processes import free_port, process_variables
 
 from mmdas.apis import end_processes
+from mmdas.apis.fast_search import take_any_frames
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.utils import unwrap
 
@@ -30,26 +31,31 @@ pytestmark = pytest.mark.slow
 GLOBAL_BATCH = 4
 
 
-def search(work_dir: Path, processes: int, space: list[str], **options) -> Config:
-    """A search whose global batches are the same for every number of processes, without flips and batch norm."""
+def search(work_dir: Path, processes: int, space: list[str], image: int = 0, **options) -> Config:
+    """A search whose global batches are the same for every number of processes, without flips and batch norm.
+
+    Its warm-up of one epoch sees the image alone where ``image`` is 1.
+    """
 
     def part(seed: int) -> dict:
         dataset = dict(seed=seed, count=8, pipeline=[dict(type='PackInputs')])
         return loader('PackInputs', batch_size=GLOBAL_BATCH // processes, dataset=dataset)
 
-    return epoch_search(
+    config = epoch_search(
         work_dir,
         model=cls_model(cell_config(space=space), norm=dict(type='GN', num_groups=2)),
         train_dataloader=part(seed=0),
         policy_loader=part(seed=1),
-        train_cfg=dict(max_epochs=2, warmup_epochs=1, selection=selection_config(num_batches=1)),
+        train_cfg=dict(max_epochs=2, warmup_epochs=1, image_epochs=image, selection=selection_config(num_batches=1)),
         launcher='pytorch' if processes > 1 else 'none',
         **options,
     )
+    take_any_frames(config)
+    return config
 
 
 def run_equal(folder: Path) -> None:
-    runner = run(search(folder / 'two', 2, ['identity', 'rotate', 'scale']))
+    runner = run(search(folder / 'two', 2, ['identity', 'rotate', 'scale'], image=1))
     torch.save(unwrap(runner.model).state_dict(), folder / f'state_{get_rank()}.pth')
 
 
@@ -88,7 +94,7 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def alone(tmp_path_factory) -> Runner:
-    return run(search(tmp_path_factory.mktemp('alone'), 1, ['identity', 'rotate', 'scale']))
+    return run(search(tmp_path_factory.mktemp('alone'), 1, ['identity', 'rotate', 'scale'], image=1))
 
 
 def load(path: Path) -> dict:

@@ -1,5 +1,6 @@
 """The policy of a search, while it forms and when it is done."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mmengine.runner import Runner
 from mmdas.engine.finite import check_finite
 from mmdas.engine.utils import PICTURES, find_searchable, set_aside
 from mmdas.registry import HOOKS
-from mmdas.search.das import Policy
+from mmdas.search.das import Policy, PolicyError, agreement
 
 from .search_pictures import save_pictures
 from .search_progress_hook import search_cost
@@ -21,7 +22,8 @@ from .search_progress_hook import search_cost
 class PolicyHook(Hook):
     """Draw the curves of what is searched and write the policy at the end.
 
-    After training: the loop has made its last decision.
+    After training: the loop has made its last decision. The log says how far the policy agrees with those that earlier
+    searches left in the same folder.
 
     Args:
         interval: iterations between two points of the curves.
@@ -65,11 +67,30 @@ class PolicyHook(Hook):
         show_pictures(runner, path)
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
+        if isinstance(policy, Policy):
+            tell_agreement(runner, path, policy)
         if isinstance(policy, Policy) and policy.repeats_image:
             runner.logger.warning(
                 'The policy has the identity wherever it matters: its clip repeats the image, as the repeat config '
                 "does. A `space` of the cell without 'identity' makes the search take a transformation."
             )
+
+
+def tell_agreement(runner: Runner, path: Path, policy: Policy) -> None:
+    """Log how far a policy agrees with those of earlier searches in its folder, if there are any."""
+    others = earlier_policies(path, policy)
+    if others:
+        text = f'Agreement with the policies of {len(others)} earlier searches in this folder'
+        runner.logger.info(f'{text}: {agreement([policy, *others])}')
+
+
+def earlier_policies(path: Path, policy: Policy) -> list[Policy]:
+    """Policies of the same space that :func:`set_aside` has left beside a file, such as ``policy_1.json``."""
+    found = []
+    for other in sorted(path.parent.glob(f'{path.stem}_*{path.suffix}')):
+        with suppress(PolicyError):  # of another method, or no policy at all
+            found.append(Policy.load(other))
+    return [other for other in found if (other.num_nodes, other.operations) == (policy.num_nodes, policy.operations)]
 
 
 def show_pictures(runner: Runner, path: Path) -> None:

@@ -20,8 +20,11 @@ class EpochBasedSearchLoop(SearchLoop):
         max_epochs: epochs of the weights and policy phases together, as in the schedule of a plain training;
             selection and tuning follow.
         warmup_epochs: epochs at the start that leave the policy alone.
+        image_epochs: so many of them, the first, see only the image.
         options: the others of :class:`SearchLoop`; ``val_interval`` is in epochs.
     """
+
+    image_name = 'image_epochs'
 
     def __init__(
         self,
@@ -29,9 +32,11 @@ class EpochBasedSearchLoop(SearchLoop):
         dataloader: DataLoader | dict,
         max_epochs: int,
         warmup_epochs: int = 0,
+        image_epochs: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(runner, dataloader, warmup=warmup_epochs, length=max_epochs, **options)
+        options.update(warmup=warmup_epochs, image=image_epochs, length=max_epochs)
+        super().__init__(runner, dataloader, **options)
 
     @property
     def max_epochs(self) -> int:
@@ -40,6 +45,9 @@ class EpochBasedSearchLoop(SearchLoop):
 
     def _repeat(self, phase: str, count: int) -> list[Round]:
         return [Round(phase, len(self.dataloader))] * count
+
+    def _end_of_unit(self, iteration: int) -> int:
+        return self.schedule.end_of_round(self._epoch)
 
     def run(self) -> nn.Module:
         """Launch the search."""

@@ -20,9 +20,12 @@ class IterBasedSearchLoop(SearchLoop):
         max_iters: iterations of the weights and policy phases together, as in the schedule of a plain training;
             selection and tuning follow.
         warmup_iters: iterations at the start that leave the policy alone.
+        image_iters: so many of them, the first, see only the image.
         val_interval: in iterations.
         options: the others of :class:`SearchLoop`.
     """
+
+    image_name = 'image_iters'
 
     def __init__(
         self,
@@ -30,14 +33,18 @@ class IterBasedSearchLoop(SearchLoop):
         dataloader: DataLoader | dict,
         max_iters: int,
         warmup_iters: int = 0,
+        image_iters: int = 0,
         val_interval: int = 1000,
         **options: Any,
     ) -> None:
-        options.update(warmup=warmup_iters, length=max_iters, val_interval=val_interval)
+        options.update(warmup=warmup_iters, image=image_iters, length=max_iters, val_interval=val_interval)
         super().__init__(runner, dataloader, **options)
 
     def _repeat(self, phase: str, count: int) -> list[Round]:
         return [Round(phase, count)]
+
+    def _end_of_unit(self, iteration: int) -> int:
+        return iteration + 1
 
     def run(self) -> nn.Module:
         """Launch the search."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from mmdas.registry import TASK_UTILS
 from mmdas.search.das import DASCell
-from mmdas.search.das.topology import incoming
 
 from .base_selection import BaseSelection, Decision, Score
 
@@ -25,11 +24,9 @@ class ArgmaxSelection(BaseSelection):
         return [Decision('all', 0, 0)]
 
     def decide(self, cell: DASCell, decision: Decision, evaluate: Callable[[], Score]) -> dict[str, float]:
-        weights = cell.weights().detach()
+        weights, kept = cell.weights().detach(), cell.strongest_edges(self.edges_per_node)
         for edge, operation in enumerate(weights.argmax(dim=1).tolist()):
             cell.choose(edge, operation)
-        strength = weights.amax(dim=1).tolist()
-        for node in {target for _, target in cell.edges}:
-            ranked = sorted(incoming(cell.edges, node), key=lambda edge: -strength[edge])
-            cell.keep_edges(node, ranked[: self.edges_per_node])
-        return {'selection_mean_weight': sum(strength) / len(strength)}
+        for node, edges in kept.items():
+            cell.keep_edges(node, edges)
+        return {'selection_mean_weight': weights.amax(dim=1).mean().item()}

@@ -1,5 +1,6 @@
 """The method: operations, search spaces, the relaxed cell and its discretised policy. Plain torch."""
 
+from .agreement import Agreement, agreement, operation_shares
 from .cell import DASCell
 from .frame_transform import FrameTransform
 from .operation import Operation
@@ -11,6 +12,7 @@ from .policy_clip import PolicyClip
 from .search_space import SPACES, build_space
 
 __all__ = [
+    'Agreement',
     'DASCell',
     'FrameTransform',
     'OPERATIONS',
@@ -21,7 +23,9 @@ __all__ = [
     'PolicyEdge',
     'PolicyError',
     'SPACES',
+    'agreement',
     'build_space',
     'get_operation',
+    'operation_shares',
     'register_operation',
 ]

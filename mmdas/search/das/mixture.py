@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .decisions import Decisions
+from .topology import incoming, needed_nodes
 
 RELAXATIONS = ('softmax', 'gumbel')
 
@@ -51,6 +52,20 @@ class Mixture(Decisions):
 
     def _draws(self) -> bool:
         return self.relaxation == 'gumbel' and self.training and not self.in_trial
+
+    def strongest_edges(self, edges_per_node: int) -> dict[int, list[int]]:
+        """Node -> positions of those of its incoming edges whose largest weights are largest, the strongest first."""
+        strength = self.weights().detach().amax(dim=1).tolist()
+        nodes = sorted({target for _, target in self.edges})
+        ranked = {node: sorted(incoming(self.edges, node), key=lambda edge: -strength[edge]) for node in nodes}
+        return {node: positions[:edges_per_node] for node, positions in ranked.items()}
+
+    def leading(self, edges_per_node: int) -> dict[int, int]:
+        """The policy of the largest weights: position -> operation of each edge that its clip depends on."""
+        kept = [position for positions in self.strongest_edges(edges_per_node).values() for position in positions]
+        needed = needed_nodes([self.edges[position] for position in kept], max(target for _, target in self.edges))
+        operations = self.weights().detach().argmax(dim=1).tolist()
+        return {position: operations[position] for position in sorted(kept) if self.edges[position][1] in needed}
 
     def entropy(self) -> Tensor:
         """Entropy of the mixture of each edge in nats, (edges,); 0 where an operation is chosen."""
