@@ -115,8 +115,6 @@ class ImageNetwork:
             return images
         if self.preprocessor.image_to_clip is None or all(size == canvas for size in batch.sizes):
             return images
-        from mmdas.models.segmentors.clip_segmentor import add_content_mask  # MMSegmentation is there
-
         return add_content_mask(images, batch.sizes)
 
     def scores(self, batch: Batch, classes: Sequence[int] | None = None, images: Tensor | None = None) -> Tensor:
