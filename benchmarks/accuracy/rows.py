@@ -39,6 +39,8 @@ class Row:
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
+        part_after: where frames part in the backbone in the training, behind a policy that was searched on clips of
+            images. Default: clips of images.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -66,6 +68,7 @@ class Row:
     views: int = 1
     losses: str = 'kl'
     any_frames: bool = False
+    part_after: str | None = None
     geometry: bool = False
 
     @property
@@ -378,9 +381,23 @@ def light_tables(budget: float, losses: str) -> Iterator[Row]:
     yield from distil_table(budget, losses)
 
 
+def parted_table(budget: float) -> Iterator[Row]:
+    """Rows whose frames part behind a stage of the backbone, of the policies of ``argmax-4f-tsm-undecayed``.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    base = Row('', '', fusion='tsm', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
+    for clip, title in (('search', 'searched, argmax, TSM'), ('repeat', 'repeat, TSM')):
+        for stage in (1, 2):
+            name = f'part-{stage}-4f-tsm{"-repeat" if clip == "repeat" else ""}'
+            title_of_stage = f'{title}, frames part after stage {stage}'
+            yield replace(base, name=name, title=title_of_stage, clip=clip, part_after=f'layer{stage}')
+
+
 ROWS = {
-    'cifar10': [*table(), *light_tables(2, 'kl')],
-    'camvid': [*segmentation_table(), *geometry_table(), *sizes_table(), *light_tables(1, 'kl cwd')],
+    'cifar10': [*table(), *parted_table(2), *light_tables(2, 'kl')],
+    'camvid': [*segmentation_table(), *parted_table(1), *geometry_table(), *sizes_table(), *light_tables(1, 'kl cwd')],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
     'voc2012': [*segmentation_table(), *geometry_table(), *light_tables(1, 'kl cwd')],
