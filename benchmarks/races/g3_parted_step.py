@@ -6,7 +6,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from benchmarks.harness import Report, Settings, Timing, race, ratio
+from benchmarks.harness import Report, Settings, race, ratio
 from benchmarks.hosts import CLASSIFIERS, make_batch, train_step
 from mmdas.apis import DASOptions, convert, load_config, preprocessor_of
 from mmdas.registry import MODELS
@@ -90,9 +90,7 @@ def race_case(case: Case, rounds: int, device: torch.device) -> dict:
     return race({key: train_step(model, images) for key, model in models.items()}, rounds, device=device)
 
 
-def build(
-    host: str, frames: int = 1, place: str | None = None, device: torch.device | str = 'cpu'
-) -> nn.Module:
+def build(host: str, frames: int = 1, place: str | None = None, device: torch.device | str = 'cpu') -> nn.Module:
     """The model of a host as a user converts its config, with a random policy; plain with one frame."""
     cfg = load_config(HOSTS[host])
     if frames > 1:

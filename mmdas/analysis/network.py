@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.augment.content import content_sizes
 from mmdas.models.data_preprocessors import ImageToClip
+from mmdas.models.data_preprocessors.content_mask import add_content_mask
 from mmdas.models.distillation.logits import pick_logits
 from mmdas.models.distillation.teacher import clips_as_in_training
 from mmdas.models.heads.temporal_pooling import TemporalPooling

@@ -13,10 +13,8 @@ from mmdas.search.das import Policy, PolicyEdge
 
 T, K = 4, 3
 CROP = (24, 32)
-RESNET = dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 2))
-POLICY = dict(
-    policy=Policy(T, 2, (PolicyEdge(1, 2, 'rotate', 5.0), PolicyEdge(2, 3, 'translate_x', 0.0625))).to_dict()
-)
+RESNET = dict(type='ResNetV1c', depth=18, base_channels=8, stem_channels=8, strides=(1, 2, 1, 1))
+POLICY = dict(policy=Policy(T, 2, (PolicyEdge(1, 2, 'rotate', 5.0), PolicyEdge(2, 3, 'translate_x', 0.0625))).to_dict())
 SLIDE = dict(mode='slide', crop_size=CROP, stride=CROP)
 
 pytestmark = pytest.mark.usefixtures('mmseg_scope')

@@ -143,9 +143,9 @@ class FrameFusionBackbone(HostExtension):
         (B*T, C', h, w).
 
     Raises:
-        ValueError: if the backbone has no place for fusion or parting, or no such stage; in ``forward`` if the clip has another
-            number of frames, or its frames another number of channels than the network; or on loading weights that were
-            trained with another fusion.
+        ValueError: if the backbone has no place for fusion or parting, or no such stage; in ``forward`` if the clip has
+            another number of frames, or its frames another number of channels than the network, or no model lends the
+            step of ``part_after``; or on loading weights that were trained with another fusion or parting.
     """
 
     part_name = 'fusion'

@@ -156,9 +156,7 @@ class DASCell(Mixture, Strengths, Searchable):
                 if key not in transformed:
                     operation, strength = self.operations[column], strengths[row, column]
                     draw = draw_index(source, operation.name)
-                    transformed[key] = self.transform(
-                        source_frames, operation, strength, draw, self.pixels.zero, size
-                    )
+                    transformed[key] = self.transform(source_frames, operation, strength, draw, self.pixels.zero, size)
                 output = output + weights[position, column] * transformed[key]
             return output
 
