@@ -381,6 +381,10 @@ def light_tables(budget: float, losses: str) -> Iterator[Row]:
     yield from distil_table(budget, losses)
 
 
+# Places at which frames part, in words.
+PLACES = {'layer1': 'stage 1', 'layer2': 'stage 2', 'layer3.0': 'the first block of stage 3'}
+
+
 def parted_table(budget: float) -> Iterator[Row]:
     """Rows whose frames part behind a stage of the backbone, of the policies of ``argmax-4f-tsm-undecayed``.
 
@@ -389,10 +393,9 @@ def parted_table(budget: float) -> Iterator[Row]:
     """
     base = Row('', '', fusion='tsm', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
     for clip, title in (('search', 'searched, argmax, TSM'), ('repeat', 'repeat, TSM')):
-        for stage in (1, 2):
-            name = f'part-{stage}-4f-tsm{"-repeat" if clip == "repeat" else ""}'
-            title_of_stage = f'{title}, frames part after stage {stage}'
-            yield replace(base, name=name, title=title_of_stage, clip=clip, part_after=f'layer{stage}')
+        for number, (place, words) in enumerate(PLACES.items(), start=1):
+            name = f'part-{number}-4f-tsm{"-repeat" if clip == "repeat" else ""}'
+            yield replace(base, name=name, title=f'{title}, frames part after {words}', clip=clip, part_after=place)
 
 
 ROWS = {

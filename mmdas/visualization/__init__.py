@@ -7,6 +7,7 @@ from .feature_figure import draw_dropped
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
+from .parting_figure import draw_parting
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
 from .view_figure import draw_views, save_view_figure
@@ -20,6 +21,7 @@ __all__ = [
     'draw_keep',
     'draw_dropped',
     'draw_mixtures',
+    'draw_parting',
     'draw_pictures',
     'draw_policy',
     'draw_predictions',
