@@ -110,10 +110,15 @@ def add_conversion_arguments(parser: Any) -> None:
     parser.add_argument(
         '--part-after',
         metavar='PLACE',
-        type=lambda place: int(place) if place.isdigit() else place,
+        type=read_place,
         help='let frames part behind a stage of the backbone, such as layer1, or so many stages: a cheaper clip '
         '(default: clips of images)',
     )
+
+
+def read_place(text: str) -> str | int:
+    """A place at which frames part: the path of a module, or a number of stages."""
+    return int(text) if text.isdigit() else text
 
 
 def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions:
