@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -35,7 +36,7 @@ class Case:
     host: str
     side: int
     batch: int
-    places: tuple[str, ...] = ('layer1', 'layer2', 'layer3')
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Sizes:
     rounds: int
 
 
-SMALL_CASE = Case('R18 of CIFAR-10, quarter width', 32, 64, ('layer1', 'layer2'))  # which has three stages
-FULL = Sizes((SMALL_CASE, Case('classifier R18', 224, 32), Case('classifier R50', 224, 32)), 9)
+SMALL_CASE = Case('R18 of CIFAR-10, quarter width', 32, 64, ('layer1', 'layer2', 'layer3.0'))  # of three stages
+R18, R50 = ('layer2', 'layer3'), ('layer3', 'layer4.0')
+FULL = Sizes((SMALL_CASE, Case('classifier R18', 224, 32, R18), Case('classifier R50', 224, 32, R50)), 9)
 # Without a GPU the full sizes take hours.
-FULL_CPU = Sizes((SMALL_CASE, Case('classifier R18', 128, 8), Case('classifier R50', 128, 4)), 7)
-QUICK = Sizes((SMALL_CASE, Case('classifier R18', 96, 4), Case('classifier R50', 96, 4)), 5)
+FULL_CPU = Sizes((SMALL_CASE, Case('classifier R18', 128, 8, R18), Case('classifier R50', 128, 4, R50)), 7)
+QUICK = Sizes((SMALL_CASE, Case('classifier R18', 96, 4, R18), Case('classifier R50', 96, 2, R50)), 5)
 
 
 def run(settings: Settings) -> Report:
@@ -96,6 +98,7 @@ def build(host: str, frames: int = 1, place: str | None = None, device: torch.de
     if frames > 1:
         cfg = convert(cfg, 'repeat', DASOptions(frames, 'tsm', part_after=place))
         preprocessor_of(cfg).policy = Policy.random(frames).to_dict()
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every parameter
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build({**cfg.model, 'data_preprocessor': preprocessor_of(cfg)})
