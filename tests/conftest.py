@@ -28,6 +28,14 @@ def no_scope_left() -> Iterator[None]:
     DefaultScope._instance_dict.update(before)
 
 
+@pytest.fixture(scope='session', autouse=True)
+def configs_in_one_line() -> Iterator[None]:
+    """A runner lays its config out four times for logs and files, which takes longer than most trainings of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+        yield
+
+
 @pytest.fixture(scope='session')
 def data_root() -> Path:
     """Folder of the real data sets; the test is skipped where it is absent."""

@@ -41,6 +41,7 @@ class Row:
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
         part_after: where frames part in the backbone in the training, behind a policy that was searched on clips of
             images. Default: clips of images.
+        self_distil: and the fewer frames learn from all.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -69,6 +70,7 @@ class Row:
     losses: str = 'kl'
     any_frames: bool = False
     part_after: str | None = None
+    self_distil: bool = False
     geometry: bool = False
 
     @property
@@ -104,6 +106,15 @@ def table() -> Iterator[Row]:
         title='searched, argmax, TSM, trained with 1, 2 or 4 frames at random',
         fusion='tsm',
         any_frames=True,
+        budget=3,
+    )
+    yield replace(
+        default,
+        name='any-4f-tsm-self',
+        title='searched, argmax, TSM, 1 or 2 frames learn from 4',
+        fusion='tsm',
+        any_frames=True,
+        self_distil=True,
         budget=3,
     )
     for frames, fusion in (*product((4,), ('gsf', 'none', 'tsm', 'gsm')), *product((2, 8), ('gsf', 'none'))):

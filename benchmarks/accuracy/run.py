@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.apis import DASOptions, build_runner, convert, load_config, preprocessor_of, set_augment, set_regularizers
-from mmdas.apis.distill_config import LOSSES, whole_model
+from mmdas.apis.distill_config import LOSSES, set_self_distillation, whole_model
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.search.das.search_space import OPERATIONS
@@ -81,6 +81,8 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         set_augment(cfg, json.loads(augment.read_text()))
     if row.words:
         set_augment(cfg, row.words)
+    if row.self_distil:
+        set_self_distillation(cfg)
     if row.regularize:
         set_regularizers(cfg, row.regularize)
     teacher = None

@@ -25,7 +25,7 @@ from .das_settings import (
     set_used_frames,
 )
 from .das_text import das_configs
-from .distill_config import DistillOptions, set_distillation
+from .distill_config import DistillOptions, set_distillation, set_self_distillation
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
@@ -101,6 +101,7 @@ __all__ = [
     'set_policy',
     'set_regularizers',
     'set_resume',
+    'set_self_distillation',
     'set_training_length',
     'set_used_frames',
     'short_search',

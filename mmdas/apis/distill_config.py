@@ -113,6 +113,26 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
+def set_self_distillation(cfg: Config, *, own_folder: bool = False) -> None:
+    """Let few frames learn from all in a training for any number of frames, see :class:`mmdas.SelfDistillHook`.
+
+    Args:
+        cfg: changed in place.
+        own_folder: whether the run gets a work directory of its own.
+
+    Raises:
+        ValueError: for a config whose model does not take fewer frames than T.
+    """
+    if not preprocessor_of(cfg).get('frame_dropout'):
+        raise ValueError(
+            '--self-distill: fewer frames learn from all, but this training has all frames alone; add '
+            '--das POLICY.json --any-frames'
+        )
+    if own_folder:
+        cfg.work_dir = f'{cfg.work_dir}_self-distilled'
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'mmdas.SelfDistillHook'}]
+
+
 def check_name(cfg: Config) -> None:
     """Check that the config of a student does not have the name of a file that its work directory keeps a teacher in.
 

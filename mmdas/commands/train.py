@@ -39,6 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='WORD',
         help='of ' + ', '.join(REGULARIZERS) + ': what keeps the network from learning the training images by heart',
     )
+    parser.add_argument(
+        '--self-distill',
+        action='store_true',
+        help='fewer frames, down to the image alone, learn from all; with --das POLICY.json --any-frames',
+    )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
 
 
@@ -117,6 +122,7 @@ def read(args: Namespace) -> Config:
         set_distillation,
         set_regularizers,
         set_resume,
+        set_self_distillation,
         short_search,
     )
 
@@ -128,6 +134,8 @@ def read(args: Namespace) -> Config:
         set_regularizers(cfg, args.regularize, own_folder=own_folder)
     if getattr(args, 'distillation', None) is not None:
         set_distillation(cfg, args.distillation, own_folder=own_folder)
+    if getattr(args, 'self_distill', False):
+        set_self_distillation(cfg, own_folder=own_folder)
     if getattr(args, 'budget', None) is not None:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     args.work_dir = cfg.work_dir

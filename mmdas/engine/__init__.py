@@ -14,6 +14,7 @@ from .hooks import (
     ResumeCheckHook,
     SaliencyHook,
     SearchProgressHook,
+    SelfDistillHook,
     StopSignalHook,
 )
 from .metrics import ShapeBias
@@ -68,6 +69,7 @@ __all__ = [
     'Score',
     'SearchOptimWrapperConstructor',
     'SearchProgressHook',
+    'SelfDistillHook',
     'SearchStep',
     'ShapeBias',
     'StopSignalHook',

@@ -28,6 +28,7 @@ DEMANDED = {
     'D1': {'efficiency', 'memory_ratio'},
     'E1': {'ratio_to_plain_batch'},
     'F1': {'exponent_T', 'exponent_B', 'exponent_HW', 'exponent_operations', 'exponent_edges', 'scaling_2_processes'},
+    'G3': {'clip_step_t4', 'clip_step_t8'},
     'M1': {'cheap_mix_over_plain', 'puzzle_mix_over_plain', 'seg_puzzle_mix_over_plain'},
     'K1': {'full_over_plain', 'low_over_plain', 'early_over_plain'},
     'S1': {'ddas_step_over_plain', 'memory_over_plain', 'cheap_step_over_plain'},

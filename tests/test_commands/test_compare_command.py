@@ -42,7 +42,6 @@ class World:
         self.now, self.commands, self.longest, self.slower = 0.0, [], 0.0, 1.0
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         monkeypatch.setattr(step_runs, 'time', clock)
-        monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))  # slow
         monkeypatch.setattr(StepRuns, '_process', lambda _, command, log: self.run(list(command)))
 
     def run(self, command):

@@ -14,6 +14,7 @@ from .random_state_hook import RandomStateHook
 from .resume_check_hook import ResumeCheckHook
 from .saliency_hook import SaliencyHook
 from .search_progress_hook import SearchProgressHook
+from .self_distill_hook import SelfDistillHook
 from .stop_signal_hook import RunStopped, StopSignalHook
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     'RunStopped',
     'SaliencyHook',
     'SearchProgressHook',
+    'SelfDistillHook',
     'StopSignalHook',
 ]

@@ -6,22 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
 from mmdas.engine.distillation import TeacherScore, load_teacher
 from mmdas.engine.utils import main_head, unwrap
 from mmdas.models.distillation import Distillation, DistillationError, Teacher, distil, release
-from mmdas.models.settings import DifferenceError
 from mmdas.registry import HOOKS, MODELS, loaded
 
 from .random_state_hook import kept_random_state
-from .resume_check_hook import TEACHER
+from .teacher_record_hook import TeacherRecordHook
 
 
 @HOOKS.register_module()
-class DistillHook(Hook):
+class DistillHook(TeacherRecordHook):
     """Add the distance from a frozen teacher to the loss of any model of either toolbox.
 
     The model has a teacher from the beginning of the training to its end. Its parts, its keys and its config stay those
@@ -56,6 +54,7 @@ class DistillHook(Hook):
         swap_colours: bool | None = None,
         score: bool = True,
     ) -> None:
+        super().__init__()
         self.teacher_files = [dict(files) for files in ([teacher] if isinstance(teacher, Mapping) else teacher)]
         for files in self.teacher_files or [{}]:
             unknown = set(files) - {'config', 'checkpoint', 'output'}
@@ -66,9 +65,7 @@ class DistillHook(Hook):
         self.losses, self.views = [dict(loss) for loss in losses], views
         self.output, self.swap_colours, self.has_score = output, swap_colours, score
         self.teachers: list[Teacher] = []
-        self.record: dict[str, Any] = {}
         self._score: Any = None
-        self._loaded: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Load the teacher and hand it to the model.
@@ -92,7 +89,7 @@ class DistillHook(Hook):
             'views': self.views,
             'losses': [str(loss) for loss in self.losses],
         }
-        self._compare()
+        self.compare()
         for teacher in self.teachers:
             teacher.to(next(model.parameters()).device)
         parts = [MODELS.build(loss) for loss in self.losses]
@@ -111,29 +108,6 @@ class DistillHook(Hook):
         if self.has_score and self.teachers and metrics is not None:
             for name, value in self._score(runner, self.teachers).items():  # beside what RuntimeInfoHook notes
                 runner.message_hub.update_scalar(f'val/{name}', value)
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note from which teacher the model learns."""
-        if self.teachers:
-            checkpoint[TEACHER] = dict(self.record)
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remember the teacher of a run that is resumed."""
-        self._loaded = (checkpoint.get(TEACHER) or {}) if runner.cfg.get('resume') else None
-
-    def _compare(self) -> None:
-        if self._loaded is None:
-            return
-        found = [
-            f'{key} is {value} and was {self._loaded.get(key, "none")}'
-            for key, value in self.record.items()
-            if self._loaded.get(key) != value
-        ]
-        if found:
-            raise DifferenceError(
-                f'cannot resume: {"; ".join(found)} (mmdas.DistillHook). Give the teacher and the losses of its run, '
-                'another --work-dir to begin anew, or start from its weights by --cfg-options load_from=CHECKPOINT'
-            )
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -42,8 +42,8 @@ class ResumeCheckHook(Hook):
         if runner.cfg.get('resume') and TEACHER in checkpoint and not learns_from_teacher(runner):
             raise DifferenceError(
                 f'cannot resume from {source}: its model learned from a teacher, and this run has none; resume it by '
-                'the mmdas distill of its training, or start from its weights by --cfg-options load_from=CHECKPOINT '
-                'without --resume'
+                'the mmdas distill or the --self-distill of its training, or start from its weights by --cfg-options '
+                'load_from=CHECKPOINT without --resume'
             )
         if runner.cfg.get('resume') and expected != found:
             kinds = {True: 'a model with frames', False: 'a plain model'}
@@ -89,7 +89,7 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
 
 def learns_from_teacher(runner: Runner) -> bool:
     """Whether a hook of a run says that its model has a teacher."""
-    return any(getattr(hook, 'teacher_files', None) is not None for hook in runner.hooks)
+    return any(getattr(hook, 'is_teacher', False) for hook in runner.hooks)
 
 
 def refuse_frames(checkpoint: dict[str, Any], source: str) -> None:

@@ -10,6 +10,7 @@ from .losses import (
     channel_wise_divergence,
     kl_divergence,
 )
+from .self_taught import SelfDistillation, SelfTaught, release_from_itself, teach_itself
 from .teacher import Teacher
 
 __all__ = [
@@ -21,10 +22,14 @@ __all__ = [
     'Distilled',
     'FeatureDistillation',
     'KLDistillation',
+    'SelfDistillation',
+    'SelfTaught',
     'Teacher',
     'attention_map',
     'channel_wise_divergence',
     'distil',
     'kl_divergence',
     'release',
+    'release_from_itself',
+    'teach_itself',
 ]

@@ -158,8 +158,10 @@ def distil(model: Any, distillation: Distillation) -> None:
     Raises:
         DistillationError: if it has a teacher already.
     """
-    if isinstance(model, Distilled):
-        raise DistillationError(f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook')
+    if hasattr(model, 'distillation') or hasattr(model, 'self_distillation'):
+        raise DistillationError(
+            f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook or mmdas.SelfDistillHook'
+        )
     model.distillation = distillation
     model.__class__ = distilled_class(type(model))  # type: ignore[arg-type]  # classes are hashable
 

@@ -67,9 +67,10 @@ def find_maps(backbone: nn.Module) -> Maps:
 def _frames_of_blanks(backbone: nn.Module) -> Any:
     """Equal frames for a backbone in which they part."""
     parting: Any = getattr(backbone, 'parting', None)
+    frames: Any = getattr(backbone, 'num_frames', None)
     if parting is None:
         return nullcontext()
-    return parting.lent(partial(repeat_image, num_frames=backbone.num_frames))
+    return parting.lent(partial(repeat_image, num_frames=frames))
 
 
 def _recorder(found: Maps, path: str) -> Any:

@@ -16,6 +16,7 @@ from .fast.linear_clip import is_linear
 from .frame_transform import FrameTransform, check_floating_point
 from .mixture import Mixture
 from .operation import Size, check_size
+from .operation_weights import with_weights_of_their_own
 from .pixels import Pixels
 from .policy import MAX_FRAMES, MAX_NODES, MAX_SEED, Policy, PolicyEdge
 from .search_space import build_space, draw_index, split_ranges
@@ -95,7 +96,8 @@ class DASCell(Mixture, Strengths, Searchable):
                 f'a policy has at most {MAX_FRAMES} frames and {MAX_NODES} nodes, got num_frames={num_frames} and '
                 f'num_nodes={num_nodes}'
             )
-        self.operations = split_ranges(build_space(space, ranges), num_strengths)
+        operations, self.operation_weights = with_weights_of_their_own(build_space(space, ranges))
+        self.operations = split_ranges(operations, num_strengths)
         self.operation_names = list(_numbered([operation.name for operation in self.operations]))
         self.edges = all_edges(num_nodes)
         self.num_frames = num_frames

@@ -42,6 +42,10 @@ def register_operation(
     distance from the reference frame, so that it has both signs, and leaves the range. Magnitude 0 is the identity. The
     function treats each image alone, changes nothing in place and passes the gradient on to the images.
 
+    A function of images may be a network, an ``nn.Module``: ``register_operation('sketch', ...)(Sketch())``. Each cell
+    and each clip of a policy has a copy of it, in evaluation mode and with fixed weights. The copy moves with the model
+    and is saved in its checkpoint as ``operation_weights.of_sketch``.
+
     The function is tried on small images here, so that an error shows before a search starts.
 
     Args:

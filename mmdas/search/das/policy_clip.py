@@ -17,6 +17,7 @@ from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
 from .operation import Size, check_size
 from .operation_table import get_operation
+from .operation_weights import with_weights_of_their_own
 from .pixels import Pixels
 from .policy import Policy
 from .search_space import draw_index
@@ -71,7 +72,8 @@ class PolicyClip(nn.Module):
         self.pixels = Pixels(mean, std, max_value, channel_order)
         self.edges = policy.needed_edges
         self.pairs = [(edge.source, edge.target) for edge in self.edges]
-        self.operations = [get_operation(edge.operation) for edge in self.edges]
+        rows = (get_operation(edge.operation) for edge in self.edges)
+        self.operations, self.operation_weights = with_weights_of_their_own(rows)
         strengths = torch.tensor([edge.strength for edge in self.edges], dtype=torch.float32)
         self.register_buffer('strengths', strengths, persistent=False)
         self.paths = self._find_paths()

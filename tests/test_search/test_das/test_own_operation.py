@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from own_operations import forgotten_afterwards, write_module
-from torch import Tensor
+from torch import Tensor, nn
 from torch_limits import needs_second_derivatives
 
 from mmdas.ops.affine import scale_matrix
@@ -311,3 +311,62 @@ def test_module_that_runs_again_registers_the_same_operation_again() -> None:
     register(swirl, high=0.2)
     register(swirl, high=0.3)
     assert OPERATIONS['own'].high == 0.3
+
+
+# operations that are networks
+
+
+class Tint(nn.Module):
+    """Blends in what a small network makes of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3, 3, 1)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, images: Tensor, magnitude: Tensor) -> Tensor:
+        share = magnitude.to(images).abs().clamp(max=1)[:, None, None, None]
+        return images + share * (self.drop(self.mix(images)).sigmoid() - images)
+
+
+@pytest.fixture
+def tint() -> Tint:
+    return register(Tint().eval(), 'tint')
+
+
+@pytest.mark.parametrize('make', [lambda: DASCell(4, ['identity', 'tint']), lambda: PolicyClip(policy_of('tint'))])
+def test_the_weights_of_an_operation_are_those_of_each_model_alone(tint, make):
+    first, second, images = make().eval(), make().eval(), torch.rand(2, 3, 6, 5)
+    before = first(images)
+    assert torch.equal(second(images), before)
+    with torch.no_grad():
+        second.operation_weights.of_tint.mix.weight.add_(1.0)
+    assert torch.equal(first(images), before)
+    changed = second(images)
+    assert not torch.allclose(changed, before)
+    first.load_state_dict(second.state_dict())
+    assert torch.equal(first(images), changed)
+    assert torch.equal(copy.deepcopy(first)(images), changed)
+    assert torch.equal(make().eval()(images), before)  # the table's is as it was
+    assert first.double()(images.double()).dtype == torch.float64  # its weights have moved with it
+
+
+@pytest.mark.parametrize('num_strengths', [1, 3])
+def test_the_weights_of_an_operation_are_fixed_and_it_stays_in_evaluation_mode(tint, num_strengths):
+    cell = DASCell(4, ['identity', 'tint'], num_strengths=num_strengths).train()
+    images = torch.rand(2, 3, 6, 5, requires_grad=True)
+    clip = cell(images)
+    assert torch.equal(cell(images), clip)  # no dropout
+    clip.square().sum().backward()
+    assert images.grad.abs().sum() > 0
+    trained = [name for name, parameter in cell.named_parameters() if parameter.grad is not None]
+    assert trained == ['logits']
+    assert [name for name in cell.state_dict() if 'mix.weight' in name] == ['operation_weights.of_tint.mix.weight']
+
+
+def test_a_policy_has_the_clip_of_the_cell_that_chose_a_network(tint):
+    cell = DASCell(4, ['tint'], num_nodes=1).eval()
+    for edge in range(len(cell.edges)):
+        cell.choose(edge, 0)
+    images = torch.rand(2, 3, 6, 5)
+    torch.testing.assert_close(PolicyClip(cell.to_policy()).eval()(images), cell(images))
