@@ -12,6 +12,8 @@ from torch import nn
 
 from mmdas.models import FrameFusionBackbone
 from mmdas.models.backbones.parting import find_place
+from mmdas.models.features import ADL, choose_sites
+from mmdas.models.features.place import place
 from mmdas.models.settings import DifferenceError
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 from mmdas.registry import MODELS
@@ -156,9 +158,9 @@ def test_reference_frame_is_the_feature_map_bit_for_bit(source):
     assert torch.equal(split_frames(frames, T)[:, reference_frame(T)], maps)
 
 
-@pytest.mark.parametrize('place', ['conv1', 'layer1', 'layer3', 1, 2])
-def test_equal_frames_without_fusion_predict_what_the_plain_model_does(plain, place):
-    model = build(place, fusion=None)
+@pytest.mark.parametrize('part_after', ['conv1', 'layer1', 'layer3', 1, 2])
+def test_equal_frames_without_fusion_predict_what_the_plain_model_does(plain, part_after):
+    model = build(part_after, fusion=None)
     model.load_state_dict(plain.state_dict())  # a plain checkpoint has all keys
     torch.testing.assert_close(scores(model, make_batch()), scores(plain, make_batch()))
 
@@ -273,3 +275,16 @@ def test_place_that_gives_no_map_is_refused():
 def test_number_of_stages_names_the_last_of_them():
     backbone = MODELS.build(copy.deepcopy(BACKBONE))
     assert [find_place(backbone, number) for number in (1, 2, 3)] == ['layer1', 'layer2', 'layer3']
+
+
+def test_regularisers_of_features_are_told_the_frames_of_their_sites():
+    model, told = build('layer2', fusion=None).train(), {}
+
+    class Note(nn.Module):
+        def forward(self, maps, num_frames):
+            told[maps.shape[1]] = (num_frames, len(maps))
+            return maps
+
+    place(Note(), model.backbone, choose_sites(model.backbone, ADL(), [0, -1]))
+    model.extract_feat(torch.rand(B, 3, SIDE, SIDE))
+    assert told == {8: (1, B), 64: (T, B * T)}
