@@ -42,9 +42,11 @@ CONFIGS = [
     name for name, text in FILES.items() if '_base_' in text and name not in (*TAUGHT, *REGULARISED)
 ]  # the others are modules that configs import
 VIEWS = [text for text in blocks('python') if 'predict_views' in text]
-OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text]
+FIELDS = [text for text in blocks('python') if 'mmdas.analysis.receptive_field' in text]
+OBJECTS = [text for text in blocks('python') if 'mmdas.analysis' in text and text not in FIELDS]
 KEPT = [text for text in blocks('python') if 'draw_regions' in text]
-OTHERS = [text for text in blocks('python') if text not in VIEWS + KEPT + OBJECTS and not FILE_NAME.match(text)]
+OWN = [*VIEWS, *KEPT, *FIELDS, *OBJECTS]  # with tests of their own
+OTHERS = [text for text in blocks('python') if text not in OWN and not FILE_NAME.match(text)]
 SNIPPETS = [text for text in OTHERS if 'Inferencer' not in text]
 INFERENCE = [text for text in blocks('python') if 'Inferencer' in text]
 # Scripts that are verbs of the command.
@@ -175,6 +177,15 @@ def test_code_of_the_pages_finds_an_object(code: str):
     exec(code, names)
     left, top, right, bottom = names['found'].box
     assert 0 <= left < right <= 64 and 0 <= top < bottom <= 48
+
+
+@pytest.mark.parametrize('code', FIELDS)
+def test_code_of_the_pages_measures_a_field(code: str, capsys: pytest.CaptureFixture):
+    names: dict = {}
+    exec(code, names)
+    fields = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert fields == ['7', '11', '19']
+    assert 0 < names['shape'].area <= 19 * 19
 
 
 @pytest.mark.parametrize('code', INFERENCE)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from . import analyze_localize, analyze_maps
+from . import analyze_localize, analyze_maps, analyze_rf
 from .parser import VerbParser
 
 # Verb -> the module with its options and its work, and what it does.
 ANALYSES = {
     'saliency': (analyze_maps, 'which pixels the prediction depends on: the derivative of its logit'),
     'cam': (analyze_maps, 'class activation maps of a classifier with global average pooling'),
+    'rf': (analyze_rf, 'the receptive field: in theory, what a clip adds to it, and measured'),
     'localize': (analyze_localize, 'the object of an image, as a box and a mask, from such a map'),
 }
 

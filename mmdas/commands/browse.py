@@ -2,7 +2,8 @@
 
 The images are those that the training pipeline gives, spread evenly over the data set. A search config shows the
 mixtures at the start of the search; with --policy, any config shows the clips of that policy. With --das a plain config
-shows those of the config that mmdas train makes of it.
+shows those of the config that mmdas train makes of it. Without a config, --policy FILE --images FILES shows what a
+policy makes of any photos. --out x.gif shows one frame after the other.
 """
 
 from __future__ import annotations
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
     import numpy as np
     from mmengine.model import BaseDataPreprocessor
 
+NUM = 4  # images of a config
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument('config', help='file, or name of an installed config')
+    parser.add_argument('config', nargs='?', help='file, or name of an installed config')
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        metavar='FILE',
+        help='files and folders, shown in the size of the first; without a config',
+    )
     parser.add_argument('--policy', help='file of a policy to apply in place of what the config says')
-    parser.add_argument('--num', type=int, default=4, help='number of images (default: %(default)s)')
-    parser.add_argument('--out', default='clip.png', help='picture to write (default: %(default)s)')
+    parser.add_argument('--num', type=int, help='number of images (default: 4 of a config, all that --images names)')
+    parser.add_argument('--out', default='clip.png', help='picture or .gif to write (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help="settings that replace the config's")
     add_das_arguments(parser)
 
@@ -88,27 +97,74 @@ def run(args: Namespace) -> None:
     """Draw the clips.
 
     Raises:
-        CommandError: if there is no such config or policy, or the config is of another toolbox or cannot be converted.
+        CommandError: if there is no such config, policy or image, or the config is of another toolbox or cannot be
+            converted.
     """
+    with told_in_one_line():
+        if args.num is not None and args.num < 1:
+            raise ValueError(f'--num must be at least 1, got {args.num}')
+        clips, titles, caption = clips_of_photos(args) if args.images else clips_of_data(args)
+    save(clips, titles, caption, Path(args.out))
+    print(f'{len(titles)} clips of {clips.shape[1]} frames: {args.out}')
+
+
+def clips_of_data(args: Namespace) -> tuple[np.ndarray, list[str], str]:
+    """Clips of the training images of a config, their names, and what the policy does."""
     from mmengine.registry import init_default_scope
     from mmengine.runner import set_random_seed
 
     from mmdas.apis import load_config
-    from mmdas.visualization import draw_clips
+    from mmdas.search.das import PolicyClip
+    from mmdas.visualization import describe_clip
 
-    with told_in_one_line():
-        if args.num < 1:
-            raise ValueError(f'--num must be at least 1, got {args.num}')
-        das, options = read_das(args)
-        cfg = load_config(args.config, cfg_options=args.cfg_options, das=das, options=options)
-        init_default_scope(cfg.get('default_scope', 'mmengine'))
-        set_random_seed(cfg.get('randomness', {}).get('seed') or 0)  # of crops and flips: the same picture every time
-        preprocessor = build_preprocessor(cfg, args.policy)
-    batch = load_samples(cfg, args.num)
+    if args.config is None:
+        raise ValueError('give a config, or --images FILES with --policy FILE')
+    das, options = read_das(args)
+    cfg = load_config(args.config, cfg_options=args.cfg_options, das=das, options=options)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    set_random_seed(cfg.get('randomness', {}).get('seed') or 0)  # of crops and flips: the same picture every time
+    preprocessor = build_preprocessor(cfg, args.policy)
+    batch = load_samples(cfg, NUM if args.num is None else args.num)
     titles = [Path(sample.get('img_path') or '').stem for sample in batch['data_samples']]
-    out = Path(args.out)
+    clip = getattr(preprocessor, 'policy', None)
+    caption = describe_clip(clip.policy) if isinstance(clip, PolicyClip) else ''
+    return make_clips(preprocessor, batch), titles, caption
+
+
+def clips_of_photos(args: Namespace) -> tuple[np.ndarray, list[str], str]:
+    """Clips that a policy makes of files, in the size of the first, their names, and what the policy does."""
+    import cv2
+    import numpy as np
+    import torch
+
+    from mmdas.apis.image_inputs import expand
+    from mmdas.search.das import Policy, PolicyClip
+    from mmdas.visualization import clip_to_images, describe_clip
+
+    if args.config is not None or args.policy is None or args.das is not None:
+        raise ValueError('--images goes with --policy FILE, and without a config')
+    policy = Policy.load(args.policy)
+    files = expand(args.images)[: args.num]
+    photos = []
+    for file in files:
+        photo = cv2.imread(str(file))
+        if photo is None:
+            raise ValueError(f'{file} cannot be read as an image')
+        photos.append(photo)
+    height, width = photos[0].shape[:2]
+    same = np.stack([cv2.resize(photo, (width, height))[..., ::-1] for photo in photos])  # (B, H, W, 3), RGB
+    images = torch.from_numpy(same).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        clips = clip_to_images(255 * PolicyClip(policy)(images), policy.num_frames)
+    return clips, [Path(str(file)).stem for file in files], describe_clip(policy)
+
+
+def save(clips: np.ndarray, titles: list[str], caption: str, out: Path) -> None:
+    """Write the clips as a picture with names and caption, or as a GIF."""
+    from mmdas.visualization import animate_clips, draw_clips
+
     out.parent.mkdir(parents=True, exist_ok=True)
-    with told_in_one_line():  # augments that need the model of a training say so
-        clips = make_clips(preprocessor, batch)
-    draw_clips(clips, titles).savefig(out, dpi=150)
-    print(f'{len(titles)} clips of {preprocessor.num_frames} frames: {out}')
+    if out.suffix.lower() == '.gif':
+        animate_clips(clips, out)
+    else:
+        draw_clips(clips, titles, caption).savefig(out, dpi=150)

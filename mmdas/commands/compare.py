@@ -18,6 +18,7 @@ from .compare_methods import PLAIN, Method, check_methods, read_methods
 from .compare_table import print_result
 from .parser import CommandError, told_in_one_line
 from .step_log import Report
+from .step_process import can_serve
 from .step_runs import StepRuns
 from .train import seconds_of
 
@@ -70,7 +71,7 @@ def run(args: Namespace) -> None:
     out, console = Path(args.out or f'{cfg.work_dir}_compared'), Console()
     out.mkdir(parents=True, exist_ok=True)
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True, highlight=False)
-    runs = StepRuns(out, Report(console), NOTES, args.processes)
+    runs = StepRuns(out, Report(console), NOTES, args.processes, served_toolbox(cfg))
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
     comparison = Comparison(cfg, methods, runs, settings_of(args))
@@ -81,6 +82,13 @@ def run(args: Namespace) -> None:
     best = next(method for method in methods if method.name == result['winner'])
     console.print(f'The report: {page}; all that was measured: {out / NOTES}', soft_wrap=True, highlight=False)
     console.print(f'Train with it: {train_command(args, best, comparison)}', soft_wrap=True, highlight=False)
+
+
+def served_toolbox(cfg: Config) -> str:
+    """The toolbox whose imports the steps share; empty where each imports for itself."""
+    from mmdas.apis import host_of
+
+    return host_of(cfg).scope if can_serve() else ''
 
 
 def read(args: Namespace) -> tuple[Config, list[Method]]:

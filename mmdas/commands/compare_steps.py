@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -48,7 +48,7 @@ class Comparison:
         """Run all steps that are not done; the result, which the notes keep as ``comparison``."""
         costs = self.measure()
         self.budget = self.settings['budget'] or self.default_budget(costs)
-        left = list(self.methods)
+        left = list(costs)
         history: list[dict[str, Any]] = []
         for place, rung in enumerate(self.rungs):
             if place:
@@ -58,8 +58,9 @@ class Comparison:
             if not length:  # no time for longer trainings than those of the last rung
                 continue
             if place == 0:
-                self.search()
+                left = self.search(left)
             scores = self.train(place, rung, length, left)
+            left = list(scores)
             history.append({'rung': place, 'length': length, 'seeds': rung.seeds, 'scores': scores})
             costs = self.corrected(costs, place, length)
             if any(not scores[name] for name in left):  # the budget has ended
@@ -67,22 +68,49 @@ class Comparison:
         return self.conclude(history)
 
     def measure(self) -> dict[str, Cost]:
-        """What a training of each method takes, from some steps."""
-        steps = [self.cost_step(method) for method in self.methods.values()]
-        self.runs.run_all(steps)
+        """What a training of each method takes, from some steps; a method whose steps fail has none.
+
+        Raises:
+            CommandError: if plain alone is left.
+        """
+        steps = {name: self.cost_step(method) for name, method in self.methods.items()}
+        self.runs.run_all(list(steps.values()))
         costs = {}
-        for name, step in zip(self.methods, steps, strict=True):
+        for name, step in steps.items():
+            if self.runs.failure(step.name) is not None:
+                continue
             found = json.loads((self.runs.folder / f'{step.name}.json').read_text())
             start = max(self.runs.notes[step.name]['seconds'] - found['measuring'], 0.0)
             costs[name] = Cost(start + found['validation'], found['unit'])
+        if len(costs) == 1:
+            raise CommandError('there is nothing left to compare plain with: ' + '; '.join(self.failures().values()))
         return costs
+
+    def failures(self) -> dict[str, str]:
+        """Method -> what went wrong with it, of those that a step failed of."""
+        found = {}
+        for name in self.methods:
+            steps = [step for step in self.own_steps(name) if self.runs.failure(step) is not None]
+            if steps:
+                log = self.runs.folder / f'{steps[0]}.log'
+                found[name] = f'{name} failed: {self.runs.failure(steps[0])} (see {log})'
+        return found
+
+    def unharmed(self, names: Sequence[str], steps: Callable[[str], Sequence[str]]) -> list[str]:
+        """Those of the methods that no one of some steps failed of.
+
+        Args:
+            names: of methods.
+            steps: name of a method -> names of its steps.
+        """
+        return [name for name in names if all(self.runs.failure(step) is None for step in steps(name))]
 
     def cost_step(self, method: Method) -> Step:
         """The command that measures a method."""
         name = f'cost_{method.slug}'
         where = ['--work-dir', str(self.runs.folder / name), '--out', str(self.runs.folder / f'{name}.json')]
         command = ['cost', str(self.runs.folder / 'comparison.py'), *where, *method.options_of_stand_in(), *self.amp()]
-        return Step(name, f'cost of {method.name}', command)
+        return Step(name, f'cost of {method.name}', command, may_fail=method.name != PLAIN)
 
     def amp(self) -> list[str]:
         """The option of mixed precision."""
@@ -103,7 +131,7 @@ class Comparison:
         if place == len(noted):
             own = [costs[name] for name in left]
             rungs = self.rungs[place:]
-            searches = [method for method in self.methods.values() if method.search]
+            searches = [self.methods[name] for name in left if self.methods[name].search]
             if place == 0 and searches:  # each takes as long as a training of the final
                 rungs = [Rung(len(searches), 1.0, 1), *rungs]
             final = final_length(rungs, own, self.time_left(costs), self.full, self.runs.processes)
@@ -123,9 +151,15 @@ class Comparison:
         """Whether a further step may begin."""
         return self.runs.spent < self.budget
 
-    def search(self) -> None:
-        """Run the searches of the methods that have one; a budget that ends leaves them out."""
-        self.runs.run_all([self.search_step(one) for one in self.methods.values() if one.search], self.may_start)
+    def search(self, left: Sequence[str]) -> list[str]:
+        """Run the searches of the methods that have one; a budget that ends leaves them out.
+
+        Returns:
+            the methods whose search did not fail.
+        """
+        searches = [self.methods[name] for name in left if self.methods[name].search]
+        self.runs.run_all([self.search_step(method) for method in searches], self.may_start)
+        return self.unharmed(left, lambda name: [self.search_name(name)])
 
     def search_step(self, method: Method) -> Step:
         """The search of a method, which takes about as long as a training of the final."""
@@ -133,7 +167,7 @@ class Comparison:
         command = ['search', str(self.runs.folder / 'comparison.py'), '--method', str(method.search)]
         where = ['--work-dir', str(self.runs.folder / name), '--budget', f'{seconds}s']
         options = [*command, *where, *self.amp(), *self.seed_option(self.settings['seed'])]
-        return Step(name, f'search of {method.name}', options, resumes=True)
+        return Step(name, f'search of {method.name}', options, resumes=True, may_fail=True)
 
     def policy(self, method: Method) -> str:
         """Path of the policy that the search of a method finds."""
@@ -144,7 +178,10 @@ class Comparison:
         return ['--cfg-options', f'randomness.seed={seed}']
 
     def train(self, place: int, rung: Rung, length: int, left: Sequence[str]) -> Scores:
-        """Train the methods of a rung, all with the first seed, then all with the next; their scores."""
+        """Train the methods of a rung, all with the first seed, then all with the next; their scores.
+
+        A method leaves with the first training of it that fails.
+        """
         config = self.write_config(place, length)
         ready = [
             name for name in left if self.methods[name].search is None or self.runs.is_done(self.search_name(name))
@@ -152,6 +189,7 @@ class Comparison:
         seeds = range(self.settings['seed'], self.settings['seed'] + rung.seeds)
         steps = [self.step(name, place, seed, config) for seed in seeds for name in ready]
         self.runs.run_all(steps, self.may_start)
+        left = self.unharmed(left, lambda name: [self.step_name(name, place, seed) for seed in seeds])
         done = {(name, seed): self.step_name(name, place, seed) for seed in seeds for name in ready}
         return {
             name: {
@@ -185,7 +223,8 @@ class Comparison:
         step, method = self.step_name(name, place, seed), self.methods[name]
         options = [*method.options(self.policy(method)), *self.amp(), *self.seed_option(seed)]
         title = f'{name}, rung {place + 1} of {len(self.rungs)}, seed {seed}'
-        return Step(step, title, ['train', config, '--work-dir', str(self.runs.folder / step), *options], resumes=True)
+        command = ['train', config, '--work-dir', str(self.runs.folder / step), *options]
+        return Step(step, title, command, resumes=True, may_fail=name != PLAIN)
 
     def score(self, step: str) -> float:
         """What the validation at the end of a training measured.
@@ -250,6 +289,7 @@ class Comparison:
             **{'winner': winner, 'complete': complete, 'rungs': history, 'tests': tests},
             'standings': [{**asdict(one), 'mean': one.mean, 'level': one.is_level} for one in found],
             'seconds': {name: self.seconds(name) for name in self.methods},
+            'failed': self.failures(),
             'runs': self.last_runs(history[-1]['scores'], place),
             'spent': self.runs.notes.get('comparison', {}).get('spent', round(self.runs.spent, 1)),
         }
@@ -260,10 +300,13 @@ class Comparison:
 
     def seconds(self, name: str) -> float:
         """What all steps of a method took."""
+        return round(sum(self.runs.notes[step]['seconds'] for step in self.own_steps(name)), 1)
+
+    def own_steps(self, name: str) -> list[str]:
+        """The steps of a method that were begun."""
         slug = self.methods[name].slug
         single, trainings = {f'cost_{slug}', f'search_{slug}'}, re.compile(rf'((val|test)_)?{re.escape(slug)}_rung\d')
-        own = [note for step, note in self.runs.notes.items() if step in single or trainings.match(step)]
-        return round(sum(note['seconds'] for note in own), 1)
+        return [step for step in self.runs.notes if step in single or trainings.match(step)]
 
     def last_runs(self, scores: Scores, place: int) -> dict[str, dict[int, str]]:
         """Folders of the trainings of the last rung, as method -> seed -> folder."""

@@ -57,7 +57,9 @@ def mean_and_spread(values: Any) -> str:
 
 
 def behind(result: dict[str, Any], name: str) -> str:
-    """How far a finalist is behind the winner, with the standard error."""
+    """How far a finalist is behind the winner, with the standard error; of a method that left, that it failed."""
+    if name in result.get('failed', {}):
+        return 'failed'
     for one in result['standings']:
         if one['name'] == name and name != result['winner']:
             error = '' if one['error'] is None else f' ± {one["error"]:.2f}'
@@ -87,6 +89,7 @@ def conclusions(result: dict[str, Any]) -> list[str]:
         rest = [one['name'] for one in others if not one['level']]
         lines += [f'Within noise of it (two standard errors of the difference): {", ".join(level)}.'] if level else []
         lines += [f'Behind by more than noise: {", ".join(rest)}.'] if rest else []
+    lines += result.get('failed', {}).values()
     if not result['complete']:
         lines.append('The budget ended before the comparison was complete: what is missing was not trained.')
     if last['length'] < result['full']:

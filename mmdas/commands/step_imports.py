@@ -1,15 +1,18 @@
-"""What the steps of the demo import, for the server that their processes are copied from."""
+"""What the steps of a demo or a comparison import, for the server that their processes are copied from."""
 
+import os
 from importlib import import_module
 
 from mmdas.noise import import_toolbox, silence_warnings
 
+TOOLBOX = os.environ.get('MMDAS_STEP_TOOLBOX', 'mmseg')  # which is set before the server starts
 MODULES = (
-    *('mmseg.models', 'mmseg.engine', 'mmseg.evaluation', 'mmseg.visualization'),
-    *('mmdas.apis', 'mmdas.models', 'mmdas.models.segmentors', 'mmdas.datasets', 'mmdas.visualization'),
+    *(f'{TOOLBOX}.{part}' for part in ('models', 'engine', 'evaluation', 'visualization')),
+    *('mmdas.apis', 'mmdas.models', 'mmdas.datasets', 'mmdas.visualization'),
+    *(['mmdas.models.segmentors'] if TOOLBOX == 'mmseg' else []),
 )
 
 silence_warnings()
-import_toolbox('mmseg')
+import_toolbox(TOOLBOX)
 for _module in MODULES:
     import_module(_module)

@@ -108,9 +108,15 @@ class Report:
         if not self.console.is_terminal:
             self.console.print(f'    done in {seconds:.0f} s')
 
-    def skip(self, title: str) -> None:
-        """A step was done before."""
-        self.console.print(f'{title}: done before', highlight=False)
+    def fail(self, reason: str, log: Path) -> None:
+        """The step failed, and the others go on."""
+        self.progress.update(self.task, state='failed')
+        self.progress.stop_task(self.task)
+        self.console.print(f'{self.title} failed: {reason} (see {log})', highlight=False, soft_wrap=True, markup=False)
+
+    def skip(self, title: str, why: str = 'done before') -> None:
+        """A step was done, or failed, before."""
+        self.console.print(f'{title}: {why}', highlight=False)
 
 
 __all__ = ['Place', 'Report', 'read_progress', 'tail']

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from .parser import FAILED, STOPPED, TEMPORARY, CommandError
 from .step_log import Report, tail
+from .step_process import ServedProcess
 
 POLL = 0.5  # seconds between two looks at a log
 BEAT = 10.0  # seconds after which the time of running steps is noted, for the case that this process is killed
@@ -36,12 +37,14 @@ class Step:
         title: for the user.
         command: what stands after ``mmdas``.
         resumes: whether ``--resume`` goes on with what was begun.
+        may_fail: whether the other steps go on if it fails, which is then noted; it is not tried again.
     """
 
     name: str
     title: str
     command: Sequence[str]
     resumes: bool = False
+    may_fail: bool = False
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Running:
     """A step whose process runs."""
 
     step: Step
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ServedProcess
     lines: IO[str]
     report: Report
     start: float
@@ -64,13 +67,16 @@ class StepRuns:
         report: where progress is told.
         filename: of the notes.
         processes: how many steps may run at a time. Default: 1.
+        toolbox: scope of the configs, for steps that begin with its imports done, which saves their start. Default:
+            each step is a new process.
 
     Raises:
-        CommandError: in a step, if it fails or is stopped, or the folder has the same step with another command.
+        CommandError: in a step, if it fails and must not, or is stopped, or the folder has the same step with another
+            command.
     """
 
-    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1) -> None:
-        self.folder, self.report, self.processes = folder, report, processes
+    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1, toolbox: str = '') -> None:
+        self.folder, self.report, self.processes, self.toolbox = folder, report, processes, toolbox
         self.path = folder / filename
         self.notes: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
         self._told: set[str] = set()
@@ -122,6 +128,11 @@ class StepRuns:
         """Whether a step is done."""
         return bool(self.notes.get(name, {}).get('done'))
 
+    def failure(self, name: str) -> str | None:
+        """What a step that was allowed to fail said at its end; None if it did not fail."""
+        found: str | None = self.notes.get(name, {}).get('failed')
+        return found
+
     def checkpoint(self, name: str) -> str:
         """The newest checkpoint of a step.
 
@@ -156,10 +167,11 @@ class StepRuns:
                 f'{self.folder} has the step "{step.name}" of another command: mmdas {shlex.join(note["command"])}; '
                 f'this one would be: mmdas {shlex.join(command)}; give another folder by --out, or the options of then'
             )
-        if note['done'] and step.name not in self._told:
-            self.report.skip(step.title)
+        failed = step.may_fail and 'failed' in note
+        if (note['done'] or failed) and step.name not in self._told:
+            self.report.skip(step.title, 'failed before' if failed else 'done before')
             self._told.add(step.name)
-        return not note['done']
+        return not (note['done'] or failed)
 
     def _begin(self, step: Step, files: ExitStack) -> Running:
         log = self.folder / f'{step.name}.log'
@@ -180,15 +192,27 @@ class StepRuns:
             return False
         self._take_time(one)
         if code:
-            self.save()
-            self.report.progress.stop()
-            log = self.folder / f'{one.step.name}.log'
-            raise CommandError(f'the step "{one.step.title}" failed; its log, {log}, ends with:\n{tail(log)}', FAILED)
+            self._fail(one, code)
+            return True
         self.notes[one.step.name]['done'] = True
         self._told.add(one.step.name)
         self.save()
         one.report.finish(self.notes[one.step.name]['seconds'])
         return True
+
+    def _fail(self, one: Running, code: int) -> None:
+        """Note that a step failed, or end with it where the others cannot do without."""
+        log = self.folder / f'{one.step.name}.log'
+        ending = tail(log)
+        if not one.step.may_fail or code in (STOPPED, TEMPORARY):
+            self.save()
+            self.report.progress.stop()
+            raise CommandError(f'the step "{one.step.title}" failed; its log, {log}, ends with:\n{ending}', FAILED)
+        last = next((line.strip() for line in reversed(ending.splitlines()) if line.strip()), f'exit code {code}')
+        self.notes[one.step.name]['failed'] = last
+        self._told.add(one.step.name)
+        self.save()
+        one.report.fail(last, log)
 
     def _take_time(self, one: Running) -> None:
         self.notes[one.step.name]['seconds'] = round(one.before + time.monotonic() - one.start, 1)
@@ -225,8 +249,11 @@ class StepRuns:
         except CheckpointError:
             return True  # the run says what is wrong with them
 
-    def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes] | ServedProcess:
         """Start a command whose output goes to a log."""
+        if self.toolbox:
+            os.environ.update(environment(self.processes), MMDAS_STEP_TOOLBOX=self.toolbox)  # the server takes it over
+            return ServedProcess(command, log)
         with log.open('wb') as file:
             return subprocess.Popen(
                 [sys.executable, '-m', 'mmdas', *command],

@@ -10,6 +10,8 @@ from torch import nn
 from mmdas.hosts import Host, all_hosts, find_host
 from mmdas.search import Searchable
 
+PICTURES = ('.png', '_mixtures.png', '_course.png')  # ends of the names of what is drawn beside a policy
+
 
 def unwrap(model: nn.Module) -> Any:
     """The model itself, without a distributed wrapper."""
@@ -54,7 +56,7 @@ def set_aside(path: Path) -> Path | None:
         return None
     name, suffix = path.stem, path.suffix
     number = next(number for number in count(1) if not path.with_name(f'{name}_{number}{suffix}').exists())
-    for ending in (suffix, '.png', '_mixtures.png'):
+    for ending in (suffix, *PICTURES):
         file = path.with_name(f'{name}{ending}')
         if file.exists():
             file.replace(path.with_name(f'{name}_{number}{ending}'))

@@ -1,9 +1,11 @@
 """Pictures of clips, cells, policies and predictions: matplotlib figures without any global state."""
 
 from .augmentation_figure import draw_augmentation, operation_shares
-from .clip_figure import clip_to_images, draw_clips
+from .clip_figure import animate_clips, clip_to_images, describe_clip, draw_clips
 from .comparison_figure import draw_comparison
+from .course_figure import draw_course
 from .feature_figure import draw_dropped
+from .field_figure import draw_fields
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
@@ -13,13 +15,17 @@ from .prediction_figure import draw_predictions, labels_to_colours
 from .view_figure import draw_views, save_view_figure
 
 __all__ = [
+    'animate_clips',
     'clip_to_images',
+    'describe_clip',
     'draw_augmentation',
     'draw_box',
     'draw_clips',
     'draw_comparison',
-    'draw_keep',
+    'draw_course',
     'draw_dropped',
+    'draw_fields',
+    'draw_keep',
     'draw_mixtures',
     'draw_parting',
     'draw_pictures',

@@ -19,6 +19,7 @@ RADIUS = 0.13  # of a node
 RISE = 0.36  # height of an arc per node that it spans: three lines of a label
 FADED = 0.35  # opacity of what the output does not depend on
 PALE = 'lightsteelblue'
+PALE_NOTE = (0.01, 0.01)  # where it stands, in parts of the picture
 ARROW: dict[str, Any] = {'arrowstyle': '-|>', 'mutation_scale': 12}
 
 
@@ -36,8 +37,8 @@ def draw_policy(policy: Policy) -> 'Figure':
     """Draw the DAG of a policy: input nodes, intermediate nodes from left to right, and the clip.
 
     Every edge is labelled with its operation and its strength per step in the operation's unit. What the clip does not
-    depend on is faded. The artists of an edge have the gid ``'edge 0-2'`` (source and target), those of a node
-    ``'node 2'``.
+    depend on is faded, and a note says so. The artists of an edge have the gid ``'edge 0-2'`` (source and target),
+    those of a node ``'node 2'``.
     """
     pairs = [(edge.source, edge.target) for edge in policy.edges]
     output = NUM_INPUTS + policy.num_nodes - 1
@@ -48,6 +49,8 @@ def draw_policy(policy: Policy) -> 'Figure':
     for node in range(output + 1):
         _draw_node(axes, node, faded=node not in needed)
     _draw_output(axes, output)
+    if len(needed) < output + 1 or any(edge.target not in needed for edge in policy.edges):
+        axes.text(*PALE_NOTE, 'pale: does not reach the clip', transform=axes.transAxes, fontsize=8, color='grey')
     axes.set_title(describe_policy(policy), fontsize=10)
     return figure
 

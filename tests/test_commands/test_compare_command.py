@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,21 +36,26 @@ class World:
         quality: method -> score of a long training.
         noise: of the scores.
         dies_at: number of the command that the whole comparison is killed in.
+        fails: starts of the names of steps that fail.
     """
 
-    def __init__(self, monkeypatch, quality, noise=0.0, dies_at=None):
-        self.quality, self.noise, self.dies_at = quality, noise, dies_at
+    def __init__(self, monkeypatch, quality, noise=0.0, dies_at=None, fails=()):
+        self.quality, self.noise, self.dies_at, self.fails = quality, noise, dies_at, fails
         self.now, self.commands, self.longest, self.slower = 0.0, [], 0.0, 1.0
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         monkeypatch.setattr(step_runs, 'time', clock)
-        monkeypatch.setattr(StepRuns, '_process', lambda _, command, log: self.run(list(command)))
+        monkeypatch.setattr(StepRuns, '_process', lambda _, command, log: self.run(list(command), log))
 
-    def run(self, command):
+    def run(self, command, log):
         before = self.now
         if len(self.commands) == self.dies_at:
             self.now += 1.0
             raise Killed
         self.commands.append(command)
+        if name_of(command).startswith(tuple(self.fails)):
+            log.write_text('Traceback (most recent call last):\n  x\nRuntimeError: out of <memory>\n\n')
+            self.now += START
+            return Ended(1)
         folder = Path(command[command.index('--work-dir') + 1])
         folder.mkdir(parents=True, exist_ok=True)
         getattr(self, f'{command[0]}_')(command, folder)
@@ -204,6 +210,40 @@ def test_what_was_killed_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     _, again = compare(out, '--budget', '1200s')
     assert third.commands == []
     assert again['comparison'] == notes['comparison']
+
+
+@pytest.mark.parametrize('step', ['cost_uniform', 'uniform_rung1', 'uniform_rung2_seed1', 'search_ddas', 'cost_ddas'])
+def test_a_method_leaves_with_a_step_that_fails_and_the_others_go_on(tmp_path, monkeypatch, capsys, step):
+    loser = 'ddas' if 'ddas' in step else 'uniform'
+    fails = [step]
+    first = World(monkeypatch, qualities('autoaugment', **{loser: 50.0}), fails=fails, dies_at=30)
+    with suppress(Killed):
+        compare(tmp_path)
+    second = World(monkeypatch, qualities('autoaugment', **{loser: 50.0}), fails=fails)
+    code, notes = compare(tmp_path)
+    found, output = notes['comparison'], capsys.readouterr().out
+    assert code == 0 and found['winner'] == 'autoaugment' and found['complete']
+    assert loser not in [one['name'] for one in found['standings']] and loser not in found['rungs'][-1]['scores']
+    (reason,) = found['failed'].values()
+    assert reason.startswith(f'{loser} failed: RuntimeError: out of <memory> (see ') and reason in output
+    assert 'out of &lt;memory&gt;' in (tmp_path / 'report.html').read_text()
+    names = [name_of(command) for command in first.commands + second.commands]
+    assert len(set(names)) == len(names), 'a step that failed is not tried again'
+    assert len(found['rungs'][-1]['scores']) == (2 if 'rung2' in step else 3)
+
+
+def test_a_step_of_plain_that_fails_ends_all(tmp_path, monkeypatch, capsys):
+    World(monkeypatch, qualities(), fails=['plain_rung1'])
+    assert compare(tmp_path, methods='uniform')[0] == 1
+    assert 'RuntimeError: out of <memory>' in capsys.readouterr().err
+    World(monkeypatch, qualities())
+    assert compare(tmp_path, methods='uniform')[0] == 0, 'it is tried again'
+
+
+def test_when_plain_alone_is_left_that_is_told(tmp_path, monkeypatch, capsys):
+    World(monkeypatch, qualities(), fails=['cost_uniform'])
+    assert compare(tmp_path, methods='uniform')[0] == 2
+    assert 'nothing left to compare plain with: uniform failed: RuntimeError' in capsys.readouterr().err
 
 
 def name_of(command):

@@ -10,7 +10,7 @@ from records import without_records
 from toy_search import NUM_FRAMES, _search, cls_model, iter_search, loader, read_log, run
 
 from mmdas.engine.hooks.resume_check_hook import trained_on_frames
-from mmdas.engine.utils import set_aside
+from mmdas.engine.utils import PICTURES, set_aside
 from mmdas.models.settings import DifferenceError
 from mmdas.search.das import Policy
 
@@ -84,7 +84,7 @@ def test_a_second_search_keeps_the_policy_and_pictures_of_the_first(tmp_path):
     runner = run(iter_search(tmp_path, train_cfg=short, randomness=dict(seed=5)))
     assert Policy.load(tmp_path / 'policy_1.json') == first
     assert {path.name for path in tmp_path.glob('policy*')} == {
-        f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', '.png', '_mixtures.png')
+        f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', *PICTURES)
     }
     assert 'the earlier policy is now' in read_log(runner)
 

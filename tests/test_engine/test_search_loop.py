@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.config import Config
@@ -106,6 +107,14 @@ def test_the_policy_is_what_the_cell_has_decided(finished):
 
 def test_the_policy_file_comes_with_a_picture(finished):
     assert Path(finished.work_dir, 'policy.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_curves_of_the_mixtures_are_drawn_beside_it_and_shown_to_the_visualizer(finished):
+    folder = Path(finished.work_dir)
+    for ending in ('', '_mixtures', '_course'):
+        picture = cv2.imread(str(folder / f'policy{ending}.png'))
+        (shown,) = folder.glob(f'*/vis_data/vis_image/policy{ending}_{finished.max_iters}.png')
+        assert (cv2.imread(str(shown)) == picture).all()
 
 
 def test_the_origin_names_the_search_and_what_it_cost(finished):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
+from PIL import Image, ImageSequence
 
 from mmdas.commands import browse, run_command
-from mmdas.search.das import Policy
+from mmdas.search.das import Policy, PolicyEdge
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'visualization' / 'browse_clip.py'
 SEGMENTATION = """
@@ -156,6 +157,43 @@ def test_plain_config_shows_the_clips_of_what_it_becomes(
     command = [PLAIN, '--num', '1', '--das', *arguments, '--cfg-options', root, *DATA]
     assert run_command('browse', command) == 0
     assert f'1 clips of {frames} frames: clip.png' in capsys.readouterr().out
+
+
+def photos(root: Path) -> list[str]:
+    return [str(root / 'images' / f'{number}.jpg') for number in (0, 3)]
+
+
+def test_photos_and_a_policy_need_no_config(data_root: Path, capsys: pytest.CaptureFixture) -> None:
+    edge = PolicyEdge(0, 2, 'translate_x', 0.25)
+    Policy(4, 1, (edge,), reference_size=(32, 40)).save(data_root / 'right.json')
+    out = data_root / 'x.gif'
+    command = ['--policy', str(data_root / 'right.json'), '--images', *photos(data_root), '--out', str(out)]
+    assert run_command('browse', command) == 0
+    assert '2 clips of 4 frames' in capsys.readouterr().out
+    with Image.open(out) as picture:
+        frames = [np.array(frame.convert('RGB')).astype(int)[-32:] for frame in ImageSequence.Iterator(picture)]
+    assert len(frames) == 4 and frames[0].shape == (32, 80, 3)
+    for column, image in enumerate(read_images(data_root, 0, 3)):
+        reference, later = (frame[:, 40 * column : 40 * column + 40] for frame in (frames[2], frames[3]))
+        assert np.abs(reference - image).mean() < 12, 'a GIF has 256 colours'
+        assert np.abs(later[:, 10:] - reference[:, :-10]).mean() < 12 and later[:, :10].max() < 12
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--images', 'x.png'], '--images goes with --policy FILE'),
+        ([], 'give a config, or --images FILES with --policy FILE'),
+        (['--images', 'nowhere.png', '--policy', 'POLICY'], 'there is no image nowhere.png'),
+        (['--images', 'POLICY', '--policy', 'POLICY'], 'cannot be read as an image'),
+    ],
+)
+def test_photos_that_cannot_be_shown_are_told(
+    data_root: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str
+) -> None:
+    policy = str(random_policy(data_root, 3))
+    assert run_command('browse', [policy if word == 'POLICY' else word for word in arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_no_clip_is_refused(tool: ModuleType, data_root: Path, capsys: pytest.CaptureFixture) -> None:

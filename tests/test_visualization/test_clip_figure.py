@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmdas.search.das import Policy, PolicyClip
-from mmdas.visualization import clip_to_images, draw_clips
+from mmdas.search.das import Policy, PolicyClip, PolicyEdge
+from mmdas.visualization import clip_to_images, describe_clip, draw_clips
 
 MEANS = {1: [90.0], 3: [123.675, 116.28, 103.53]}
 STDS = {1: [45.0], 3: [58.395, 57.12, 57.375]}
@@ -93,6 +93,21 @@ def test_saved_picture_has_a_row_for_each_image_and_a_column_for_each_frame(tmp_
     assert min(height, width) > 100
     assert sizes[3, 1][1] == width and sizes[3, 1][0] > 2 * height
     assert sizes[1, 3][0] == height and sizes[1, 3][1] > 2 * width
+
+
+def test_caption_tells_the_operations_of_every_path_with_strength_and_unit() -> None:
+    edges = (PolicyEdge(0, 2, 'rotate', 3.0), PolicyEdge(2, 3, 'translate_x', -0.05), PolicyEdge(1, 3, 'identity', 0.0))
+    text = describe_clip(Policy(4, 2, edges))
+    assert text == (
+        'a step (signed ramp, mean of the paths): rotate +3 degree, then translate_x -0.05 width\nthe image'
+    )
+    figure = draw_clips(np.zeros((1, 4, 4, 4, 3), dtype=np.uint8), caption=text)
+    assert ''.join(figure.texts[0].get_text().split()) == ''.join(text.split())
+
+
+def test_caption_of_very_many_paths_is_short() -> None:
+    edges = [PolicyEdge(source, node, 'rotate', 1.0 * node) for node in range(2, 40) for source in (node - 2, node - 1)]
+    assert describe_clip(Policy(4, 38, tuple(edges))).endswith('and more')
 
 
 def test_each_clip_needs_its_title() -> None:

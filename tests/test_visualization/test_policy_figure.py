@@ -72,6 +72,12 @@ def test_some_of_the_policies_above_have_something_to_fade() -> None:
     assert not faded(artists(draw_policy(full_policy()), 'edge'))
 
 
+def test_a_note_says_what_pale_means_where_something_is_pale() -> None:
+    for policy, pale in ((Policy.random(num_frames=8, seed=2), True), (full_policy(), False)):
+        texts = [text.get_text() for text in draw_policy(policy).findobj(Text)]
+        assert ('pale: does not reach the clip' in texts) == pale
+
+
 @pytest.mark.parametrize('policy', [full_policy(), *(Policy.random(8, 'large', seed=seed) for seed in range(4))])
 def test_no_text_covers_another(policy: Policy) -> None:
     figure = draw_policy(policy)

@@ -72,6 +72,31 @@ def test_a_run_is_shown_with_the_numbers_of_its_log(tmp_path):
     assert {caption.text for caption in page.iter('figcaption')} == {'loss', 'learning rate', 'validation'}
 
 
+def test_curves_of_a_search_are_its_own_and_a_receptive_field_is_shown(tmp_path):
+    folder = make_run(tmp_path / 'run')
+    log = next(folder.glob('*/vis_data/scalars.json'))
+    entropy = [{'policy/mean_entropy': 1.5, 'policy/edge_0_2/rotate': weight, 'step': 20} for weight in (0.25,)]
+    log.write_text('\n'.join(map(json.dumps, entropy)) + '\n' + log.read_text())
+    shape = {'area': 77, 'radii': {'0.5': 4.125}, 'aspect': 1.5, 'orientation': -3.0, 'curve': [[1, 0.5], [2, 1.0]]}
+    field = {
+        'size': [48, 64],
+        'theory': [{'stage': 'layer1', 'height': 43, 'width': None, 'stride': [4, 4]}],
+        'clip': {'frames': 4, 'union': 900, 'reference': 500},
+        'measured': {'plain': shape},
+    }
+    (folder / 'receptive_field.json').write_text(json.dumps(field))
+    page = parse(write_report([folder], tmp_path / 'page.html'))
+    captions = [caption.text for caption in page.iter('figcaption')]
+    assert captions == [
+        *('loss', 'learning rate', 'validation', 'the policy over the search', 'weights on the edge 0-2'),
+        'share of the mass within the radius',
+    ]
+    found = rows(page)
+    assert not [row for row in found if 'policy' in str(row[0])], 'what a search reports is no score'
+    assert ['layer1', '43', 'all', '4'] in found and ['plain', '77', 4.125, 1.5, -3.0] in found
+    assert any('4 frames see 900 pixels, one 500' in (text.text or '') for text in page.iter('p'))
+
+
 def test_nothing_is_loaded_from_elsewhere(tmp_path):
     page = parse(write_report([make_run(tmp_path / 'a'), make_run(tmp_path / 'b', lr=0.2)], tmp_path / 'page.html'))
     loading = {'src', 'href', 'srcset', 'data', 'action', 'poster'}

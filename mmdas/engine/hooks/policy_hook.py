@@ -3,12 +3,13 @@
 from datetime import datetime
 from pathlib import Path
 
+import cv2
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdas.engine.finite import check_finite
-from mmdas.engine.utils import find_searchable, set_aside
+from mmdas.engine.utils import PICTURES, find_searchable, set_aside
 from mmdas.registry import HOOKS
 from mmdas.search.das import Policy
 
@@ -25,8 +26,9 @@ class PolicyHook(Hook):
     Args:
         interval: iterations between two points of the curves.
         filename: of the policy within the work directory. Beside the policy of a cell come its picture, with ``.png``,
-            and that of the mixtures that the selection started from, with ``_mixtures.png``. A policy that an earlier
-            search left there keeps its content under another name, ``policy_1.json``.
+            that of the mixtures that the selection started from, with ``_mixtures.png``, and the curves of the mixtures
+            over the search, with ``_course.png``. All backends of the visualizer get them, too. A policy that an
+            earlier search left there keeps its content under another name, ``policy_1.json``.
     """
 
     priority = 'NORMAL'
@@ -60,6 +62,7 @@ class PolicyHook(Hook):
             runner.logger.warning(f'{path} was there already; the earlier policy is now {earlier}')
         policy.save(path)
         save_pictures(searchable, policy, path)
+        show_pictures(runner, path)
         cost = ', '.join(f'{name.replace("_", "-")} {value:.0f}' for name, value in search_cost(runner).items())
         runner.logger.info(f'The search cost {cost}. Policy: {path}')
         if isinstance(policy, Policy) and policy.repeats_image:
@@ -67,6 +70,14 @@ class PolicyHook(Hook):
                 'The policy has the identity wherever it matters: its clip repeats the image, as the repeat config '
                 "does. A `space` of the cell without 'identity' makes the search take a transformation."
             )
+
+
+def show_pictures(runner: Runner, path: Path) -> None:
+    """Give the pictures of a policy to all backends of the visualizer, such as TensorBoard."""
+    for picture in (path.with_name(path.stem + ending) for ending in PICTURES):
+        shown = cv2.imread(str(picture)) if picture.is_file() else None
+        if shown is not None:  # a backend that writes files makes no folder: no stroke in the name
+            runner.visualizer.add_image(picture.stem, shown[..., ::-1], runner.iter)
 
 
 def search_origin(runner: Runner) -> dict:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 36
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 36  # the title of the values stands above them
 COLOURS = 8  # classes c0 to c7 of the page's style
 TICKS = 4
 Points = Sequence[tuple[float, float]]
@@ -45,7 +45,7 @@ class Axes:
             parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{tick:g}</text>')
         x_title, y_title = map(escape, self.titles)
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{x_title}</text>')
-        parts.append(f'<text x="{LEFT + 4}" y="{TOP + 4}">{y_title}</text>')
+        parts.append(f'<text x="{LEFT + 4}" y="{TOP - 16}">{y_title}</text>')
         return ''.join(parts)
 
 

@@ -10,8 +10,10 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .charts import COLOURS, front, front_chart, line_chart
+from .extra_parts import field_part, search_part
 from .groups import Group, groups_of
 from .run_record import ReportError, RunRecord, read_run
+from .tables import folded, table
 
 USUAL = ('mIoU', 'accuracy/top1')  # what MMSegmentation and MMPretrain compare by
 COMPARISON = 'compare.json'  # notes of mmdas compare
@@ -115,20 +117,6 @@ def page(title: str, sections: Sequence[str]) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table; a number is shown with two digits, and keeps its full value in ``data``."""
-    first = ''.join(f'<th>{escape(text)}</th>' for text in head)
-    body = ''.join(f'<tr>{"".join(f"<td>{cell(value)}</td>" for value in row)}</tr>' for row in rows)
-    return f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def cell(value: Any) -> str:
-    """A value in a table."""
-    if isinstance(value, float):
-        return f'<data value="{value!r}">{value:.2f}</data>'
-    return '' if value is None else escape(str(value))
-
-
 def spread(values: Sequence[float]) -> float | None:
     """Standard deviation; None for less than two values."""
     return stdev(values) if len(values) > 1 else None
@@ -188,16 +176,12 @@ def run_section(group: Group, run: RunRecord) -> str:
     validated = {name: curve for name, curve in run.validation.items() if len(curve) > 1}
     parts.append(line_chart('validation', validated, run.unit))
     parts.append(class_table([Group(group.name, [run])]))
+    parts += [search_part(run.search), field_part(run.receptive_field)]
     for name, policy in run.policies.items():
         parts.append(folded(name, json.dumps(policy, indent=1)))
     if run.config:
         parts.append(folded('config', run.config))
     return ''.join(parts) + '</section>'
-
-
-def folded(title: str, text: str) -> str:
-    """A text that opens on a click."""
-    return f'<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>'
 
 
 def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
@@ -213,13 +197,14 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
         [one['name'], one['mean'], spread(one['scores']), one['behind'], one['error'], level(one)]
         for one in found['standings']
     ]
+    failed = ''.join(f'<p>{escape(text)}</p>' for text in found.get('failed', {}).values())
     finals = ('method', f'{metric} mean', 'spread', 'behind', 'standard error', 'within noise')
     return (
         f'<section><h2>{escape(folder.resolve().name)}: the best is {escape(found["winner"])}</h2>'
         f'<p>{escape(metric)} on a held-out part of the training set chose; the test set was used for the winner and '
         f'plain alone. It took {found["spent"]:.0f} s of {found["budget"]:.0f} s. A training at full length has '
         f'{found["full"]} {escape(found["unit"])}.</p>'
-        f'{table(head, rows)}<h3>Last rung</h3>{table(finals, final)}</section>'
+        f'{table(head, rows)}{failed}<h3>Last rung</h3>{table(finals, final)}</section>'
     )
 
 

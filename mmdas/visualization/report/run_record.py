@@ -12,8 +12,10 @@ from typing import Any
 Curve = list[tuple[float, float]]  # (iteration or epoch, value)
 
 NOT_CURVES = {'iter', 'epoch', 'step', 'time', 'data_time', 'memory'}
+OF_A_SEARCH = 'policy/'  # before the names of what PolicyHook writes
 OF_THE_RUN = ('time', 'memory')  # of an iteration in seconds, of the GPU in MB
 POLICIES = ('policy.json', 'augmentation*.json')  # of frames and of batches
+RECEPTIVE_FIELD = 'receptive_field.json'
 TABLE_ROW = re.compile(r'^\|(.+)\|\s*$')
 SEED = re.compile(r'\bseed=(\d+)')
 # What differs between two seeds of one training.
@@ -33,10 +35,12 @@ class RunRecord:
         config: text of its config; empty where the folder keeps none.
         training: name of what was logged in training -> its curve over iterations.
         validation: the same of validations, over iterations, or epochs where the training counts them.
+        search: name of what a search reports of its policy -> its curve over iterations.
         tests: metric -> value, of the newest test in this folder.
         classes: class -> its score in the newest table of the log, with the name of that score.
         class_metric: name of these scores.
         policies: file name -> content.
+        receptive_field: what ``mmdas analyze rf --out-dir`` of this folder found; empty without.
         seconds: of the training, from the mean time of its logged iterations; None without any.
         memory: peak of the GPU in MB; None where none was logged.
     """
@@ -45,10 +49,12 @@ class RunRecord:
     config: str = ''
     training: dict[str, Curve] = field(default_factory=dict)
     validation: dict[str, Curve] = field(default_factory=dict)
+    search: dict[str, Curve] = field(default_factory=dict)
     tests: dict[str, float] = field(default_factory=dict)
     classes: dict[str, float] = field(default_factory=dict)
     class_metric: str = ''
     policies: dict[str, Any] = field(default_factory=dict)
+    receptive_field: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     memory: float | None = None
 
@@ -98,6 +104,9 @@ def read_run(folder: str | Path) -> RunRecord:
     for pattern in POLICIES:
         for path in sorted(run.folder.glob(pattern)):
             run.policies[path.name] = json.loads(path.read_text(encoding='utf-8'))
+    fields = run.folder / RECEPTIVE_FIELD
+    if fields.is_file():
+        run.receptive_field = json.loads(fields.read_text(encoding='utf-8'))
     for log in sorted(run.folder.glob('*/*.log')):
         run.class_metric, run.classes = read_classes(log) or (run.class_metric, run.classes)
     return run
@@ -117,10 +126,13 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 def add_records(run: RunRecord, records: list[dict[str, Any]]) -> None:
     """Add the lines of a log; a resumed training takes the place of what came after its checkpoint."""
     trained = [record for record in records if 'iter' in record]
-    validated = [record for record in records if 'iter' not in record and record.get('step', 0) > 0]
-    if trained:
-        cut(run.training, trained[0]['step'])
-    for curves, found in ((run.training, trained), (run.validation, validated)):
+    rest = [record for record in records if 'iter' not in record and record.get('step', 0) > 0]
+    searched = [of_search(record) for record in rest if any(name.startswith(OF_A_SEARCH) for name in record)]
+    validated = [record for record in rest if not any(name.startswith(OF_A_SEARCH) for name in record)]
+    for curves, found in ((run.training, trained), (run.search, searched)):
+        if found:
+            cut(curves, found[0]['step'])
+    for curves, found in ((run.training, trained), (run.validation, validated), (run.search, searched)):
         for record in found:
             for name, value in numbers(record):
                 if is_metric(name) or (curves is run.training and name in OF_THE_RUN):
@@ -130,6 +142,12 @@ def add_records(run: RunRecord, records: list[dict[str, Any]]) -> None:
         run.seconds = fmean(value for _, value in times) * times[-1][0]
     if memory:
         run.memory = max(value for _, value in memory)
+
+
+def of_search(record: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of a search, by its short names, with its step."""
+    own = {name.removeprefix(OF_A_SEARCH): value for name, value in record.items() if name.startswith(OF_A_SEARCH)}
+    return {**own, 'step': record['step']}
 
 
 def cut(curves: dict[str, Curve], step: float) -> None:
