@@ -166,7 +166,7 @@ REFERENCE = {'pooling': 'reference'}
 CHAIN = {'edges_per_node': 1}
 # DARTS's decay of 1e-3 holds the logits close to zero.
 UNDECAYED = {'weight_decay': 0.0, 'lr': 1e-2}
-FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF'}
+FUSION_TITLES = {'none': 'no fusion', 'tsm': 'TSM', 'gsm': 'GSM', 'gsf': 'GSF', 'aligned-tsm': 'aligned TSM'}
 SEGMENTATION = (
     'plain',
     'repeat-4f-gsf',
@@ -224,6 +224,21 @@ def geometry_table() -> Iterator[Row]:
         for word, row in rows.items():
             title = f'{row.title}, {FUSION_TITLES[fusion]}, {pooling}'
             yield replace(row, name=f'geometry-{word}-4f-{fusion}-{pooling}', title=title)
+
+
+def aligned_fusion_table(geometry: bool = False) -> Iterator[Row]:
+    """Frames of single warps, with features that are shifted as they are and with aligned ones.
+
+    Args:
+        geometry: whether the rows are tested by windows too, and not with views.
+    """
+    base = Row('', '', selection='ArgmaxSelection', selection_options=CHAIN, logits=UNDECAYED, geometry=geometry)
+    clips = {'chain': replace(base, title='searched chain, argmax', clip='search')}
+    for word, operation, strength, title in BY_HAND:
+        clips[word] = replace(base, title=title, clip=operation, cell={'strength': strength})
+    for (word, row), fusion in product(clips.items(), ('tsm', 'aligned-tsm')):
+        title = f'{row.title}, {FUSION_TITLES[fusion]}'
+        yield replace(row, name=f'aligned-fusion-{word}-4f-{fusion}', title=title, fusion=fusion)
 
 
 # Crops of CamVid's training whose 1.5, 2 and 3 times a test image of 96 x 128 is.
@@ -410,8 +425,15 @@ def parted_table(budget: float) -> Iterator[Row]:
 
 
 ROWS = {
-    'cifar10': [*table(), *parted_table(2), *light_tables(2, 'kl')],
-    'camvid': [*segmentation_table(), *parted_table(1), *geometry_table(), *sizes_table(), *light_tables(1, 'kl cwd')],
+    'cifar10': [*table(), *parted_table(2), *aligned_fusion_table(), *light_tables(2, 'kl')],
+    'camvid': [
+        *segmentation_table(),
+        *parted_table(1),
+        *geometry_table(),
+        *aligned_fusion_table(geometry=True),
+        *sizes_table(),
+        *light_tables(1, 'kl cwd'),
+    ],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),
     'voc2012': [*segmentation_table(), *geometry_table(), *light_tables(1, 'kl cwd')],

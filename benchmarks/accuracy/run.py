@@ -34,7 +34,7 @@ MULTIPLES = (1.5, 2, 3, 4)
 # Frames of a clip of four that are used.
 FEWER = (1, 2, 4)
 # Rows that are measured at their end alone, and with two views.
-SINGLE = ('augment', 'method', 'distil', 'part')
+SINGLE = ('aligned', 'augment', 'method', 'distil', 'part')
 # The seed of a teacher is this and the student's.
 TEACHER_SEED = 100
 # The ranges of all cells and random policies are those of the search configs.

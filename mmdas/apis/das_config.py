@@ -168,13 +168,14 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     frames, fusion, kind = Variable('num_frames'), FUSIONS[options.fusion], type_name(model)
     parts = {} if options.part_after is None else {'part_after': options.part_after}
     clip_model = (parts and host.parted_models.get(kind)) or host.models[kind]
+    clip_model = clip_model or (aligned_model(host, model) if options.aligned else '')
     preprocessor = {'data_preprocessor': {'type': preprocessor_kind(host, preprocessor_of(cfg)), 'num_frames': frames}}
     top = preprocessor_at_top(cfg)
     backbone = {
         '_delete_': True,
         'type': 'mmdas.FrameFusionBackbone',
         'num_frames': frames,
-        'fusion': fusion and {'type': fusion, **border(options)},
+        'fusion': fusion and {'type': fusion, **border(options), **({'aligned': True} if options.aligned else {})},
         **any_frames(options),
         **parts,
         **({'stages': list(options.sites)} if options.sites else {}),
@@ -215,6 +216,18 @@ def check_model(host: Host, model: dict) -> None:
             raise ConversionError(f'the model has no {place}')
 
 
+def aligned_model(host: Host, model: dict) -> str:
+    """The type that hands the warps of the frames to an aligned fusion.
+
+    Raises:
+        ConversionError: if the toolbox has none.
+    """
+    kind = type_name(model)
+    if kind not in host.aligned_models:
+        raise ConversionError(f'no aligned fusion for a {kind} of {host.scope}; take another --fusion, such as tsm')
+    return host.aligned_models[kind]
+
+
 def preprocessor_at_top(cfg: Config) -> bool:
     """Whether the data preprocessor that counts stands at the top of the config, and not in the model."""
     inner = (cfg.get('model') or {}).get('data_preprocessor')
@@ -244,7 +257,8 @@ def any_frames(options: DASOptions) -> dict[str, bool]:
 
 def border(options: DASOptions) -> dict[str, str]:
     """What a fusion says of the first and last frame, so that of one frame nothing moves."""
-    return {'border': 'replicate'} if options.any_frames and options.fusion == 'tsm' else {}
+    is_tsm = FUSIONS[options.fusion] == FUSIONS['tsm']
+    return {'border': 'replicate'} if options.any_frames and is_tsm else {}
 
 
 def pooled_head(place: str, head: dict | list, host: Host, options: DASOptions) -> dict | list:
@@ -267,6 +281,11 @@ def in_preprocessor(cfg: Config, settings: dict[str, Any]) -> dict[str, Any]:
     return inner if preprocessor_at_top(cfg) else {'model': inner}
 
 
+def with_model(settings: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Settings with more of the model, if there is more."""
+    return {**settings, 'model': {**settings.get('model', {}), **model}} if model else settings
+
+
 def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
     check_searchable(cfg)
@@ -280,19 +299,12 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         'eta_min_ratio': 0.1,  # the rate of the tuning between the decisions
         **({'convert_to_iter_based': True} if by_epoch else {'by_epoch': False}),
     }
+    cell = {'type': 'mmdas.DASCell', 'space': 'paper', 'share_strength': True, 'ranges': Base('half_ranges')}
+    # Frames of a search are mixtures of warps, and cannot be aligned.
+    fusion = {'backbone': {'fusion': {'aligned': False}}} if options.aligned else {}
     return {
         total: length.total,
-        **in_preprocessor(
-            cfg,
-            {
-                'cell': {
-                    'type': 'mmdas.DASCell',
-                    'space': 'paper',
-                    'share_strength': True,
-                    'ranges': Base('half_ranges'),
-                }
-            },
-        ),
+        **with_model(in_preprocessor(cfg, {'cell': cell}), fusion),
         'train_dataloader': held_out_data(),
         'train_cfg': {
             '_delete_': True,
@@ -354,7 +366,7 @@ def selection(options: DASOptions, by_epoch: bool) -> dict[str, Any]:
     numbers = {}
     if options.selection == 'perturbation':
         numbers = {'num_batches': 8, **({} if by_epoch else {'tune': 20})}
-    if options.pooling in ALIGNED:
+    if options.pooling in ALIGNED or options.aligned:
         numbers['edges_per_node'] = 1
     return {'type': SELECTIONS[options.selection], **numbers}
 

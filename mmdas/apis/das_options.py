@@ -7,7 +7,9 @@ from mmdas.models.heads.temporal_pooling import POOLINGS
 from mmdas.search.das.policy import MAX_FRAMES
 
 SELECTIONS = {'argmax': 'mmdas.ArgmaxSelection', 'perturbation': 'mmdas.PerturbationSelection'}
-FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse', 'none': None}
+ALIGNED_WORD = 'aligned-'
+PLAIN_FUSIONS = {'tsm': 'mmdas.TemporalShift', 'gsm': 'mmdas.GateShift', 'gsf': 'mmdas.GateShiftFuse'}
+FUSIONS = {**PLAIN_FUSIONS, **{ALIGNED_WORD + word: kind for word, kind in PLAIN_FUSIONS.items()}, 'none': None}
 
 
 class ConversionError(ValueError):
@@ -20,7 +22,8 @@ class DASOptions:
 
     Args:
         frames: T >= 2. Default: 4.
-        fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. Default: ``'gsf'``.
+        fusion: ``'tsm'``, ``'gsm'``, ``'gsf'`` or ``'none'``. ``'aligned-tsm'`` and its like train with features that
+            are aligned (``aligned=True`` of the fusion); their search is without, for a chain. Default: ``'gsf'``.
         policy: file that the das config names; None takes what the search config leaves in its work directory.
         pooling: mode of :class:`mmdas.models.TemporalPooling` that all heads get. Default: ``'mean'``.
         selection: how the search decides: ``'argmax'`` of the mixtures, or by ``'perturbation'`` as in the paper, which
@@ -65,6 +68,11 @@ class DASOptions:
             raise ValueError(f'a search has at least 2 iterations or epochs, got a length of {self.search_length}')
         if self.sites and self.fusion == 'none':
             raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the fusion aligns the frames."""
+        return self.fusion.startswith(ALIGNED_WORD)
 
     def frame_choices(self) -> list[int]:
         """Numbers of frames of a training for any of them: 1, its doubles, and T."""

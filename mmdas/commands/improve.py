@@ -43,7 +43,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--regularize', nargs='+', metavar='WORD', default=[], help='see mmdas train')
     parser.add_argument('--frames', type=int, default=4, help='frames of a clip of DAS (%(default)s)')
-    parser.add_argument('--fusion', default='tsm', help='of DAS: gsf, gsm, tsm or none (%(default)s)')
+    parser.add_argument(
+        '--fusion',
+        default='tsm',
+        help='of DAS: gsf, gsm, tsm, aligned-gsf, aligned-gsm, aligned-tsm or none (%(default)s)',
+    )
     parser.add_argument('--views', type=int, default=1, help='of the teacher, 1 or 2 (%(default)s)')
     parser.add_argument('--loss', nargs='+', help='of the student, see mmdas distill (kl; for segmentation kl cwd)')
     parser.add_argument('--skip', nargs='+', choices=STEPS, default=[], help='steps to leave out')

@@ -93,7 +93,7 @@ def add_das_arguments(parser: ArgumentParser) -> None:
 def add_conversion_arguments(parser: Any) -> None:
     """Add the options of a conversion; those that are not given are None."""
     parser.add_argument('--frames', type=int, help='frames T of a clip (default: those of the policy, else 4)')
-    parser.add_argument('--fusion', help='gsf, gsm, tsm or none (default: gsf)')
+    parser.add_argument('--fusion', help='gsf, gsm, tsm, aligned-gsf, aligned-gsm, aligned-tsm or none (default: gsf)')
     parser.add_argument(
         '--pooling', help='of the frames: mean, reference, max, attention, aligned or aligned_attention (default: mean)'
     )

@@ -20,6 +20,8 @@ class Host:
             backbone takes them; empty where its data preprocessor makes them.
         parted_models: type of a model -> the type that lets frames part within the backbone, where it is another one
             than in ``models``.
+        aligned_models: type of a model -> the type that hands the warps of the frames to an aligned fusion, where
+            ``models`` says none.
         preprocessor: type of its data preprocessor, without scope.
         clip_preprocessor: type of the one that owns the step from image to clip.
         heads: places of its heads in a model; the first one predicts.
@@ -44,6 +46,7 @@ class Host:
     scope: str
     models: Mapping[str, str] = field(default_factory=dict)
     parted_models: Mapping[str, str] = field(default_factory=dict)
+    aligned_models: Mapping[str, str] = field(default_factory=dict)
     preprocessor: str = ''
     clip_preprocessor: str = ''
     heads: tuple[str, ...] = ('head',)

@@ -27,6 +27,7 @@ MMPRETRAIN = MMPretrain(
     scope='mmpretrain',
     models={'ImageClassifier': ''},
     parted_models={'ImageClassifier': 'mmdas.DASImageClassifier'},
+    aligned_models={'ImageClassifier': 'mmdas.DASImageClassifier'},
     preprocessor='ClsDataPreprocessor',
     clip_preprocessor='mmdas.DASClsDataPreprocessor',
     heads=('head',),

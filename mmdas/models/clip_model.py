@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .aligned_fusions import check_alignable, hand_over_warps
 from .data_preprocessors import ImageToClip
 from .data_preprocessors.content_mask import split_content_mask
 from .frame_count import FrameCount
@@ -25,7 +26,8 @@ class ClipModel(Parent):
         own_preprocessor: type of the data preprocessor of DAS, for messages.
 
     Raises:
-        ValueError: if the data preprocessor is none of DAS, or its operations are no warps where frames part behind a
+        ValueError: if the data preprocessor is none of DAS, or the frames of its policy have no single warp each for
+            fusions with ``aligned=True``, or its operations are no warps where frames part behind a
             stage.
     """
 
@@ -42,6 +44,7 @@ class ClipModel(Parent):
         for module in self.modules():
             if isinstance(module, FrameCount):
                 module.tell(self.data_preprocessor.num_frames)
+        check_alignable(self)
         if self._parting() is not None:
             self.data_preprocessor.check_warps()
 
@@ -54,9 +57,12 @@ class ClipModel(Parent):
         parting = self._parting()
         if parting is None:
             clip = preprocessor.to_clip(images, sizes)
+            hand_over_warps(self, canvas, len(images))
             self._follow(preprocessor.frames_now)
             return super().extract_feat(clip, *args, **kwargs)
         preprocessor.choose_frames()
+        preprocessor.sizes_now = sizes
+        hand_over_warps(self, canvas, len(images))
         self._follow(preprocessor.frames_now)
         with parting.lent(partial(preprocessor.maps_to_clip, canvas=canvas, sizes=sizes)):
             return super().extract_feat(images, *args, **kwargs)

@@ -92,6 +92,15 @@ def within_canvas(theta: Tensor, size: Sequence[int], canvas: Sequence[int]) -> 
     return compose(inverse(into), compose(theta, into))
 
 
+def content_mask(maps: Tensor, size: Sequence[int], canvas: Sequence[int]) -> Tensor:
+    """(h, w), 1 where the centre of a cell of the maps (..., h, w) over the canvas lies in an image of ``size``."""
+    inside = []
+    for side, whole, count in zip(size, canvas, maps.shape[-2:], strict=True):
+        centres = (torch.arange(count, device=maps.device) + 0.5) * (whole / count)
+        inside.append(centres < side)
+    return (inside[0][:, None] & inside[1]).to(maps.dtype)
+
+
 def translate_x_matrix(magnitude: Tensor, size: Sequence[int]) -> Tensor:
     """Matrix of ``translate_x``.
 

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import split_frames
+from .recording import is_recorded
 
 
 def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) -> Tensor:
@@ -37,7 +38,41 @@ def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) 
         raise ValueError(f'n must be from 0 to half of the {x.shape[1]} channels, got {n}')
     if replicate:
         return concatenate(x, num_frames, n)
-    return _ShiftChannels.apply(x, num_frames, n, 1)
+    if torch.is_grad_enabled() or is_recorded():
+        return _ShiftChannels.apply(x, num_frames, n, 1)
+    return _shift_into_buffer(x, num_frames, n, 1)  # a fifth of the time for small features
+
+
+def sum_over_time(given: Tensor, num_frames: int) -> Tensor:
+    """What the next, the previous and the same frame give to a frame; there is none beyond the ends.
+
+    Args:
+        given: (B*T, 3*C, h, w): what a frame gives to the previous one, to the next one, and to itself.
+        num_frames: T >= 1.
+
+    Returns:
+        (B*T, C, h, w). Differentiable any number of times.
+    """
+    from_next, from_previous, own = given.chunk(3, dim=1)
+    inner = (0, 0) * (own.ndim - 1)
+    # A negative pad removes the frame at that end.
+    later = F.pad(split_frames(from_next, num_frames), (*inner, -1, 1))
+    earlier = F.pad(split_frames(from_previous, num_frames), (*inner, 1, -1))
+    return (later + earlier).flatten(0, 1) + own
+
+
+def _shift_into_buffer(x: Tensor, num_frames: int, n: int, step: int) -> Tensor:
+    """Slice copies into one buffer; ``step`` 1 or -1 says which part comes from the next frame."""
+    out = torch.empty_like(x)
+    source, target = split_frames(x, num_frames), split_frames(out, num_frames)
+    from_next, from_previous = (slice(n), slice(n, 2 * n))[::step]
+    target[:, :-1, from_next] = source[:, 1:, from_next]
+    target[:, -1, from_next] = 0
+    target[:, 1:, from_previous] = source[:, :-1, from_previous]
+    target[:, 0, from_previous] = 0
+    if 2 * n < x.shape[1]:
+        target[:, :, 2 * n :] = source[:, :, 2 * n :]
+    return out
 
 
 class _ShiftChannels(torch.autograd.Function):
@@ -47,15 +82,7 @@ class _ShiftChannels(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, num_frames: int, n: int, step: int) -> Tensor:
-        out = torch.empty_like(x)
-        source, target = split_frames(x, num_frames), split_frames(out, num_frames)
-        from_next, from_previous = (slice(n), slice(n, 2 * n))[::step]
-        target[:, :-1, from_next] = source[:, 1:, from_next]
-        target[:, -1, from_next] = 0
-        target[:, 1:, from_previous] = source[:, :-1, from_previous]
-        target[:, 0, from_previous] = 0
-        target[:, :, 2 * n :] = source[:, :, 2 * n :]
-        return out
+        return _shift_into_buffer(x, num_frames, n, step)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:

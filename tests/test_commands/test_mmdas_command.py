@@ -89,7 +89,10 @@ def test_help_names_all_choices(capsys: pytest.CaptureFixture):
         (['train', HOST, '--workdir', 'x'], 'there is no option --workdir; did you mean --work-dir?'),
         (['train', 'resnet18_8xb16_cifar'], f'did you mean mmpretrain::resnet/{HOST}.py?'),
         (['train', HOST, '--das', 'serch'], 'there is no file serch; did you mean search?'),
-        (['train', HOST, '--das', 'repeat', '--fusion', 'gfs'], "fusion must be one of ['gsf', 'gsm', 'none', 'tsm']"),
+        (
+            ['train', HOST, '--das', 'repeat', '--fusion', 'gfs'],
+            "fusion must be one of ['aligned-gsf', 'aligned-gsm', 'aligned-tsm', 'gsf', ",
+        ),
         (['train', HOST, '--frames', '8'], '--frames goes with --das'),
         (['train', 'densenet121_4xb256_in1k', '--das', 'repeat'], 'DenseNet has no residual block'),
         (['search', HOST, '--das', 'repeat'], '--das repeat: this command searches'),

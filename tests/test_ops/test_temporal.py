@@ -1,7 +1,9 @@
+from functools import partial
+
 import pytest
 import torch
 
-from mmdas.ops.temporal import _concatenate_shifted, shift_channels
+from mmdas.ops.temporal import _concatenate_shifted, shift_channels, sum_over_time
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
@@ -139,3 +141,21 @@ def test_autocast_leaves_the_shift_as_it_is(dtype):
 def test_more_channels_than_there_are_cannot_move(n):
     with pytest.raises(ValueError, match=f'n must be from 0 to half of the 5 channels, got {n}'):
         shift_channels(torch.zeros(4, 5, 2, 2), 2, n)
+
+
+@pytest.mark.parametrize('frames', [1, 2, 5])
+def test_parts_of_three_frames_are_summed_up(frames):
+    given = torch.rand(2 * frames, 6, 3, 4, dtype=torch.float64, requires_grad=True)
+    moved = shift_channels(given, frames, 2)
+    found = sum_over_time(given, frames)
+    torch.testing.assert_close(found, moved[:, :2] + moved[:, 2:4] + given[:, 4:], atol=0, rtol=0)
+    assert torch.autograd.gradcheck(partial(sum_over_time, num_frames=frames), given)
+
+
+@pytest.mark.parametrize('n', [0, 1, 2])
+def test_without_gradients_the_shift_is_the_same(n):
+    x = torch.rand(6, 4, 2, 3)
+    with torch.no_grad():
+        assert torch.equal(shift_channels(x, 3, n), shift_channels(x.clone().requires_grad_(), 3, n))
+        ahead = torch.func.vmap(lambda clip: shift_channels(clip, 3, n))(torch.stack([x, x + 1]))
+    assert torch.equal(ahead[1], shift_channels(x + 1, 3, n))

@@ -31,7 +31,7 @@ class AbsentPolicy(nn.Module):
             '--policy FILE'
         )
 
-    def check_alignable(self) -> None:
+    def check_alignable(self, use: object = None) -> None:
         """There is nothing to check yet."""
 
     def extra_repr(self) -> str:

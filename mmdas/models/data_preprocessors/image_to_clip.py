@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.augment import Augment, AugmentChain
 from mmdas.models.settings import Recorded, decode
+from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
 from mmdas.search.das import Pixels, Policy, PolicyClip, PolicyError
@@ -107,6 +108,7 @@ class ImageToClip(Recorded):
         check_frames('used_frames', [num_frames if used_frames is None else used_frames], num_frames)
         self.used_frames = used_frames  # None: all
         self.frames_now = num_frames
+        self.sizes_now: Sequence[Size] | None = None  # of the latest images
         self.max_value: Any = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
         self.gives_images = self.marks_content = False
@@ -171,6 +173,7 @@ class ImageToClip(Recorded):
                 Default: images fill their places.
         """
         self.choose_frames()
+        self.sizes_now = sizes
         return self._used_clip(images, sizes, None)
 
     def maps_to_clip(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None) -> Tensor:
@@ -255,6 +258,30 @@ class ImageToClip(Recorded):
             return maps
         whole = self._unwarp_all(fill_frames(maps, self.num_frames), canvas, sizes)
         return whole[window(self.num_frames, len(maps))]
+
+    def alignment(self, canvas: Size, sizes: Sequence[Size] | None = None) -> FrameAlignment:
+        """How the used frames of the latest clips lie to each other, for fusions that align them.
+
+        Args:
+            canvas: (H, W) of the batch.
+            sizes: of the images, see :meth:`to_clip`.
+
+        Raises:
+            PolicyError: if frames have no single warp each.
+        """
+        frames = window(self.num_frames, self.frames_now)
+        if self.image_to_clip is None:
+            return FrameAlignment(self.frames_now)
+        groups = group_by_size(sizes, canvas)
+        if list(groups) == [canvas]:
+            return FrameAlignment(
+                self.frames_now, ((None, self.image_to_clip.neighbour_warps(canvas, canvas, frames)),)
+            )
+        found = [
+            (tuple(places), self.image_to_clip.neighbour_warps(size if all(size) else canvas, canvas, frames))
+            for size, places in groups.items()
+        ]
+        return FrameAlignment(self.frames_now, tuple(found))
 
     def _unwarp_all(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None) -> Tensor:
         groups = group_by_size(sizes, canvas)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import split_frames
-from mmdas.ops.temporal import shift_channels
+from mmdas.ops.temporal import shift_channels, sum_over_time
 
 INITS = ('identity', 'official')
 
@@ -23,26 +24,33 @@ class FrameFusion(nn.Module):
         spatial: whether the module looks at neighbours in space. The tokens of a transformer then come as the map that
             they are, without those of no place; else all of them come, in one column. Default: True.
 
+        alignment: how the frames of the batch lie to each other. The models of DAS set it where ``aligned`` is.
+
     Args:
         channels: C >= 1, the width of the features at the module's place.
         num_frames: T >= 1, frames of an image; None where a backbone sets it later.
+        aligned: whether features of neighbouring frames are brought into a frame's own coordinates before they are
+            fused with it. Default: False.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features have other channels or do not
-            divide into clips of T frames.
+            divide into clips of T frames, or if ``aligned`` frames come without their warps.
     """
 
     placement: ClassVar[str]
-    spatial: ClassVar[bool] = True
+    spatial: bool = True
     num_frames: Any  # an integer, or None until the backbone tells it
+    aligned: bool = False
+    alignment: FrameAlignment | None = None
 
-    def __init__(self, channels: int, num_frames: int | None) -> None:
+    def __init__(self, channels: int, num_frames: int | None, aligned: bool = False) -> None:
         super().__init__()
         for name, value in (('channels', channels), ('num_frames', num_frames)):
             if value is not None and value < 1:
                 raise ValueError(f'{name} of {type(self).__name__} must be at least 1, got {value}')
         self.channels = channels
         self.num_frames = num_frames
+        self.aligned = aligned
 
     def init_weights(self) -> None:
         """Set all parameters and buffers to their start state, which is what the constructor made."""
@@ -56,8 +64,23 @@ class FrameFusion(nn.Module):
             )
         split_frames(x, self.num_frames)
 
+    def shift(self, x: Tensor, n: int, replicate: bool = False) -> Tensor:
+        """Move the first n channels one frame back and the next n one frame forth, aligned where that is asked for.
+
+        See :func:`mmdas.ops.temporal.shift_channels` and :class:`mmdas.ops.aligned_shift.FrameAlignment`.
+        """
+        if not self.aligned or self.num_frames == 1:
+            return shift_channels(x, self.num_frames, n, replicate)
+        if self.alignment is None or self.alignment.num_frames != self.num_frames:
+            raise ValueError(
+                f'aligned=True of {type(self).__name__} needs the warps of the frames; set model.type to '
+                "'mmdas.DASImageClassifier' or 'mmdas.DASEncoderDecoder', which hand them over"
+            )
+        return self.alignment.shift(x, n, replicate)
+
     def extra_repr(self) -> str:
-        return f'channels={self.channels}, num_frames={self.num_frames}'
+        aligned = ', aligned=True' if self.aligned else ''
+        return f'channels={self.channels}, num_frames={self.num_frames}{aligned}'
 
 
 class GatedFusion(FrameFusion):
@@ -72,12 +95,15 @@ class GatedFusion(FrameFusion):
         num_frames: T, frames of an image.
         gated_channels: channels that are gated, a multiple of 4 (two halves, each interleaved from two quarters).
         init: ``'identity'`` leaves the interleave of the channels out, ``'official'`` has it.
+        aligned: see :class:`FrameFusion`; what the gates see of other frames is aligned, too. Default: False.
     """
 
     placement = 'after_last_conv'
 
-    def __init__(self, channels: int, num_frames: int | None, gated_channels: int, init: str) -> None:
-        super().__init__(channels, num_frames)
+    def __init__(
+        self, channels: int, num_frames: int | None, gated_channels: int, init: str, aligned: bool = False
+    ) -> None:
+        super().__init__(channels, num_frames, aligned)
         if init not in INITS:
             raise ValueError(f'init of {type(self).__name__} must be one of {INITS}, got {init!r}')
         self.init = init
@@ -100,7 +126,7 @@ class GatedFusion(FrameFusion):
         """
         halves = x.unflatten(1, (2, -1)) * self._gates(x).unsqueeze(2)  # (B*T, 2, f/2, h, w)
         gated = halves.flatten(1, 2)
-        return shift_channels(gated, self.num_frames, x.shape[1] // 2), x - gated
+        return self.shift(gated, x.shape[1] // 2), x - gated
 
     def _gates(self, x: Tensor) -> Tensor:
         """(B*T, f, h, w) -> (B*T, 2, h, w): tanh(conv3D(relu(bn(x)))) over the clips."""
@@ -109,8 +135,10 @@ class GatedFusion(FrameFusion):
         taps = F.conv2d(
             normed, self._kernels(), F.pad(self.conv3D.get_parameter('bias'), (4, 0)), padding=1
         )  # (B*T, 6, h, w)
-        from_next, from_previous, own = shift_channels(taps, self.num_frames, 2).chunk(3, dim=1)
-        return (from_next + from_previous + own).tanh()
+        if self.aligned:
+            from_next, from_previous, own = self.shift(taps, 2).chunk(3, dim=1)
+            return (from_next + from_previous + own).tanh()
+        return sum_over_time(taps, self.num_frames).tanh()
 
     def _kernels(self) -> Tensor:
         """The slices in time of ``conv3D`` that see frame t+1, t-1 and t, two gates each: (6, f, 3, 3).

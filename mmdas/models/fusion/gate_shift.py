@@ -26,19 +26,21 @@ class GateShift(GatedFusion):
         num_frames: T >= 1, frames of an image.
         init: ``'identity'`` (default) leaves the interleave out, for good and not only at the start; ``'official'``
             has it. Both have the same tensors, so keep the word with a checkpoint.
+        aligned: whether what comes from the neighbouring frames is first brought into this frame's coordinates, see
+            ``docs/aligned_fusion.md``. Default: False.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features do not fit ``channels`` and
-            ``num_frames``.
+            ``num_frames``, or if ``aligned`` frames come without their warps.
     """
 
-    def __init__(self, channels: int, num_frames: int | None, init: str = 'identity') -> None:
+    def __init__(self, channels: int, num_frames: int | None, init: str = 'identity', aligned: bool = False) -> None:
         if channels % 4:
             raise ValueError(
                 f'channels of GateShift must be a multiple of 4, got {channels}; leave this place out or use '
                 'GateShiftFuse, which gates a part of the channels'
             )
-        super().__init__(channels, num_frames, gated_channels=channels, init=init)
+        super().__init__(channels, num_frames, gated_channels=channels, init=init, aligned=aligned)
         self.init_weights()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -31,19 +31,28 @@ class GateShiftFuse(GatedFusion):
         init: ``'identity'`` (default) leaves the interleave out and doubles the fused sum, for good and not only at
             the start, so that the module starts as exactly the identity; ``'official'`` is as published. Both have
             the same tensors, so keep the word with a checkpoint.
+        aligned: whether what comes from the neighbouring frames is first brought into this frame's coordinates, see
+            ``docs/aligned_fusion.md``. Default: False.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features do not fit ``channels`` and
-            ``num_frames``.
+            ``num_frames``, or if ``aligned`` frames come without their warps.
     """
 
-    def __init__(self, channels: int, num_frames: int | None, ratio: float = 0.25, init: str = 'identity') -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_frames: int | None,
+        ratio: float = 0.25,
+        init: str = 'identity',
+        aligned: bool = False,
+    ) -> None:
         if channels < 4:
             raise ValueError(f'channels of GateShiftFuse must be at least 4, got {channels}; leave this place out')
         if not 0 < ratio <= 1:
             raise ValueError(f'ratio of GateShiftFuse must be in (0, 1], got {ratio}')
         fused_channels = nearest_multiple_of_4(ratio * channels, highest=channels)
-        super().__init__(channels, num_frames, gated_channels=fused_channels, init=init)
+        super().__init__(channels, num_frames, gated_channels=fused_channels, init=init, aligned=aligned)
         self.ratio = ratio
         self.fused_channels = fused_channels
         self.channel_conv1 = nn.Conv2d(2, 1, kernel_size=3, padding=1)
@@ -69,7 +78,7 @@ class GateShiftFuse(GatedFusion):
         weight = self._channel_weights(shifted, residual)[..., None, None]
         # Doubling the small weights instead of the features costs nothing and 2 * 0.5 = 1 is exact in every precision.
         scale = 2 if self.init == 'identity' else 1
-        return self.arrange((scale * weight) * shifted + (scale * (1 - weight)) * residual)
+        return self.arrange(torch.addcmul((scale * (1 - weight)) * residual, scale * weight, shifted))
 
     def _channel_weights(self, shifted: Tensor, residual: Tensor) -> Tensor:
         """The weights a_i of both halves of the channels, (B*T, f); one grouped convolution is both channel_convs."""

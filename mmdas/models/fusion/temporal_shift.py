@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from mmdas.ops.temporal import shift_channels
 from mmdas.registry import MODELS
 
 from .base import FrameFusion
@@ -25,22 +24,32 @@ class TemporalShift(FrameFusion):
         fraction: share of the channels shifted in each direction, in [0, 0.5]. 0 leaves the features as they are.
             Default: 0.125.
         border: ``'zero'`` (default) or ``'replicate'``.
+        aligned: whether what comes from the neighbouring frames is first brought into this frame's coordinates, see
+            ``docs/aligned_fusion.md``. Default: False.
 
     Raises:
         ValueError: if an argument is out of its range; in ``forward`` if the features do not fit ``channels`` and
-            ``num_frames``.
+            ``num_frames``, or if ``aligned`` frames come without their warps.
     """
 
     placement = 'before_first_conv'
     spatial = False
 
-    def __init__(self, channels: int, num_frames: int | None, fraction: float = 0.125, border: str = 'zero') -> None:
-        super().__init__(channels, num_frames)
+    def __init__(
+        self,
+        channels: int,
+        num_frames: int | None,
+        fraction: float = 0.125,
+        border: str = 'zero',
+        aligned: bool = False,
+    ) -> None:
+        super().__init__(channels, num_frames, aligned)
         if not 0 <= fraction <= 0.5:
             raise ValueError(f'fraction of TemporalShift must be in [0, 0.5], got {fraction}')
         if border not in BORDERS:
             raise ValueError(f'border of TemporalShift must be one of {BORDERS}, got {border!r}')
         self.fraction, self.border = fraction, border
+        self.spatial = aligned  # then tokens have to come as the map that they are
         self.shifted_channels = int(channels * fraction)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,7 +57,7 @@ class TemporalShift(FrameFusion):
         self.check(x)
         if not self.shifted_channels:
             return x
-        return shift_channels(x, self.num_frames, self.shifted_channels, self.border == 'replicate')
+        return self.shift(x, self.shifted_channels, self.border == 'replicate')
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, fraction={self.fraction}, border={self.border!r}'

@@ -1,18 +1,30 @@
 """Undo the warps of frames on maps that lie on them, such as logits."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mmdas.ops.affine import inverse, warp_affine, within_canvas
+from mmdas.ops.affine import content_mask, inverse, warp_affine, within_canvas
 from mmdas.ops.clip import reference_frame
 from mmdas.search.policy_file import PolicyError
 
 from .operation import Operation, Size
 
 
-def refuse_deformations(operations: Iterable[Operation]) -> None:
+class AlignedUse(NamedTuple):
+    """What undoes the warps of frames, for messages: who does it, and what to do without."""
+
+    name: str
+    remedy: str
+
+
+POOLING = AlignedUse("pooling='aligned'", "use pooling='mean'")
+FUSION = AlignedUse('aligned=True of the fusion', 'leave it out (--fusion tsm instead of aligned-tsm)')
+
+
+def refuse_deformations(operations: Iterable[Operation], use: AlignedUse = POOLING) -> None:
     """Check that operations can be undone.
 
     Raises:
@@ -21,8 +33,8 @@ def refuse_deformations(operations: Iterable[Operation]) -> None:
     names = sorted({operation.name for operation in operations if operation.deforms})
     if names:
         raise PolicyError(
-            f"pooling='aligned' undoes affine warps, but {', '.join(names)} of the space or policy moves pixels in "
-            "another way; leave it out, or use pooling='mean'"
+            f'{use.name} undoes affine warps, but {", ".join(names)} of the space or policy moves pixels in another '
+            f'way; search without it, or {use.remedy}'
         )
 
 
@@ -48,12 +60,3 @@ def unwarp(maps: Tensor, theta: Tensor, size: Size, canvas: Size) -> Tensor:
     undo = undo.to(torch.promote_types(maps.dtype, torch.float32))
     back = warp_affine(others.flatten(0, -5).flatten(1, 2), undo).view_as(others)
     return torch.cat([back.narrow(-5, 0, middle), reference, back.narrow(-5, middle, frames - middle - 1)], dim=-5)
-
-
-def content_mask(maps: Tensor, size: Size, canvas: Size) -> Tensor:
-    """(h, w), 1 where the centre of a cell of the maps (..., h, w) over the canvas lies in an image of ``size``."""
-    inside = []
-    for side, whole, count in zip(size, canvas, maps.shape[-2:], strict=True):
-        centres = (torch.arange(count, device=maps.device) + 0.5) * (whole / count)
-        inside.append(centres < side)
-    return (inside[0][:, None] & inside[1]).to(maps.dtype)

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmdas.ops.clip import clip_around, other_frames
 from mmdas.search.base import Searchable
 
-from .alignment import refuse_deformations, unwarp
+from .alignment import FUSION, POOLING, AlignedUse, refuse_deformations, unwarp
 from .fast.cell_operators import CellOperators
 from .fast.linear_clip import is_linear
 from .frame_transform import FrameTransform, check_floating_point
@@ -18,7 +18,7 @@ from .mixture import Mixture
 from .operation import Size, check_size
 from .operation_weights import with_weights_of_their_own
 from .pixels import Pixels
-from .policy import MAX_FRAMES, MAX_NODES, MAX_SEED, Policy, PolicyEdge
+from .policy import MAX_FRAMES, MAX_NODES, MAX_SEED, Policy, PolicyEdge, PolicyError
 from .search_space import build_space, draw_index, split_ranges
 from .strengths import Strengths
 from .topology import NUM_INPUTS, REDUCTIONS, all_edges, canonical_source, evaluate, steps
@@ -175,13 +175,20 @@ class DASCell(Mixture, Strengths, Searchable):
         """Whether frames of a larger image may be displaced further than those of a smaller one."""
         return any(operation.grows_with_image for operation in self.operations)
 
-    def check_alignable(self) -> None:
+    def check_alignable(self, use: AlignedUse = POOLING) -> None:
         """Check that each path from the image to the clip can be undone, with its weight.
 
         Raises:
-            PolicyError: if an operation is a deformation.
+            PolicyError: if an operation is a deformation, or features are to be aligned: a frame of mixtures has no
+                single warp.
         """
-        refuse_deformations(self.operations)
+        if use is FUSION:
+            raise PolicyError(
+                'aligned=True of the fusion needs one warp for each frame, but frames of a search are mixtures of '
+                'many; search without it and with edges_per_node=1 of the selection, as mmdas convert writes it, and '
+                'train the chain that is found with it'
+            )
+        refuse_deformations(self.operations, use)
 
     def unwarp(self, maps: Tensor, size: Size, canvas: Size) -> Tensor:
         """Carry maps that lie on the frames back to where the image is, see :meth:`PolicyClip.unwarp`.

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.ops.affine import compose, warp_affine
-from mmdas.ops.clip import clip_around, image_to_table, other_frames, table_to_time_major
+from mmdas.ops.aligned_shift import NeighbourWarps
+from mmdas.ops.clip import clip_around, image_to_table, other_frames, reference_frame, table_to_time_major
 from mmdas.ops.mixed_warps import mix_warps
+from mmdas.ops.recording import is_recorded
 from mmdas.ops.warp_operator import WarpOperator
 from mmdas.search.policy_file import PolicyError
 
-from .alignment import refuse_deformations, unwarp
-from .fast.linear_clip import fits, is_linear, is_recorded
+from .alignment import FUSION, POOLING, AlignedUse, refuse_deformations, unwarp
+from .fast.linear_clip import fits, is_linear
 from .fast.size_cache import PATIENCE, SizeCache
 from .frame_transform import FrameTransform, check_floating_point
 from .operation import Size, check_size
@@ -80,6 +82,7 @@ class PolicyClip(nn.Module):
         self.is_composed = is_linear(self.operations) and len(self.paths) <= MAX_PATHS
         self._operators: SizeCache[WarpOperator] = SizeCache()
         self._warps: SizeCache[list[Warp]] = SizeCache()
+        self._neighbours: SizeCache[NeighbourWarps] = SizeCache()
 
     @property
     def num_frames(self) -> int:
@@ -147,19 +150,42 @@ class PolicyClip(nn.Module):
         """Whether frames of a larger image are displaced further than those of a smaller one."""
         return any(operation.grows_with_image for operation in self.operations)
 
-    def check_alignable(self) -> None:
+    def check_alignable(self, use: AlignedUse = POOLING) -> None:
         """Check that every frame shows the image in one place.
+
+        Args:
+            use: who undoes the warps, for messages.
 
         Raises:
             PolicyError: if frames are sums of several warps, or an operation is a deformation.
         """
-        refuse_deformations(self.operations)
+        refuse_deformations(self.operations, use)
         if len(self.paths) > 1:
             raise PolicyError(
-                "pooling='aligned' undoes the warp of each frame, but frames of this policy are sums of "
-                f'{len(self.paths)} different warps; search a chain (edges_per_node=1 of the selection), or '
-                "use pooling='mean'"
+                f'{use.name} undoes the warp of each frame, but frames of this policy are sums of {len(self.paths)} '
+                f'different warps; search a chain (edges_per_node=1 of the selection), or {use.remedy}'
             )
+
+    def frame_warps(self, size: Size) -> Tensor:
+        """Warps of all frames, for features that are aligned within the network.
+
+        Args:
+            size: (H, W) of the images.
+
+        Returns:
+            (T, 2, 3), matrices of ``warp_affine`` in double precision; that of the reference frame is the identity.
+
+        Raises:
+            PolicyError: as :meth:`check_alignable`.
+        """
+        self.check_alignable(FUSION)
+        (path,) = self.paths
+        others = self._composed(path, size)
+        none = torch.eye(2, 3, dtype=torch.float64, device=self.strengths.device)
+        if others is None:
+            return none.expand(self.num_frames, 2, 3)
+        middle = reference_frame(self.num_frames)
+        return torch.cat([others[:middle], none[None], others[middle:]])
 
     def unwarp(self, maps: Tensor, size: Size, canvas: Size) -> Tensor:
         """Carry maps that lie on the frames back to where the image is.
@@ -179,6 +205,26 @@ class PolicyClip(nn.Module):
         (path,) = self.paths
         theta = self._composed(path, size)
         return maps if theta is None else unwarp(maps, theta, size, canvas)
+
+    def neighbour_warps(self, size: Size, canvas: Size, frames: slice) -> NeighbourWarps:
+        """Warps between neighbouring frames, kept for the sizes that come again.
+
+        Args:
+            size: (H, W) of the images.
+            canvas: (H, W) of the padded images.
+            frames: those that are used, around the reference frame.
+
+        Raises:
+            PolicyError: as :meth:`check_alignable`.
+        """
+
+        def build() -> NeighbourWarps:
+            return NeighbourWarps(self.frame_warps(size)[frames], size, canvas)
+
+        if is_recorded():
+            return build()
+        key = (size, canvas, frames.start, frames.stop, self.reference_size, self.strengths.device)
+        return self._neighbours.get(key, build) or build()
 
     def warps(self, size: Size) -> list[Warp]:
         """The composed warps of all paths.

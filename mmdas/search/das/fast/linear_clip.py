@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmdas.ops.clip import clip_around, image_to_table, table_to_time_major
 from mmdas.ops.mixed_warps import mix_warps
+from mmdas.ops.recording import is_recorded
 from mmdas.ops.warp_operator import WarpOperator
 
 from ..frame_transform import FrameTransform
@@ -35,15 +36,6 @@ class Link(NamedTuple):
 def is_linear(operations: Iterable[Operation]) -> bool:
     """Whether all operations are affine warps or the identity."""
     return all(operation.geometric or operation.is_identity for operation in operations)
-
-
-def is_recorded() -> bool:
-    """Whether the computation is traced, exported, compiled or transformed by ``torch.func``.
-
-    Then nothing may be kept from call to call: a tensor that is made inside a transform of ``torch.func`` is of no use
-    outside of it.
-    """
-    return torch.jit.is_tracing() or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
