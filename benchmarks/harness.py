@@ -83,7 +83,11 @@ def without_collector() -> Iterator[None]:
 
 
 def race(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 1, device: torch.device = CPU
+    contestants: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warmup: int = 1,
+    device: torch.device = CPU,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time contestants against each other in one process.
 
@@ -95,6 +99,7 @@ def race(
         rounds: measured rounds, >= 1; a multiple of the number of contestants gives everyone every position.
         warmup: rounds before those that are measured, >= 0. Default: 1.
         device: synchronised before and after every call. Default: the CPU.
+        clock: in seconds; ``time.process_time`` counts those of the CPU, whatever else runs. Default: the wall's.
 
     Returns:
         name -> seconds in every round; second i of all contestants comes from the same round.
@@ -111,18 +116,20 @@ def race(
             gc.collect()
             start = number % len(names)
             for name in names[start:] + names[:start]:
-                spent = _time_once(contestants[name], device)
+                spent = _time_once(contestants[name], device, clock)
                 if number >= 0:
                     seconds[name].append(spent)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
-def _time_once(function: Callable[[], object], device: torch.device) -> float:
+def _time_once(
+    function: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter
+) -> float:
     synchronize(device)
-    start = time.perf_counter()
+    start = clock()
     result = function()
     synchronize(device)
-    spent = time.perf_counter() - start
+    spent = clock() - start
     del result
     return spent
 

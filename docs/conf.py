@@ -44,6 +44,7 @@ CONTENTS = {
     'Methods': [
         'operations',
         'aligned_fusion',
+        'cheap_clips',
         'augmentation',
         'augmentation_search',
         'keep_augment',

@@ -41,6 +41,8 @@ class Row:
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
+        part_after: where frames part in the backbone in the training, behind a policy that was searched on clips of
+            images. Default: clips of images.
         self_distil: and the fewer frames learn from all.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
@@ -71,6 +73,7 @@ class Row:
     views: int = 1
     losses: str = 'kl'
     any_frames: bool = False
+    part_after: str | None = None
     self_distil: bool = False
     geometry: bool = False
 
@@ -432,10 +435,28 @@ def light_tables(budget: float, losses: str) -> Iterator[Row]:
     yield from distil_table(budget, losses)
 
 
+# Places at which frames part, in words.
+PLACES = {'layer1': 'stage 1', 'layer2': 'stage 2', 'layer3.0': 'the first block of stage 3'}
+
+
+def parted_table(budget: float) -> Iterator[Row]:
+    """Rows whose frames part behind a stage of the backbone, of the policies of ``argmax-4f-tsm-undecayed``.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    base = Row('', '', fusion='tsm', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
+    for clip, title in (('search', 'searched, argmax, TSM'), ('repeat', 'repeat, TSM')):
+        for number, (place, words) in enumerate(PLACES.items(), start=1):
+            name = f'part-{number}-4f-tsm{"-repeat" if clip == "repeat" else ""}'
+            yield replace(base, name=name, title=f'{title}, frames part after {words}', clip=clip, part_after=place)
+
+
 ROWS = {
-    'cifar10': [*table(), *aligned_fusion_table(), *light_tables(2, 'kl')],
+    'cifar10': [*table(), *parted_table(2), *aligned_fusion_table(), *light_tables(2, 'kl')],
     'camvid': [
         *segmentation_table(),
+        *parted_table(1),
         *geometry_table(),
         *aligned_fusion_table(geometry=True),
         *sizes_table(),

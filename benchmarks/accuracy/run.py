@@ -44,7 +44,7 @@ MULTIPLES = (1.5, 2, 3, 4)
 # Frames of a clip of four that are used.
 FEWER = (1, 2, 4)
 # Rows that are measured at their end alone, and with two views.
-SINGLE = ('aligned', 'augment', 'method', 'distil')
+SINGLE = ('aligned', 'augment', 'method', 'distil', 'part')
 # The seed of a teacher is this and the student's.
 TEACHER_SEED = 100
 # The ranges of all cells and random policies are those of the search configs.
@@ -205,7 +205,8 @@ def run_config(task: Task, row: Row, method: str, policy: Path | None = None) ->
     plain = load_config(task.path, cfg_options=dict(row.options))
     if row.frames == 1:
         return plain
-    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, pooling=row.pooling, any_frames=row.any_frames))
+    options = {'pooling': row.pooling, 'any_frames': row.any_frames, 'part_after': row.part_after}
+    cfg = convert(plain, method, DASOptions(row.frames, row.fusion, **options))
     if policy is not None:
         preprocessor_of(cfg).policy = str(policy)
         if row.any_frames:
@@ -293,7 +294,7 @@ def summary(path: Path) -> dict:
 
 
 def search(task: Task, row: Row, seed: int, folder: Path) -> None:
-    """Search a policy with GSF, whatever fusion the row trains with."""
+    """Search a policy with GSF on clips of images, whatever fusion and parting the row trains with."""
     cfg = search_config(task, row, seed)
     cfg.work_dir = str(folder)
     run(cfg)
@@ -301,7 +302,7 @@ def search(task: Task, row: Row, seed: int, folder: Path) -> None:
 
 def search_config(task: Task, row: Row, seed: int) -> Config:
     """The search of a row's policy."""
-    cfg = run_config(task, replace(row, fusion='gsf'), 'search')
+    cfg = run_config(task, replace(row, fusion='gsf', part_after=None), 'search')
     cfg.randomness = dict(seed=seed)
     preprocessor_of(cfg).cell.update({**CELL, 'seed': seed, **row.cell})
     warmup = round(row.warmups * task.search_warmup)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.augment.content import content_sizes
 from mmdas.models.data_preprocessors import ImageToClip
+from mmdas.models.data_preprocessors.content_mask import add_content_mask
 from mmdas.models.distillation.logits import pick_logits
 from mmdas.models.distillation.teacher import clips_as_in_training
 from mmdas.models.heads.temporal_pooling import TemporalPooling
@@ -115,8 +116,6 @@ class ImageNetwork:
             return images
         if self.preprocessor.image_to_clip is None or all(size == canvas for size in batch.sizes):
             return images
-        from mmdas.models.segmentors.clip_segmentor import add_content_mask  # MMSegmentation is there
-
         return add_content_mask(images, batch.sizes)
 
     def scores(self, batch: Batch, classes: Sequence[int] | None = None, images: Tensor | None = None) -> Tensor:

@@ -165,8 +165,10 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     check_model(host, model)
     if options.pooling in ALIGNED and not host.label_maps:
         raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
-    frames, fusion = Variable('num_frames'), FUSIONS[options.fusion]
-    clip_model = host.models[type_name(model)] or (aligned_model(host, model) if options.aligned else '')
+    frames, fusion, kind = Variable('num_frames'), FUSIONS[options.fusion], type_name(model)
+    parts = {} if options.part_after is None else {'part_after': options.part_after}
+    clip_model = (parts and host.parted_models.get(kind)) or host.models[kind]
+    clip_model = clip_model or (aligned_model(host, model) if options.aligned else '')
     preprocessor = {'data_preprocessor': {'type': preprocessor_kind(host, preprocessor_of(cfg)), 'num_frames': frames}}
     top = preprocessor_at_top(cfg)
     backbone = {
@@ -175,6 +177,7 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         'num_frames': frames,
         'fusion': fusion and {'type': fusion, **border(options), **({'aligned': True} if options.aligned else {})},
         **any_frames(options),
+        **parts,
         **({'stages': list(options.sites)} if options.sites else {}),
         'backbone': Base('model.backbone'),
     }

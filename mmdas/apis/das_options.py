@@ -32,6 +32,8 @@ class DASOptions:
             residual blocks.
         any_frames: whether the training takes fewer frames at random, so that its checkpoint serves any number of
             them; TSM then keeps the channels of the first and last frame. Default: False.
+        part_after: where in the backbone the frames part, the path of a module such as ``'layer1'`` or a number of
+            stages; None for clips of images. Default: None.
         search_length: iterations or epochs of the search, as the host counts. Default: a tenth of the host's.
 
     Raises:
@@ -47,6 +49,7 @@ class DASOptions:
     sites: tuple[str, ...] = ()
     search_length: int | None = None
     any_frames: bool = False
+    part_after: str | int | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 2:

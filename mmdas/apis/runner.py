@@ -55,6 +55,7 @@ OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
 # Options of what the conversion puts around parts of the host.
 OF_THE_WRAPPERS = (
     *('num_frames', 'fusion', 'stages', 'pooling', 'index', 'accept_difference', 'any_frames'),  # backbone and heads
+    'part_after',
     *('cell', 'policy', 'max_value', 'channel_order', 'augments', 'frame_dropout', 'used_frames'),  # data preprocessor
     *('part', 'ratio', 'seed', 'constructor', 'weights'),  # data set and optimisers of a search
 )

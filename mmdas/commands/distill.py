@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from . import train
 from .parser import told_in_one_line
+from .run_options import read_place
 
 if TYPE_CHECKING:
     from mmdas.apis import DistillOptions
 
 LOSSES = ('kl', 'cwd', 'at')
-CONVERSION = ('frames', 'fusion', 'pooling')  # of the teacher
+CONVERSION = ('frames', 'fusion', 'pooling', 'part_after')  # of the teacher
 STUDENT = (*CONVERSION, 'any_frames', 'sites')
 EXAMPLE = 'mmdas distill my_config.py --teacher das-4f-gsf_my_config.py das.pth --loss kl cwd'
 
@@ -41,6 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument('--teacher-frames', type=int, help='what --frames was in its training')
     group.add_argument('--teacher-fusion', help='what --fusion was in its training')
     group.add_argument('--teacher-pooling', help='what --pooling was in its training')
+    group.add_argument('--teacher-part-after', type=read_place, help='what --part-after was in its training')
     group.add_argument(
         '--output', type=int, metavar='PLACE', help="of the logits, where the student's head returns several tensors"
     )
@@ -83,7 +85,9 @@ def read_options(args: Namespace) -> DistillOptions:
     given = {key: value for key, value in given.items() if value is not None}
     policy = None if args.teacher_das in (None, 'repeat') else args.teacher_das
     if args.teacher_das is None and given:
-        raise ValueError(f'--teacher-{next(iter(given))} goes with --teacher-das, which converts a plain config')
+        raise ValueError(
+            f'--teacher-{next(iter(given)).replace("_", "-")} goes with --teacher-das, which converts a plain config'
+        )
     if policy is not None:
         if not Path(policy).is_file():
             raise FileNotFoundError(f'--teacher-das takes repeat or the file of a policy; there is no file {policy}')

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmdas.apis import DASOptions
 
 METHODS = ('repeat', 'search')  # what --das takes beside the file of a policy
-CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites', 'any_frames')
+CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites', 'any_frames', 'part_after')
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -107,6 +107,18 @@ def add_conversion_arguments(parser: Any) -> None:
     parser.add_argument(
         '--sites', nargs='+', metavar='CONV', help='convolutions to fuse at (default: those of the residual blocks)'
     )
+    parser.add_argument(
+        '--part-after',
+        metavar='PLACE',
+        type=read_place,
+        help='let frames part behind a stage of the backbone, such as layer1, or so many stages: a cheaper clip '
+        '(default: clips of images)',
+    )
+
+
+def read_place(text: str) -> str | int:
+    """A place at which frames part: the path of a module, or a number of stages."""
+    return int(text) if text.isdigit() else text
 
 
 def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions:

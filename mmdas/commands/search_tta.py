@@ -124,7 +124,8 @@ def test_command(path: Path, args: Namespace) -> list[str]:
     for name in ('das', *CONVERSION):
         value = getattr(args, name)
         if value is not None:
-            command += [f'--{name}', *([str(one) for one in value] if isinstance(value, list) else [str(value)])]
+            values = value if isinstance(value, list) else [] if value is True else [value]
+            command += [f'--{name.replace("_", "-")}', *map(str, values)]
     command += [f'--{name.replace("_", "-")}' for name in FLAGS if getattr(args, name)]
     given = [f'{key}={value}'.replace(' ', '').replace("'", '') for key, value in (args.cfg_options or {}).items()]
     return [*command, '--cfg-options', *given] if given else command

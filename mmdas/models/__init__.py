@@ -24,7 +24,7 @@ PARTS = {
     'DASCascadeEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
     'DASClsDataPreprocessor': 'mmdas.models.data_preprocessors.cls_data_preprocessor',
     'DASEncoderDecoder': 'mmdas.models.segmentors.clip_segmentor',
-    'DASImageClassifier': 'mmdas.models.classifiers.image_classifier',
+    'DASImageClassifier': 'mmdas.models.classifiers.clip_classifier',
     'DASSegDataPreProcessor': 'mmdas.models.data_preprocessors.seg_data_preprocessor',
     'SmoothCrossEntropyLoss': 'mmdas.models.losses.smooth_cross_entropy_loss',
     'SegTTAModel': 'mmdas.models.tta.seg_tta',

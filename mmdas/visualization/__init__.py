@@ -11,6 +11,7 @@ from .field_figure import draw_fields
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
+from .parting_figure import draw_parting
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
 from .view_figure import draw_views, save_view_figure
@@ -30,6 +31,7 @@ __all__ = [
     'draw_fields',
     'draw_keep',
     'draw_mixtures',
+    'draw_parting',
     'draw_pictures',
     'draw_policy',
     'draw_predictions',

@@ -30,6 +30,7 @@ DEMANDED = {
     'F1': {'exponent_T', 'exponent_B', 'exponent_HW', 'exponent_operations', 'exponent_edges', 'scaling_2_processes'},
     'G1': {'search_step_over_plain'},
     'G2': {'search_over_today'},
+    'G3': {'clip_step_t4', 'clip_step_t8'},
     'G4': {'cell_per_edge_380', 'operators_mib', 'first_step_s'},
     'G5': {'inference_over_batch'},
     'G6': {'tsm_channels_last'},

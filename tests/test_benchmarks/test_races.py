@@ -8,7 +8,14 @@ from torch import nn
 
 from benchmarks.harness import check_equal, forward_and_backward, saved_bytes
 from benchmarks.hosts import build_model, check_same_prediction, make_batch, share_weights, train_step, training_memory
-from benchmarks.races import b1_temporal_shift, b2_gated_fusion, e1_inference, f1_scaling, k1_keep_step
+from benchmarks.races import (
+    b1_temporal_shift,
+    b2_gated_fusion,
+    e1_inference,
+    f1_scaling,
+    g3_parted_step,
+    k1_keep_step,
+)
 from mmdas.models.fusion import GateShift, GateShiftFuse, TemporalShift
 
 CPU = torch.device('cpu')
@@ -44,6 +51,17 @@ def test_step_with_kept_regions_looks_at_every_image_at_the_resolution_of_its_so
         train_step(model, make_batch('classifier R18', 2, 64))()
         assert [(len(shape), shape[0], shape[-1]) for shape in seen] == [(4, 2, side) for side in looks]
         assert len(late) == (1 if source == 'early' else 2)
+
+
+def test_frames_of_the_race_part_where_it_says():
+    case = g3_parted_step.SMALL_CASE
+    for place, rows in ((None, 8), ('layer2', 2)):
+        model = g3_parted_step.build(case.host, 4, place)
+        seen: list[int] = []
+        model.backbone.layer2.register_forward_pre_hook(lambda m, inputs, seen=seen: seen.append(len(inputs[0])))
+        model.backbone.layer3.register_forward_pre_hook(lambda m, inputs, seen=seen: seen.append(len(inputs[0])))
+        assert train_step(model, g3_parted_step.make_images(case, 2))()['loss'].isfinite()
+        assert seen == [rows, 8]
 
 
 class TestHosts:

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmdas.models.data_preprocessors import image_to_clip, seg_data_preprocessor
-from mmdas.models.segmentors.clip_segmentor import add_content_mask, split_content_mask
+from mmdas.models.data_preprocessors.content_mask import add_content_mask, split_content_mask
 from mmdas.registry import MODELS
 from mmdas.search.das import Policy, PolicyClip, PolicyEdge
 

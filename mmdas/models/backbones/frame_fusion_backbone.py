@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmdas.models.data_preprocessors.content_mask import check_channels
 from mmdas.models.frame_count import FrameCount
 from mmdas.models.host_extension import HostExtension, build_host
 from mmdas.models.settings import KEY
@@ -15,6 +16,7 @@ from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
 from .fusion_hooks import fuse_maps, fuse_tokens, read_embedding
+from .parting import Parting, find_place, sites_behind
 from .placement import AnySite, find_sites, named_sites
 from .token_grid import TokenGrid
 from .token_placement import TokenSite
@@ -36,6 +38,7 @@ class FusionModules(FrameCount, nn.ModuleDict):
         fusion: type and all options of the modules; None for no fusion.
         accept_difference: whether weights of another fusion may be loaded.
         any_frames: whether clips of fewer frames may come.
+        part_after: path of the module behind which frames part; None for the entrance of the backbone.
     """
 
     place = 'backbone'
@@ -46,14 +49,28 @@ class FusionModules(FrameCount, nn.ModuleDict):
         fusion: dict[str, Any] | None,
         accept_difference: bool,
         any_frames: bool = False,
+        part_after: str | None = None,
     ) -> None:
         super().__init__(num_frames, any_frames)
-        self.options = fusion
+        self.options, self.part_after = fusion, part_after
         self.accept_difference = accept_difference
 
     def settings(self) -> dict[str, Any]:
-        """Frames, the fusion with all its options, and the convolutions where it is."""
-        return {**super().settings(), 'fusion': self.options, 'fused_convolutions': list(self)}
+        """Frames, the fusion with all its options, the convolutions where it is, and where frames part."""
+        own = {'fusion': self.options, 'fused_convolutions': list(self), 'part_after': self.part_after}
+        return {**super().settings(), **own}
+
+    def check_fits(self, num_frames: int) -> None:
+        """Check that images of so many frames may come; an open T follows them.
+
+        Raises:
+            ValueError: naming both numbers.
+        """
+        if not self.fits(num_frames):
+            raise ValueError(
+                f'backbone.num_frames is {self.num_frames}, data_preprocessor.num_frames is {num_frames}: leave it out '
+                'of the backbone, or set both from one variable.'
+            )
 
     def set_frames(self, num_frames: int) -> None:
         """Set T of all modules."""
@@ -116,19 +133,25 @@ class FrameFusionBackbone(HostExtension):
         accept_difference: whether weights may be loaded that were trained with another fusion. Default: False.
         any_frames: whether clips of fewer frames may come, see ``frame_dropout`` of :class:`ImageToClip`. Default:
             False.
+        part_after: path of a module, such as ``'layer1'``, or a number of stages: up to its end the backbone sees the
+            image alone, and its feature map then becomes the clip, by the warps of the data preprocessor. This costs
+            less than a clip of images. Frames are fused behind it alone. The model has to lend the step, as
+            :class:`ClipModel` does. Default: None, clips of images.
 
     Shape:
-        the backbone's input becomes (B, T*C, H, W); its outputs are (B*T, C', h, w).
+        the backbone's input becomes (B, T*C, H, W), or stays (B, C, H, W) with ``part_after``; its outputs are
+        (B*T, C', h, w).
 
     Raises:
-        ValueError: if the backbone has no place for fusion or no such stage; in ``forward`` if the clip has another
-            number of frames, or its frames another number of channels than the network; or on loading weights that were
-            trained with another fusion.
+        ValueError: if the backbone has no place for fusion or parting, or no such stage; in ``forward`` if the clip has
+            another number of frames, or its frames another number of channels than the network, or no model lends the
+            step of ``part_after``; or on loading weights that were trained with another fusion or parting.
     """
 
     part_name = 'fusion'
     fusion: FusionModules
     token_grid: TokenGrid
+    parting: Parting | None
     image_channels: int
     fused_at: str
 
@@ -141,20 +164,26 @@ class FrameFusionBackbone(HostExtension):
         pretrained: str | None = None,
         accept_difference: bool = False,
         any_frames: bool = False,
+        part_after: str | int | None = None,
     ) -> 'FrameFusionBackbone':
         host = build_host(backbone if pretrained is None else {**dict(backbone), 'pretrained': pretrained})
+        place = None if part_after is None else find_place(host, part_after)
         modules = FusionModules(
-            num_frames, None if fusion is None else _all_options(fusion), accept_difference, any_frames
+            num_frames, None if fusion is None else _all_options(fusion), accept_difference, any_frames, place
         )
         channels, grid, fused_at = _image_channels(host), TokenGrid(), ''
         if fusion is not None and num_frames != 1:
-            fused_at = _fuse(host, modules, _sites(host, stages), fusion, grid)
+            fused_at = _fuse(host, modules, _sites(host, stages, place), fusion, grid)
+        parting = None if place is None or num_frames == 1 else _part(host, modules, place)
         self = cls.extend(host)
         self.fusion, self.token_grid, self.image_channels, self.fused_at = modules, grid, channels, fused_at
+        self.parting = parting
         return self
 
     def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
         """As of the host, with the frames of the clip side by side in the batch."""
+        if self.parting is not None:
+            return self._forward_images(clip, *args, **kwargs)
         channels = int(clip.shape[1])  # which tracing has as a tensor
         num_frames, rest = divmod(channels, self.image_channels)
         if rest or not self.fusion.fits(num_frames):
@@ -163,6 +192,19 @@ class FrameFusionBackbone(HostExtension):
         if self.token_grid.is_used:
             self.token_grid.start(frames)
         return super().forward(frames, *args, **kwargs)
+
+    def _forward_images(self, images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """As of the host, whose frames part on the way."""
+        parting: Any = self.parting
+        parting.check_lent()
+        check_channels(images, self.image_channels)
+        outputs = super().forward(images, *args, **kwargs)
+        if parting.frames is None:
+            raise ValueError(
+                f'part_after={parting.place!r} is not called by {type(self).__name__}; name another place of the '
+                'backbone'
+            )
+        return parting.part_all(outputs, images.shape[0])
 
     def _explain(self, channels: int) -> Iterator[str]:
         """What may be wrong with a clip of so many channels."""
@@ -185,12 +227,23 @@ class FrameFusionBackbone(HostExtension):
 
     def extra_repr(self) -> str:
         """As of the host, with the frames and the convolutions that call the fusion."""
-        return '\n'.join(filter(None, [super().extra_repr(), f'num_frames={self.num_frames}', self.fused_at]))
+        parts = '' if self.parting is None else f'frames part after {self.parting.place}'
+        return '\n'.join(filter(None, [super().extra_repr(), f'num_frames={self.num_frames}', self.fused_at, parts]))
 
 
-def _sites(host: nn.Module, stages: Any) -> list[AnySite]:
+def _sites(host: nn.Module, stages: Any, place: str | None) -> list[AnySite]:
     named = bool(stages) and all(isinstance(stage, str) for stage in stages)
-    return named_sites(host, stages) if named else find_sites(host, stages)
+    sites = named_sites(host, stages) if named else find_sites(host, stages)
+    return sites if place is None else sites_behind(host, place, sites, are_named=stages is not None)
+
+
+def _part(host: nn.Module, modules: FusionModules, place: str) -> Parting:
+    """Let the frames of a host part behind a module, and the fusion run behind it alone."""
+    parting = Parting(place, modules.check_fits)
+    host.get_submodule(place).register_forward_hook(parting)
+    for module in modules.children():
+        module.register_forward_pre_hook(parting.check_passed)
+    return parting
 
 
 def _image_channels(host: nn.Module) -> int:

@@ -1,3 +1,5 @@
-"""Classifiers that hand the warps of the frames to their backbone. MMPretrain is imported when they are asked for."""
+"""Classifiers that make the clip within themselves."""
 
-__all__: list[str] = []
+from .clip_classifier import DASImageClassifier
+
+__all__ = ['DASImageClassifier']

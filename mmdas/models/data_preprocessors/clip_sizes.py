@@ -40,6 +40,31 @@ def group_by_size(sizes: Sequence[Size] | None, canvas: Size) -> dict[Size, list
     return groups or {tuple(canvas): []}
 
 
+def strides_of(canvas: Size, maps: Size) -> Size:
+    """Pixels of a canvas that a cell of feature maps stands for, along both sides.
+
+    The nearest whole number: 45 pixels make 12 cells at a stride of 4.
+
+    Args:
+        canvas: (H, W) in pixels.
+        maps: (h, w) in cells.
+
+    Raises:
+        ValueError: for maps that are finer than the canvas.
+    """
+    if maps[0] > canvas[0] or maps[1] > canvas[1]:
+        raise ValueError(
+            f'images of {canvas[0]} x {canvas[1]} pixels became feature maps of {maps[0]} x {maps[1]} cells, which are '
+            'finer; let frames part at another place (part_after of FrameFusionBackbone)'
+        )
+    return round(canvas[0] / maps[0]), round(canvas[1] / maps[1])
+
+
+def cells_of(sizes: Sequence[Size] | None, stride: Size) -> list[Size]:
+    """(h, w) of the cells that show contents of so many pixels, rounded up to whole cells."""
+    return [(-(-height // stride[0]), -(-width // stride[1])) for height, width in sizes or ()]
+
+
 def as_text(size: Size | None) -> str:
     """A size in a record, always of the same length: averaged models copy records like parameters."""
     return '{:06d} x {:06d}'.format(*(size or (0, 0)))

@@ -19,7 +19,8 @@ from mmdas.search.das.operation import SIDES, Size
 from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
-from .clip_sizes import NotedSizes, as_size, as_text, first_of_all, group_by_size
+from .clip_sizes import NotedSizes, as_size, as_text, cells_of, first_of_all, group_by_size, strides_of
+from .content_mask import add_content_mask
 from .frame_window import check_frames, cut_clip, draw_frames, fill_frames, window
 from .operation_samples import Samples, as_now, samples_of
 from .pixel_values import (
@@ -35,6 +36,7 @@ from .pixel_values import (
 
 # Batches whose pixels are compared with the range that colour operations assume.
 CHECKED_BATCHES = 20
+NO_WARPS = ('colour', 'deformation')  # kinds of operations
 
 
 class ImageToClip(Recorded):
@@ -110,7 +112,7 @@ class ImageToClip(Recorded):
         self.sizes_now: Sequence[Size] | None = None  # of the latest images
         self.max_value: Any = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
-        self.gives_images = False
+        self.gives_images = self.marks_content = False
         self._noted = NotedSizes()
         self._unchecked = CHECKED_BATCHES
         self._warned = False
@@ -151,8 +153,17 @@ class ImageToClip(Recorded):
         return {**data, 'inputs': self.to_inputs(images, None if mixed else sizes), 'data_samples': samples}
 
     def to_inputs(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
-        """What the model takes for images: these, where it makes clips itself; else the clip, see :meth:`to_clip`."""
-        return images if self.gives_images else self.to_clip(images, sizes)
+        """What the model takes for images.
+
+        These, where it makes clips itself, with a further channel that marks their contents where it cannot know them;
+        else the clip, see :meth:`to_clip`.
+        """
+        if not self.gives_images:
+            return self.to_clip(images, sizes)
+        if not self.marks_content or self.image_to_clip is None:
+            return images
+        padded = sizes is not None and any(tuple(size) != tuple(images.shape[-2:]) for size in sizes)
+        return add_content_mask(images, sizes if padded else None)
 
     def to_clip(self, images: Tensor, sizes: Sequence[Size] | None = None) -> Tensor:
         """Normalised images (B, C, H, W) -> clip (B, T*C, H, W).
@@ -162,32 +173,77 @@ class ImageToClip(Recorded):
             sizes: (H, W) of each image, in the upper left corner of its place in the batch; the rest is padding.
                 Default: images fill their places.
         """
-        self.frames_now, self.sizes_now = self._frames(), sizes
+        self.choose_frames()
+        self.sizes_now = sizes
+        return self._used_clip(images, sizes, None)
+
+    def maps_to_clip(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None) -> Tensor:
+        """Feature maps (B, C, h, w) of normalised images -> clip (B, T*C, h, w), by the same warps.
+
+        Frames move by as many pixels of the image, h and w being its sides over a whole stride. Contents end with whole
+        cells. The frames that are used are those of the latest :meth:`choose_frames`.
+
+        Args:
+            maps: of the batch.
+            canvas: (H, W) of the batch in pixels.
+            sizes: of the images in pixels, see :meth:`to_clip`.
+
+        Raises:
+            ValueError: for operations that are no warps, see :meth:`check_warps`, or maps that are finer than images.
+        """
+        self.check_warps()
+        return self._used_clip(maps, sizes, canvas)
+
+    def choose_frames(self) -> None:
+        """Choose the frames that are used of the clips of the next batch."""
+        if self.training and self.frame_dropout:
+            self.frames_now = draw_frames(self.frame_dropout)
+        else:
+            self.frames_now = self.num_frames if self.used_frames is None else self.used_frames
+
+    def _used_clip(self, images: Tensor, sizes: Sequence[Size] | None, canvas: Size | None) -> Tensor:
         if self.frames_now == 1 < self.num_frames:
             return images
-        return cut_clip(self._whole_clip(images, sizes), self.num_frames, self.frames_now)
+        return cut_clip(self._whole_clip(images, sizes, canvas), self.num_frames, self.frames_now)
 
-    def _frames(self) -> int:
-        """Frames that are used of the clip of a batch."""
-        if self.training and self.frame_dropout:
-            return draw_frames(self.frame_dropout)
-        return self.num_frames if self.used_frames is None else self.used_frames
-
-    def _whole_clip(self, images: Tensor, sizes: Sequence[Size] | None) -> Tensor:
+    def _whole_clip(self, images: Tensor, sizes: Sequence[Size] | None, canvas: Size | None) -> Tensor:
         if self.image_to_clip is None:
             return repeat_image(images, self.num_frames)
-        canvas = (images.shape[-2], images.shape[-1])
-        self._note_size(canvas)
-        groups = None if sizes is None else group_by_size(sizes, canvas)
-        if groups is None or list(groups) == [canvas]:
-            return self.image_to_clip(images)
+        cells = (images.shape[-2], images.shape[-1])
+        self._note_size(cells if canvas is None else canvas)
+        stride = None if canvas is None else strides_of(canvas, cells)
+        contents = cells_of(sizes, stride) if sizes is not None and stride is not None else sizes
+        groups = None if contents is None else group_by_size(contents, cells)
+        if groups is None or list(groups) == [cells]:
+            return self._clip_of(images, stride)
         clip = images.repeat(1, self.num_frames, 1, 1)
         for (height, width), places in groups.items():
             if height and width:  # a window may lie in the padding
-                seldom = (height, width) != canvas
-                content = self.image_to_clip(images[places, :, :height, :width], seldom=seldom)
+                seldom = (height, width) != cells
+                content = self._clip_of(images[places, :, :height, :width], stride, seldom=seldom)
                 clip[places, :, :height, :width] = content.to(clip.dtype)
         return clip
+
+    def _clip_of(self, images: Tensor, stride: Size | None, **options: bool) -> Tensor:
+        """Clip of images, or of feature maps of a stride."""
+        if stride is None:
+            return self.image_to_clip(images, **options)
+        shown = images.shape[-2] * stride[0], images.shape[-1] * stride[1]
+        return self.image_to_clip(images, size=shown, **options)
+
+    def check_warps(self) -> None:
+        """Check that all operations are warps, which feature maps undergo as images do.
+
+        Raises:
+            ValueError: naming those that are not.
+        """
+        found = {one.name for one in getattr(self.image_to_clip, 'operations', ()) if one.kind in NO_WARPS}
+        if found:
+            raise ValueError(
+                f'{", ".join(sorted(found))} of the space or policy change colours or deform images, but part_after of '
+                'the backbone makes clips of feature maps, which take affine warps alone; leave them out '
+                "(space='paper' of the cell, or a policy of such a search), or leave part_after out"
+            )
 
     def unwarp(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None) -> Tensor:
         """Carry maps that lie on the frames back to where the image is.

@@ -37,8 +37,11 @@ class FeatureAt:
 
 
 def frames_of(backbone: nn.Module) -> int:
-    """Frames an image that a backbone has side by side in its batch."""
-    return (backbone.num_frames or 1) if isinstance(backbone, FrameFusionBackbone) else 1
+    """Frames an image that a backbone has side by side in its batch, at what it runs now."""
+    if not isinstance(backbone, FrameFusionBackbone):
+        return 1
+    parting: Any = backbone.parting
+    return (backbone.num_frames if parting is None else parting.frames) or 1
 
 
 class Placed:

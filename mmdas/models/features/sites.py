@@ -3,13 +3,16 @@
 import copy
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmdas.models.backbones import FrameFusionBackbone
+from mmdas.ops.clip import repeat_image
 
 from .error import FeatureError
 
@@ -50,7 +53,7 @@ def find_maps(backbone: nn.Module) -> Maps:
     for side in SIDES:
         found.clear()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), _frames_of_blanks(twin):
                 twin(blank_image(twin, side))
             return found
         except Exception as error:  # a backbone of anybody may fail in any way
@@ -59,6 +62,15 @@ def find_maps(backbone: nn.Module) -> Maps:
         f'{type(backbone).__name__} cannot be searched for sites of features: with blank images of several sizes '
         f'it fails ({" ".join(reason.split())[:200]})'
     )
+
+
+def _frames_of_blanks(backbone: nn.Module) -> Any:
+    """Equal frames for a backbone in which they part."""
+    parting: Any = getattr(backbone, 'parting', None)
+    frames: Any = getattr(backbone, 'num_frames', None)
+    if parting is None:
+        return nullcontext()
+    return parting.lent(partial(repeat_image, num_frames=frames))
 
 
 def _recorder(found: Maps, path: str) -> Any:
@@ -83,7 +95,7 @@ def blank_image(backbone: nn.Module, side: int) -> Tensor:
     convs = (module for module in backbone.modules() if isinstance(module, nn.Conv2d))
     channels = next((conv.in_channels for conv in convs), 3)
     if isinstance(backbone, FrameFusionBackbone):
-        channels = backbone.image_channels * backbone.num_frames
+        channels = backbone.image_channels * (backbone.num_frames if backbone.parting is None else 1)
     return parameter.new_zeros(1, channels, side, side)
 
 

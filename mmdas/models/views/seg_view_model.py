@@ -8,7 +8,8 @@ from mmseg.models import DepthEstimator, EncoderDecoder
 from torch import Tensor
 
 from mmdas.augment.content import content_sizes
-from mmdas.models.segmentors.clip_segmentor import ClipSegmentor, add_content_mask
+from mmdas.models.data_preprocessors.content_mask import add_content_mask
+from mmdas.models.segmentors.clip_segmentor import ClipSegmentor
 from mmdas.registry import MODELS
 from mmdas.search.das.operation import Size
 from mmdas.search.test_time import View, to_logits, to_probabilities

@@ -123,15 +123,21 @@ class DASCell(Mixture, Strengths, Searchable):
     def reference_size(self, size: Size | None) -> None:
         self.transform.reference_size = check_size(size)
 
-    def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
-        """Make the clip; ``seldom`` says that images of this size hardly come again, so that nothing is kept for it."""
+    def forward(self, images: Tensor, seldom: bool = False, size: Size | None = None) -> Tensor:
+        """Make the clip.
+
+        Args:
+            images: (B, C, H, W), or feature maps of them where all operations are warps.
+            seldom: whether images of this size hardly come again, so that nothing is kept for it.
+            size: (H, W) in pixels of what feature maps show. Default: their own.
+        """
         if self.num_frames == 1:
             return images
         check_floating_point(images)
-        clip = None if seldom else self._operators.clip(self, images)
-        return self._loop(images) if clip is None else clip
+        clip = None if seldom else self._operators.clip(self, images, size)
+        return self._loop(images, size) if clip is None else clip
 
-    def _loop(self, images: Tensor) -> Tensor:
+    def _loop(self, images: Tensor, size: Size | None = None) -> Tensor:
         """The plain loop over edges and operations, which every other path equals."""
         source = self.pixels.scale(images) if self.reads_colours else images
         frames = source.unsqueeze(0).expand(self.num_frames, *source.shape)
@@ -150,7 +156,9 @@ class DASCell(Mixture, Strengths, Searchable):
             for column in self.present_operations(position):
                 key = (source, column)  # edges that share their strengths share the transformed frames
                 if key not in transformed:
-                    transformed[key] = self._transform_frames(source_frames, source, column, strengths[row, column])
+                    operation, strength = self.operations[column], strengths[row, column]
+                    draw = draw_index(source, operation.name)
+                    transformed[key] = self.transform(source_frames, operation, strength, draw, self.pixels.zero, size)
                 output = output + weights[position, column] * transformed[key]
             return output
 
@@ -161,10 +169,6 @@ class DASCell(Mixture, Strengths, Searchable):
         others = (self.pixels.unscale(others) if self.reads_colours else others).to(images.dtype)
         share = evaluate(weights.new_ones(()), edges, edge_share, self.num_nodes, self.node_reduction)
         return clip_around((images * share).to(images.dtype), others)
-
-    def _transform_frames(self, frames: Tensor, source: int, column: int, strength: Tensor) -> Tensor:
-        operation = self.operations[column]
-        return self.transform(frames, operation, strength, draw_index(source, operation.name), self.pixels.zero)
 
     @property
     def grows_with_image(self) -> bool:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmdas.ops.affine import PADDINGS
+from mmdas.ops.affine import PADDINGS, warp_affine
 from mmdas.ops.clip import frame_offsets, reference_frame
 
 from .operation import Operation, Size, ramp_offsets
@@ -49,7 +49,13 @@ class FrameTransform(nn.Module):
         self.register_buffer('offsets', others, persistent=False)
 
     def forward(
-        self, frames: Tensor, operation: Operation, strength: Tensor, draw: int = 0, zero: Tensor | float = 0.0
+        self,
+        frames: Tensor,
+        operation: Operation,
+        strength: Tensor,
+        draw: int = 0,
+        zero: Tensor | float = 0.0,
+        size: Size | None = None,
     ) -> Tensor:
         """Transform all frames but the reference frame.
 
@@ -60,6 +66,7 @@ class FrameTransform(nn.Module):
             draw: distinguishes the draws of several random operations in one evaluation.
             zero: (C, 1, 1) or a number, the colour of a value 0 of the frames, see
                 :class:`mmdas.search.das.pixels.Pixels`.
+            size: (H, W) in pixels of what the frames show, for feature maps of a stride. Default: their own.
 
         Returns:
             (T, B, C, H, W) in the dtype of the frames.
@@ -71,10 +78,16 @@ class FrameTransform(nn.Module):
         if operation.is_identity or self.num_frames == 1:
             return frames
         before, middle, after = frames.split([self.reference, 1, self.num_frames - self.reference - 1])
-        magnitude = self._magnitude(operation, strength, self.offsets.to(strength.dtype), frames.shape[-2:])
+        size = frames.shape[-2:] if size is None else size
+        magnitude = self._magnitude(operation, strength, self.offsets.to(strength.dtype), size)
         # never below the strength's precision: a warp by half-precision coordinates misses its pixels
         magnitude = magnitude.to(torch.promote_types(magnitude.dtype, frames.dtype))
-        changed = self._transform(torch.cat([before, after]), operation, magnitude, draw, zero).to(frames.dtype)
+        others = torch.cat([before, after])
+        if operation.matrix is not None:  # all images share the warp of a frame: fold the batch into the channels
+            theta = operation.matrix(magnitude, size)
+            changed = warp_affine(others.flatten(1, 2), theta, self.padding).view_as(others)
+        else:
+            changed = self._recolour(others, operation, magnitude, draw, zero).to(frames.dtype)
         before, after = changed.split([before.shape[0], after.shape[0]])
         return torch.cat([before, middle, after])
 
@@ -84,7 +97,7 @@ class FrameTransform(nn.Module):
         Args:
             operation: a geometric one.
             strength: mu.
-            size: (H, W) of the frames.
+            size: (H, W) in pixels of what the frames show.
 
         Returns:
             (T-1, 2, 3) in double precision.
@@ -97,11 +110,9 @@ class FrameTransform(nn.Module):
     def _magnitude(self, operation: Operation, strength: Tensor, offsets: Tensor, size: Size) -> Tensor:
         return operation.magnitude(strength, offsets) * operation.side_ratio(self.reference_size, size)
 
-    def _transform(
+    def _recolour(
         self, frames: Tensor, operation: Operation, magnitude: Tensor, draw: int, zero: Tensor | float
     ) -> Tensor:
-        if operation.geometric:  # all images share the warp of a frame: fold the batch into the channels
-            return operation.function(frames.flatten(1, 2), magnitude, padding=self.padding).view_as(frames)
         colours = frames + zero
         # A graph takes any number of images; it has the draws of one as constants (`mmdas.deploy.FixedDraws`).
         recorded = isinstance(colours.shape[1], torch.SymInt)

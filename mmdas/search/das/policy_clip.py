@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmdas.ops.affine import compose, warp_affine
 from mmdas.ops.aligned_shift import NeighbourWarps
 from mmdas.ops.clip import clip_around, image_to_table, other_frames, reference_frame, table_to_time_major
+from mmdas.ops.mixed_warps import mix_warps
 from mmdas.ops.recording import is_recorded
 from mmdas.ops.warp_operator import WarpOperator
 from mmdas.search.policy_file import PolicyError
@@ -102,22 +103,28 @@ class PolicyClip(nn.Module):
         """Whether the policy has operations that depend on what white and grey are."""
         return not is_linear(self.operations)
 
-    def forward(self, images: Tensor, seldom: bool = False) -> Tensor:
-        """Make the clip; ``seldom`` says that images of this size hardly come again, so that nothing is kept for it."""
+    def forward(self, images: Tensor, seldom: bool = False, size: Size | None = None) -> Tensor:
+        """Make the clip.
+
+        Args:
+            images: (B, C, H, W), or feature maps of them where all operations are warps.
+            seldom: whether images of this size hardly come again, so that nothing is kept for it.
+            size: (H, W) in pixels of what feature maps show. Default: their own.
+        """
         if self.num_frames == 1:
             return images
         check_floating_point(images)
         reference = images if self.policy.node_reduction == 'mean' else images * self._share_of_image()
-        return clip_around(reference, self._others(images, seldom))
+        return clip_around(reference, self._others(images, seldom, size))
 
-    def _others(self, images: Tensor, seldom: bool) -> Tensor:
+    def _others(self, images: Tensor, seldom: bool, size: Size | None) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W)."""
         if self.reads_colours:
-            return self.pixels.unscale(self._one_after_the_other(self.pixels.scale(images))).to(images.dtype)
+            return self.pixels.unscale(self._one_after_the_other(self.pixels.scale(images), size)).to(images.dtype)
         if not self.is_composed:
-            return self._one_after_the_other(images)
-        operator = None if seldom else self._operator(images)
-        return self._sample(images) if operator is None else self._gather(images, operator)
+            return self._one_after_the_other(images, size)
+        operator = None if seldom else self._operator(images, size)
+        return self._sample(images, size) if operator is None else self._gather(images, operator)
 
     def _share_of_image(self) -> float:
         """What a frame that no operation changes is multiplied by."""
@@ -238,32 +245,36 @@ class PolicyClip(nn.Module):
             theta = step if theta is None else compose(theta, step)
         return theta
 
-    def _operator(self, images: Tensor) -> WarpOperator | None:
+    def _operator(self, images: Tensor, size: Size | None) -> WarpOperator | None:
         """The sum of all warps of an image size, or None where they are sampled."""
-        if images.requires_grad or not fits(images, 4 * len(self.paths), self.num_frames):
+        of_images = size is None  # feature maps need a gradient in every step, images seldom
+        if (of_images and images.requires_grad) or not fits(images, 4 * len(self.paths), self.num_frames):
             return None
+        shape = images.shape[-2:]
 
         def build() -> WarpOperator:
-            size = images.shape[-2:]
-            theta, weights = zip(*self.warps(size), strict=True)
-            operator = WarpOperator(
-                theta, self.num_frames - 1, size, self.transform.padding, images.dtype, one_image=True
-            )
+            theta, weights = zip(*self.warps(shape if size is None else size), strict=True)
+            padding = self.transform.padding
+            operator = WarpOperator(theta, self.num_frames - 1, shape, padding, images.dtype, one_image=True)
             return operator.fold(weights)
 
         # Crops of a training have one size, and a resumed training goes on exactly; images of a test may all differ.
         patience = 0 if self.training else PATIENCE
-        return self._operators.get((images.shape[-2:], self.reference_size, images.dtype), build, patience)
+        return self._operators.get((shape, size, self.reference_size, images.dtype), build, patience)
 
     def _gather(self, images: Tensor, operator: WarpOperator) -> Tensor:
         """The frames beside the reference frame, (T-1, B, C, H, W), by the operator."""
-        return table_to_time_major(operator.apply(image_to_table(images).contiguous()), images.shape)
+        table = image_to_table(images).contiguous()
+        if not table.requires_grad:
+            return table_to_time_major(operator.apply(table), images.shape)
+        (others,) = mix_warps(table, table.new_ones(1, 1), operator)
+        return table_to_time_major(others, images.shape)
 
-    def _sample(self, images: Tensor) -> Tensor:
+    def _sample(self, images: Tensor, size: Size | None = None) -> Tensor:
         """The same, warp by warp."""
+        size = images.shape[-2:] if size is None else size
         folded = images.flatten(0, 1).expand(self.num_frames - 1, -1, -1, -1)
         precision = torch.promote_types(images.dtype, torch.float32)
-        size = images.shape[-2:]
         key = (size, self.reference_size, images.device)
         kept = None if is_recorded() else self._warps.get(key, lambda: self.warps(size))
         warps = self.warps(size) if kept is None else kept
@@ -273,12 +284,14 @@ class PolicyClip(nn.Module):
         ]
         return sum(parts[1:], start=parts[0]).unflatten(1, images.shape[:2])
 
-    def _one_after_the_other(self, images: Tensor) -> Tensor:
-        frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
-        clip = evaluate(frames, self.pairs, self._edge_output, self.policy.num_nodes, self.policy.node_reduction)
-        return other_frames(clip)
+    def _one_after_the_other(self, images: Tensor, size: Size | None = None) -> Tensor:
+        def edge_output(position: int, source: Tensor) -> Tensor:
+            edge = self.edges[position]
+            draw = draw_index(canonical_source(edge.source), edge.operation)
+            return self.transform(
+                source, self.operations[position], self.strengths[position], draw, self.pixels.zero, size
+            )
 
-    def _edge_output(self, position: int, frames: Tensor) -> Tensor:
-        edge = self.edges[position]
-        draw = draw_index(canonical_source(edge.source), edge.operation)
-        return self.transform(frames, self.operations[position], self.strengths[position], draw, self.pixels.zero)
+        frames = images.unsqueeze(0).expand(self.num_frames, *images.shape)
+        clip = evaluate(frames, self.pairs, edge_output, self.policy.num_nodes, self.policy.node_reduction)
+        return other_frames(clip)

@@ -51,9 +51,9 @@ def spied_loop(cell: DASCell) -> Iterator[list[torch.Size]]:
     """Shapes of the images that take the plain loop."""
     calls, loop = [], cell._loop
 
-    def spy(images: Tensor) -> Tensor:
+    def spy(images: Tensor, *size: tuple) -> Tensor:
         calls.append(images.shape)
-        return loop(images)
+        return loop(images, *size)
 
     cell._loop = spy
     try:
@@ -67,9 +67,9 @@ def spied_builds() -> Iterator[list[tuple[int, int]]]:
     """Sizes of the operators that the cell makes."""
     calls, build = [], cell_operators.build_operator
 
-    def spy(transform, operations, strengths, images):
+    def spy(transform, operations, strengths, images, size):
         calls.append(tuple(images.shape[-2:]))
-        return build(transform, operations, strengths, images)
+        return build(transform, operations, strengths, images, size)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell_operators, 'build_operator', spy)

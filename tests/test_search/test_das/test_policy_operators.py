@@ -29,9 +29,9 @@ def spied(clip: PolicyClip) -> Iterator[tuple[list, list]]:
         builds.append(tuple(size))
         return operator(theta, num_frames, size, *options, **named)
 
-    def spy_sample(images: Tensor) -> Tensor:
+    def spy_sample(images: Tensor, *size: tuple) -> Tensor:
         samples.append(tuple(images.shape[-2:]))
-        return sample(images)
+        return sample(images, *size)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(policy_clip, 'WarpOperator', spy_operator)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmdas.ops.warp_operator import WarpOperator
 
+from ..operation import Size
 from .linear_clip import build_operator, fits, is_linear, linear_clip
 from .size_cache import PATIENCE, SizeCache
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 class CellOperators(SizeCache[list[WarpOperator]]):
     """Makes the clips of a cell of affine warps by sparse operators, one per row of its strengths."""
 
-    def clip(self, cell: 'DASCell', images: Tensor) -> Tensor | None:
+    def clip(self, cell: 'DASCell', images: Tensor, size: Size | None = None) -> Tensor | None:
         """Clip (B, T*C, H, W) of images (B, C, H, W); None where the plain loop is the way."""
-        operators = self._find(cell, images)
+        operators = self._find(cell, images, images.shape[-2:] if size is None else size)
         if operators is None:
             return None
         positions = cell.present_edges()
@@ -28,7 +29,7 @@ class CellOperators(SizeCache[list[WarpOperator]]):
             images, operators, edges, weights, cell.num_nodes, cell.num_frames, reduction=cell.node_reduction
         )
 
-    def _find(self, cell: 'DASCell', images: Tensor) -> list[WarpOperator] | None:
+    def _find(self, cell: 'DASCell', images: Tensor, size: Size) -> list[WarpOperator] | None:
         learned = cell.strength_logits is not None
         if learned or images.dtype != cell.logits.dtype or not is_linear(cell.operations):
             return None
@@ -38,9 +39,9 @@ class CellOperators(SizeCache[list[WarpOperator]]):
         strengths = cell.fixed_strengths.tolist()
 
         def build() -> list[WarpOperator]:
-            return [build_operator(cell.transform, cell.operations, row, images) for row in strengths]
+            return [build_operator(cell.transform, cell.operations, row, images, size) for row in strengths]
 
         # Crops of a search have one size, a trial of its selection included; images of a validation may all differ.
         patience = 0 if cell.training or cell.in_trial else PATIENCE
-        key = (images.shape[-2:], cell.reference_size, images.dtype, str(strengths))
+        key = (images.shape[-2:], size, cell.reference_size, images.dtype, str(strengths))
         return self.get(key, build, patience)

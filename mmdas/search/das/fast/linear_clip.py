@@ -17,7 +17,7 @@ from mmdas.ops.recording import is_recorded
 from mmdas.ops.warp_operator import WarpOperator
 
 from ..frame_transform import FrameTransform
-from ..operation import Operation
+from ..operation import Operation, Size
 from ..topology import Edge, canonical_source, steps
 
 # Taps of the operators of one image size, in bytes. The transposed ones of edges between nodes take 1.5 times theirs on
@@ -58,7 +58,7 @@ def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
 
 
 def build_operator(
-    transform: FrameTransform, operations: Sequence[Operation], strengths: Sequence[float], images: Tensor
+    transform: FrameTransform, operations: Sequence[Operation], strengths: Sequence[float], images: Tensor, size: Size
 ) -> WarpOperator:
     """Operator for the frames beside the reference frame.
 
@@ -67,13 +67,13 @@ def build_operator(
         operations: one warp each.
         strengths: of the operations.
         images: (B, C, H, W), whose size and dtype the operator is for.
+        size: (H, W) in pixels of what they show.
     """
-    size = images.shape[-2:]
     theta = [
         None if operation.is_identity else transform.matrices(operation, strength, size)
         for operation, strength in zip(operations, strengths, strict=True)
     ]
-    return WarpOperator(theta, transform.num_frames - 1, size, transform.padding, images.dtype)
+    return WarpOperator(theta, transform.num_frames - 1, images.shape[-2:], transform.padding, images.dtype)
 
 
 def linear_clip(
