@@ -130,7 +130,14 @@ def load_weights(model: torch.nn.Module, content: dict, checkpoint: str) -> None
     if frames == 1:  # the plain network of a checkpoint of DAS
         own = model.state_dict()
         state = {key: value for key, value in state.items() if key in own and not key.endswith(KEY)}
-    missing = model.load_state_dict(state, strict=False).missing_keys
+    try:
+        missing = model.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:  # of PyTorch: a line for every weight
+        reason = next((line.strip() for line in str(error).splitlines() if 'size mismatch' in line), str(error))
+        raise AnalysisError(
+            f'{checkpoint} is a checkpoint of another model: {reason.rstrip(".")}; give the config that it was trained '
+            'with'
+        ) from error
     lost = [key for key in missing if key.startswith('backbone.') and '.fusion.' not in f'.{key}' and KEY not in key]
     if lost:
         raise AnalysisError(f'{checkpoint} has no {lost[0]} of the backbone; give the config that it was trained with')
