@@ -89,6 +89,16 @@ def require_content(cfg: Config, path: str | Path) -> None:
         raise ConfigError(f'{path} is no config of a model or of data, it holds {held}; name the config of a training')
 
 
+def require_model(cfg: Config, path: str | Path) -> None:
+    """Refuse a config without a model, such as a base config of a data set.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if cfg.get('model') is None:
+        raise ConfigError(f'{path} has no model; name a whole config, which inherits from one of a model')
+
+
 def nearest_config(config: str | Path) -> str | None:
     """The file beside a path that is not there, or the installed config, whose name is most like it."""
     name = Path(str(config).rpartition('::')[2]).name.removesuffix('.py')

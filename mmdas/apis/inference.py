@@ -16,7 +16,7 @@ from mmdas.noise import import_toolbox
 from mmdas.registry import INFERENCERS, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
-from .config_files import host_of, require_checkpoint, toolbox_of
+from .config_files import host_of, require_checkpoint, require_model, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand, naming_unreadable
 from .pure_python import types_as_text
@@ -65,6 +65,7 @@ class Inferencer:
     ) -> None:
         content = require_checkpoint(str(checkpoint)) or CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
         cfg = types_as_text(config if isinstance(config, Config) else load_config(config))
+        require_model(cfg, cfg.filename or 'the config')
         cfg.load_from = str(checkpoint)
         views = policy if is_view_policy(policy) else None
         set_policy(cfg, None if views else policy)

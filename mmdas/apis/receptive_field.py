@@ -26,7 +26,7 @@ from mmdas.noise import import_toolbox
 from mmdas.ops.clip import reference_frame, split_frames
 
 from .clip_config import last_size, pipeline_of, prepare_clips
-from .config_files import host_of, iterate_dicts, require_checkpoint, toolbox_of
+from .config_files import host_of, iterate_dicts, require_checkpoint, require_model, toolbox_of
 from .das_settings import parts_with_frames, preprocessor_of, takes_frames
 from .pure_python import types_as_text
 from .runner import adapt_to_device, check_num_frames
@@ -83,6 +83,7 @@ def receptive_fields(
     """
     if images < 1:
         raise ValueError(f'--noise-images is {images}, expected at least 1')
+    require_model(cfg, cfg.filename or 'the config')
     cfg = types_as_text(copy.deepcopy(cfg))
     frames = int(preprocessor_of(cfg).get('num_frames', 1))
     with torch.random.fork_rng(devices=[]):

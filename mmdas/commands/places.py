@@ -26,7 +26,7 @@ def check_file(path: str | Path, endings: Sequence[str] = (), option: str = '--o
         example = path / f'result{endings[0] if endings else ""}'
         raise CommandError(f'{option} is {path}, a folder; name a file, such as {example}')
     if endings and path.suffix.lower() not in endings:
-        raise CommandError(f'{option} is {path}; its name must end with {", ".join(endings[:-1])} or {endings[-1]}')
+        raise CommandError(f'{option} is {path}; its name must end with {" or ".join(endings)}')
     if path.exists() and not os.access(path, os.W_OK):
         raise CommandError(f'{option} is {path}, a file that must not be written; name another one')
     check_folder(path.parent, option, path)
