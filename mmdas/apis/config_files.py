@@ -16,6 +16,7 @@ from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.hosts import Host, find_host, host_scopes
 
 CONFIGS = ('.py', '.json', '.yaml', '.yml')  # endings that MMEngine reads
+CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.safetensors')
 LONGEST = 500  # characters of a reason in a message
 
 
@@ -147,8 +148,8 @@ def read_config(path: str | Path) -> Config:
         ConfigError: if it cannot be read, or the code in it fails.
         ValueError: if a module of ``custom_imports`` cannot be imported.
     """
-    if Path(path).suffix not in CONFIGS:
-        raise ConfigError(f'{path} is no config, whose name ends with .py; CONFIG comes first, then CHECKPOINT')
+    if Path(path).suffix in CHECKPOINTS:
+        raise ConfigError(f'{path} is a checkpoint, no config; CONFIG comes first, then CHECKPOINT')
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
         drop_own_scope(cfg)

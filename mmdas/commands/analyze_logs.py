@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from math import isfinite
 from pathlib import Path
@@ -53,7 +54,7 @@ def name_folders(folders: list[str]) -> dict[str, str]:
     Raises:
         ValueError: for a folder that is named twice.
     """
-    named = [str(Path(folder).resolve()) for folder in folders]
+    named = [os.path.abspath(folder) for folder in folders]
     twice = next((folder for folder in named if named.count(folder) > 1), None)
     if twice is not None:
         raise ValueError(f'{twice} is named twice; leave one out')
