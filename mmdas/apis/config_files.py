@@ -15,6 +15,8 @@ from mmengine.utils import get_installed_path, import_modules_from_strings
 from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.hosts import Host, find_host, host_scopes
 
+CONFIGS = ('.py', '.json', '.yaml', '.yml')  # endings that MMEngine reads
+CHECKPOINTS = ('.pth', '.pt', '.ckpt', '.safetensors')
 LONGEST = 500  # characters of a reason in a message
 
 
@@ -77,6 +79,27 @@ def installed_configs(pattern: str) -> list[tuple[str, str, Path]]:
     ]
 
 
+def require_content(cfg: Config, path: str | Path) -> None:
+    """Refuse a file that holds neither a model nor data, such as a policy or a table of results.
+
+    Raises:
+        ConfigError: naming the file and what it holds.
+    """
+    if not any(cfg.get(key) for key in ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader')):
+        held = ', '.join(list(cfg.keys())[:4]) or 'nothing'
+        raise ConfigError(f'{path} is no config of a model or of data, it holds {held}; name the config of a training')
+
+
+def require_model(cfg: Config, path: str | Path) -> None:
+    """Refuse a config without a model, such as a base config of a data set.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if cfg.get('model') is None:
+        raise ConfigError(f'{path} has no model; name a whole config, which inherits from one of a model')
+
+
 def nearest_config(config: str | Path) -> str | None:
     """The file beside a path that is not there, or the installed config, whose name is most like it."""
     name = Path(str(config).rpartition('::')[2]).name.removesuffix('.py')
@@ -103,6 +126,10 @@ def require_checkpoint(checkpoint: str) -> Any:
     """
     if '://' in checkpoint:
         return {}
+    if Path(checkpoint).suffix in CONFIGS:
+        raise FileNotFoundError(f'{checkpoint} is no checkpoint; CONFIG comes first, then CHECKPOINT, a .pth file')
+    if Path(checkpoint).is_dir():
+        raise FileNotFoundError(f'{checkpoint} is a folder, no checkpoint; name a file in it that ends with .pth')
     if not Path(checkpoint).is_file():
         beside = {path.name: str(path) for path in sorted(Path(checkpoint).parent.glob('*.pth'))}
         close = difflib.get_close_matches(Path(checkpoint).name, beside, n=1)
@@ -121,6 +148,8 @@ def read_config(path: str | Path) -> Config:
         ConfigError: if it cannot be read, or the code in it fails.
         ValueError: if a module of ``custom_imports`` cannot be imported.
     """
+    if Path(path).suffix in CHECKPOINTS:
+        raise ConfigError(f'{path} is a checkpoint, no config; CONFIG comes first, then CHECKPOINT')
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
         drop_own_scope(cfg)

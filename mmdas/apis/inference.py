@@ -10,12 +10,13 @@ from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
+from mmdas.engine.checkpoints.own_weights import require_weights
 from mmdas.engine.hooks.resume_check_hook import refuse_frames
 from mmdas.noise import import_toolbox
 from mmdas.registry import INFERENCERS, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
-from .config_files import host_of, require_checkpoint, toolbox_of
+from .config_files import host_of, require_checkpoint, require_model, toolbox_of
 from .das_settings import accept_differences, preprocessor_of, set_policy
 from .image_inputs import Images, as_colour, expand, naming_unreadable
 from .pure_python import types_as_text
@@ -41,8 +42,8 @@ class Inferencer:
         device: such as ``'cuda:0'``. Default: a GPU if there is one.
         policy: file of a policy in place of the config's, or one of views at test time. Default: the config's, or the
             checkpoint's where the file that the config names is absent.
-        accept_difference: whether to load weights that were trained with other frames, policy, fusion or pooling.
-            Default: False.
+        accept_difference: whether to load weights that were trained with other frames, policy, fusion or pooling,
+            or do not all fit. Default: False.
 
     Attributes:
         host: the toolbox's inferencer.
@@ -50,7 +51,8 @@ class Inferencer:
     Raises:
         FileNotFoundError: if there is no such config, checkpoint or policy.
         ValueError: if the parts of the model disagree on the number of frames, the config has no place for a policy or
-            no test set that says how an image is prepared, or the checkpoint was trained with other settings.
+            no test set that says how an image is prepared, or the checkpoint was trained with other settings or is that
+            of another model.
     """
 
     def __init__(
@@ -61,8 +63,9 @@ class Inferencer:
         policy: str | Path | None = None,
         accept_difference: bool = False,
     ) -> None:
-        require_checkpoint(str(checkpoint))
+        content = require_checkpoint(str(checkpoint)) or CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
         cfg = types_as_text(config if isinstance(config, Config) else load_config(config))
+        require_model(cfg, cfg.filename or 'the config')
         cfg.load_from = str(checkpoint)
         views = policy if is_view_policy(policy) else None
         set_policy(cfg, None if views else policy)
@@ -70,7 +73,7 @@ class Inferencer:
             accept_differences(cfg)
         check_num_frames(cfg)
         if not (accept_difference or find_num_frames(cfg)):
-            refuse_frames(CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu'), str(checkpoint))
+            refuse_frames(content, str(checkpoint))
         prepare_clips(cfg, preprocessor_of(cfg))
         adapt_to_device(cfg)
         unwrap_test_set(cfg)
@@ -83,6 +86,8 @@ class Inferencer:
         with DefaultScope.overwrite_default_scope(self.scope):
             kind: Any = INFERENCERS.get(toolbox.inferencer)
             self.host = kind(cfg, weights=str(checkpoint), device=device)
+            if not accept_difference:
+                require_weights(self.model, content, str(checkpoint))
             if toolbox.holds_pixels and not reads_files(cfg.test_dataloader.dataset.pipeline):
                 self.host.pipeline.transforms.insert(0, swap_channels)
 

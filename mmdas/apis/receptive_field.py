@@ -26,7 +26,7 @@ from mmdas.noise import import_toolbox
 from mmdas.ops.clip import reference_frame, split_frames
 
 from .clip_config import last_size, pipeline_of, prepare_clips
-from .config_files import host_of, iterate_dicts, require_checkpoint, toolbox_of
+from .config_files import host_of, iterate_dicts, require_checkpoint, require_model, toolbox_of
 from .das_settings import parts_with_frames, preprocessor_of, takes_frames
 from .pure_python import types_as_text
 from .runner import adapt_to_device, check_num_frames
@@ -83,6 +83,7 @@ def receptive_fields(
     """
     if images < 1:
         raise ValueError(f'--noise-images is {images}, expected at least 1')
+    require_model(cfg, cfg.filename or 'the config')
     cfg = types_as_text(copy.deepcopy(cfg))
     frames = int(preprocessor_of(cfg).get('num_frames', 1))
     with torch.random.fork_rng(devices=[]):
@@ -130,7 +131,14 @@ def load_weights(model: torch.nn.Module, content: dict, checkpoint: str) -> None
     if frames == 1:  # the plain network of a checkpoint of DAS
         own = model.state_dict()
         state = {key: value for key, value in state.items() if key in own and not key.endswith(KEY)}
-    missing = model.load_state_dict(state, strict=False).missing_keys
+    try:
+        missing = model.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:  # of PyTorch: a line for every weight
+        reason = next((line.strip() for line in str(error).splitlines() if 'size mismatch' in line), str(error))
+        raise AnalysisError(
+            f'{checkpoint} is a checkpoint of another model: {reason.rstrip(".")}; give the config that it was trained '
+            'with'
+        ) from error
     lost = [key for key in missing if key.startswith('backbone.') and '.fusion.' not in f'.{key}' and KEY not in key]
     if lost:
         raise AnalysisError(f'{checkpoint} has no {lost[0]} of the backbone; give the config that it was trained with')

@@ -31,7 +31,15 @@ from mmdas.search.das import Policy
 
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search
 from .clip_config import owns_clip_step, prepare_clips
-from .config_files import find_config, host_of, import_custom_modules, iterate_dicts, read_config, require_checkpoint
+from .config_files import (
+    find_config,
+    host_of,
+    import_custom_modules,
+    iterate_dicts,
+    read_config,
+    require_checkpoint,
+    require_content,
+)
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
@@ -106,6 +114,7 @@ def load_config(
         cfg, given = convert_with(given, cfg, das, options or DASOptions())
     merge_options(cfg, given)
     import_custom_modules(cfg)
+    require_content(cfg, path)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import test
 from .parser import told_in_one_line
+from .places import check_folder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,6 +32,7 @@ def run(args: Namespace) -> None:
         CommandError: if the user has to change something.
     """
     with told_in_one_line():
+        check_folder(args.out_dir)
         args.work_dir = args.work_dir or args.out_dir  # not among the tests of the training's folder
         cfg = test.read(args)
         count_confusions(cfg)

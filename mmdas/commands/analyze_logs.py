@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .parser import nearest, told_in_one_line
+from .places import PICTURES, check_file
 
 if TYPE_CHECKING:
     from mmdas.visualization.report import RunRecord
@@ -32,9 +35,10 @@ def run(args: Namespace) -> None:
     from mmdas.visualization.report import read_run
 
     with told_in_one_line():
+        out = Path(args.out or Path(args.work_dirs[0], 'curves.png'))
         runs = {name: read_run(folder) for name, folder in name_folders(args.work_dirs).items()}
         curves = {key: curves_of(key, runs) for key in args.keys or default_keys(runs)}
-        out = Path(args.out or Path(args.work_dirs[0], 'curves.png'))
+        check_file(out, PICTURES)
         out.parent.mkdir(parents=True, exist_ok=True)
         draw_curves(curves, {key: unit_of(key, runs) for key in curves}).savefig(out, dpi=110)
     for key, of_runs in curves.items():
@@ -45,7 +49,15 @@ def run(args: Namespace) -> None:
 
 
 def name_folders(folders: list[str]) -> dict[str, str]:
-    """A name for each folder, its last part where no other has it -> the folder."""
+    """A name for each folder, its last part where no other has it -> the folder.
+
+    Raises:
+        ValueError: for a folder that is named twice.
+    """
+    named = [os.path.abspath(folder) for folder in folders]
+    twice = next((folder for folder in named if named.count(folder) > 1), None)
+    if twice is not None:
+        raise ValueError(f'{twice} is named twice; leave one out')
     last = [Path(folder).absolute().name for folder in folders]
     return {
         name if last.count(name) == 1 else str(Path(folder)): folder for name, folder in zip(last, folders, strict=True)
@@ -53,9 +65,17 @@ def name_folders(folders: list[str]) -> dict[str, str]:
 
 
 def default_keys(runs: dict[str, RunRecord]) -> list[str]:
-    """The loss, and what was validated."""
+    """The loss, and what was validated.
+
+    Raises:
+        ValueError: if there is nothing of it.
+    """
     found = dict.fromkeys(key for run in runs.values() for key in run.validation)
-    return ['loss', *found] if any('loss' in run.training for run in runs.values()) else list(found)
+    keys = ['loss', *found] if any('loss' in run.training for run in runs.values()) else list(found)
+    if not keys:
+        folders = ', '.join(str(run.folder) for run in runs.values())
+        raise ValueError(f'{folders}: no loss and no validation was logged; name what was by --keys, or run longer')
+    return keys
 
 
 def curves_of(key: str, runs: dict[str, RunRecord]) -> dict[str, Points]:
@@ -77,6 +97,9 @@ def unit_of(key: str, runs: dict[str, RunRecord]) -> str:
 
 
 def summary(points: Points) -> str:
-    """Lowest and highest value of a curve, with their places."""
-    low, high = min(points, key=lambda point: point[1]), max(points, key=lambda point: point[1])
+    """Lowest and highest finite value of a curve, with their places."""
+    finite = [point for point in points if isfinite(point[1])]
+    if not finite:
+        return 'never finite'
+    low, high = min(finite, key=lambda point: point[1]), max(finite, key=lambda point: point[1])
     return f'lowest {low[1]:.5g} at {low[0]:g}, highest {high[1]:.5g} at {high[0]:g}'

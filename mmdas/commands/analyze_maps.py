@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .parser import told_in_one_line
+from .places import check_folder
 from .run_options import add_das_arguments, add_trust_argument, guard_loading, read_das, refuse_search, refusing_code
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def load(args: Namespace) -> tuple[Analyzer, list]:
     from mmdas.apis.analysis import Analyzer
     from mmdas.apis.image_inputs import expand
 
+    check_folder(args.out_dir)
     refuse_search(args)
     guard_loading(args)
     images = expand(args.images)

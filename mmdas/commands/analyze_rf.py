@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .parser import told_in_one_line
+from .places import check_folder
 from .run_options import add_das_arguments, add_trust_argument, guard_loading, read_das, refuse_search, refusing_code
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def run(args: Namespace) -> None:
 
     with told_in_one_line(), refusing_code():
         guard_loading(args)
+        check_folder(args.out_dir)
         found = receptive_fields(load(args), args.checkpoint, args.size, args.images, args.noise_images)
         content = {'config': args.config, 'checkpoint': args.checkpoint, **describe(found)}
         print_table(content)
@@ -74,7 +77,7 @@ def load(args: Namespace) -> Config:
 
 def describe(found: ReceptiveFields) -> dict[str, Any]:
     """What was found, as JSON."""
-    from mmdas.analysis.receptive_field import describe_field, union_of
+    from mmdas.analysis.receptive_field import union_of
 
     fields = {'plain': found.plain, **({} if found.clip is None else {'clip': found.clip})}
     return {
@@ -82,8 +85,16 @@ def describe(found: ReceptiveFields) -> dict[str, Any]:
         'theory': [asdict(stage) for stage in found.stages],
         'no_theory': found.reason,
         'clip': None if found.reaches is None else union_of(found.reaches),
-        'measured': {name: {**asdict(describe_field(field)), 'curve': curve(field)} for name, field in fields.items()},
+        'measured': {name: shape_of(field) for name, field in fields.items()},
     }
+
+
+def shape_of(field: Tensor) -> dict[str, Any]:
+    """The shape of a field as JSON, which has no infinite aspect: None for a line or a single pixel."""
+    from mmdas.analysis.receptive_field import describe_field
+
+    shape = asdict(describe_field(field))
+    return {**shape, 'aspect': shape['aspect'] if isfinite(shape['aspect']) else None, 'curve': curve(field)}
 
 
 def curve(field: Tensor) -> list[tuple[float, float]]:
@@ -123,9 +134,10 @@ def side_text(extent: int | None) -> str:
 def shape_text(shape: dict[str, Any]) -> str:
     """The shape of a measured field in words."""
     radius = shape['radii'][0.5]
+    aspect = 'none' if shape['aspect'] is None else f'{shape["aspect"]:.2f}'
     return (
         f'95 % of the mass in {shape["area"]} pixels, half of it within {radius:.1f} pixels; aspect '
-        f'{shape["aspect"]:.2f}, long axis at {shape["orientation"]:.0f} degrees'
+        f'{aspect}, long axis at {shape["orientation"]:.0f} degrees'
     )
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from mmengine.config import Config, DictAction
 
 from .parser import told_in_one_line
-from .run_options import add_das_arguments, read_das
+from .places import PICTURES, check_file
+from .run_options import CONVERSION, add_das_arguments, read_das
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,8 +105,9 @@ def run(args: Namespace) -> None:
     with told_in_one_line():
         if args.num is not None and args.num < 1:
             raise ValueError(f'--num must be at least 1, got {args.num}')
+        check_file(args.out, (*PICTURES, '.gif'))
         clips, titles, caption = clips_of_photos(args) if args.images else clips_of_data(args)
-    save(clips, titles, caption, Path(args.out))
+        save(clips, titles, caption, Path(args.out))
     print(f'{len(titles)} clips of {clips.shape[1]} frames: {args.out}')
 
 
@@ -144,6 +146,9 @@ def clips_of_photos(args: Namespace) -> tuple[np.ndarray, list[str], str]:
 
     if args.config is not None or args.policy is None or args.das is not None:
         raise ValueError('--images goes with --policy FILE, and without a config')
+    unread = next((key for key in ('cfg_options', *CONVERSION) if getattr(args, key) is not None), None)
+    if unread is not None:
+        raise ValueError(f'--{unread.replace("_", "-")} changes a config, and --images goes without one; leave it out')
     policy = Policy.load(args.policy)
     files = expand(args.images)[: args.num]
     photos = []

@@ -37,7 +37,10 @@ def run(args: Namespace) -> int:
 def check_config(config: str, result: Any) -> list[Any]:
     """The known faults that a config would meet, each as a result of the script."""
     from mmdas.apis import find_config, known_faults, read_config
+    from mmdas.apis.config_files import require_content
 
-    faults = known_faults(read_config(find_config(config)[0]))
+    cfg = read_config(find_config(config)[0])
+    require_content(cfg, config)
+    faults = known_faults(cfg)
     found = [result('warn', f'{fault.place}: {fault.text}', fault.remedy) for fault in faults]
     return found or [result('ok', f'{config} meets none of the known faults of the toolboxes')]

@@ -12,6 +12,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from .parser import told_in_one_line
+from .places import check_file
 from .run_options import add_das_arguments, add_trust_argument, guard_loading, read_das, refuse_search
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run(args: Namespace) -> None:
         guard_loading(args)
         size = None if args.size is None else tuple(args.size)
         options = ExportOptions(args.out, size, args.dynamic_size, args.input == 'pixels', args.output)
+        check_file(args.out)
         das, conversion = read_das(args)
         cfg = load_config(args.config, das=das, options=conversion)
         set_used_frames(cfg, args.use_frames)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import train
 from .parser import nearest, told_in_one_line
+from .places import check_file
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,10 +32,13 @@ def run(args: Namespace) -> None:
         CommandError: if the user has to change something.
     """
     with told_in_one_line():
+        if args.out is not None:
+            check_file(args.out, ('.py',))
         with redirect_stdout(sys.stderr):  # what is said of the config is no part of it
             cfg = train.read(args)
         text = text_of(cfg, args.key)
         if args.out is not None:
+            Path(args.out).parent.mkdir(parents=True, exist_ok=True)
             Path(args.out).write_text(text, encoding='utf-8')
     print(args.out or text.rstrip('\n'))
 

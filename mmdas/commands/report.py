@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .parser import told_in_one_line
+from .places import check_file
 
 EXAMPLE = 'mmdas report work_dirs/my_config work_dirs/das-4f-gsf_my_config --out report.html'
 
@@ -27,5 +28,8 @@ def run(args: Namespace) -> None:
     from mmdas.visualization.report import write_report
 
     with told_in_one_line():
-        path = write_report(args.work_dirs, args.out or Path(args.work_dirs[0], 'report.html'), args.metric)
+        out = Path(args.out or Path(args.work_dirs[0], 'report.html'))
+        if args.out is not None:
+            check_file(out, ('.html', '.htm'))
+        path = write_report(args.work_dirs, out, args.metric)
     print(path)

@@ -167,6 +167,7 @@ def load_run_config(args: Namespace, takes_views: bool = False) -> Config:
         FileNotFoundError: if there is no such config or policy.
     """
     from mmdas.apis import accept_differences, check_conversion, is_view_policy, load_config, set_policy
+    from mmdas.apis.config_files import require_model
 
     guard_loading(args)
     views = is_view_policy(args.policy)
@@ -177,6 +178,7 @@ def load_run_config(args: Namespace, takes_views: bool = False) -> Config:
     das, options = read_das(args)
     run = args.work_dir, args.cfg_options, args.launcher, args.local_rank
     cfg = load_config(args.config, *run, das, options)
+    require_model(cfg, args.config)
     if das is not None:
         check_conversion(cfg)
     set_policy(cfg, None if views else args.policy)

@@ -49,6 +49,8 @@ def export_program(network: DeployableNetwork, size: tuple[int, int], dynamic_si
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             return torch.export.export(network, (images,), dynamic_shapes=(shapes,), strict=False)
+    except FileNotFoundError:  # of a policy, see AbsentPolicy
+        raise
     except Exception as error:  # of many kinds, that of torch.export among them
         remedy = 'leave --dynamic-size out' if dynamic_size else 'take another input size or a network without it'
         raise ExportError(
@@ -99,12 +101,13 @@ def require_packages(names: tuple[str, ...] = PACKAGES) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
+        except ImportError as error:
+            other = getattr(error, 'name', None)
+            missing.append(name if other in (None, name) else f'{name} (which lacks {other})')
     if missing:
         raise ExportError(
             f"ONNX needs {', '.join(missing)}, not installed: pip install 'mmdas[export]', or pip install "
-            f'{" ".join(missing)}; --out MODEL.pt2 (torch.export) needs none'
+            f'{" ".join(part.partition(" ")[0] for part in missing)}; --out MODEL.pt2 (torch.export) needs none'
         )
 
 

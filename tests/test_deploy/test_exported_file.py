@@ -10,12 +10,14 @@ import torch
 from deployed_models import CHAIN, COLOURED, SIZE, build_small, small
 from mmengine.config import Config
 from mmengine.runner import save_checkpoint
+from torch.export import Dim
 
 from mmdas.commands.main import main
 from mmdas.deploy import DeployableNetwork, ExportedModel, ExportError, check_file, export_program, write_onnx
 from mmdas.deploy.check import difference
 from mmdas.deploy.description import describe
 from mmdas.deploy.graph import PACKAGES
+from mmdas.search.das import Policy, PolicyClip, PolicyEdge
 
 NAMES = ('a', 'b', 'c', 'd')
 
@@ -136,6 +138,21 @@ def test_onnx_gives_what_the_model_gives_at_any_size(case: str, tmp_path: Path):
     network = write(ONNX[case], tmp_path / 'model.onnx', dynamic=True)
     assert check_file(network, tmp_path / 'model.onnx', [SIZE, (40, 24)]) < 1e-4
     assert ExportedModel(tmp_path / 'model.onnx').description.size is None
+
+
+@pytest.mark.slow
+def test_onnx_recolours_each_frame_of_any_number_of_images(tmp_path: Path):
+    for package in PACKAGES:
+        pytest.importorskip(package, reason=f'{package} of the extra `export` is not installed')
+    edges = PolicyEdge(0, 2, 'brightness', 0.2), PolicyEdge(1, 2, 'translate_x', 0.1)
+    clip = PolicyClip(Policy(4, num_nodes=1, edges=edges, reference_size=SIZE)).eval()
+    images = torch.rand(3, 3, *SIZE)
+    program = torch.export.export(clip, (images[:2],), dynamic_shapes=({0: Dim('batch', min=1)},), strict=False)
+    torch.onnx.export(program, dynamo=True, verbose=False, external_data=False).save(str(tmp_path / 'clip.onnx'))
+    session = importlib.import_module('onnxruntime').InferenceSession(str(tmp_path / 'clip.onnx'))
+    for count in (1, 3):
+        (found,) = session.run(None, {session.get_inputs()[0].name: images[:count].numpy()})
+        np.testing.assert_allclose(found, clip(images[:count]).numpy(), atol=1e-5)
 
 
 @pytest.mark.slow

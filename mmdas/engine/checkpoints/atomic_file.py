@@ -44,7 +44,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     except OSError as error:
         raise WriteError(
             f'{path} cannot be written: {error.strerror or error}; files that were there are as before, so make room '
-            'or give another folder, and go on by --resume'
+            'or give another folder; let a training go on by --resume'
         ) from error
 
 

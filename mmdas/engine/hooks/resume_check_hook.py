@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import Tensor, nn
 
+from mmdas.engine.checkpoints.own_weights import require_weights
 from mmdas.engine.utils import unwrap
 from mmdas.models.settings import DifferenceError, Recorded, holds_record
 from mmdas.registry import HOOKS
@@ -22,8 +23,11 @@ class ResumeCheckHook(Hook):
     After the checkpoint is read and before its weights are loaded. Two models with frames compare their settings
     themselves, see :class:`mmdas.models.settings.Recorded`.
 
+    A test also refuses a checkpoint that lacks weights of its model.
+
     Args:
-        accept_difference: whether a plain model may start from a model with frames. Default: False.
+        accept_difference: whether a plain model may start from a model with frames, and a test from weights that do not
+            all fit. Default: False.
 
     Raises:
         DifferenceError: naming the config and what the checkpoint says of its own.
@@ -55,6 +59,8 @@ class ResumeCheckHook(Hook):
             )
         if not expected and not self.accept_difference:
             refuse_frames(checkpoint, str(source))
+        if not (self.accept_difference or trains(runner)):
+            require_weights(unwrap(runner.model), checkpoint, str(source))
 
 
 def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str) -> None:
@@ -85,6 +91,11 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
             + '; resume it with its own config, give another --work-dir, or start from the weights that fit by '
             '--cfg-options load_from=CHECKPOINT without --resume'
         )
+
+
+def trains(runner: Runner) -> bool:
+    """Whether a run trains: then what its first weights lack is learned."""
+    return isinstance(getattr(runner, '_train_loop', None), BaseLoop)
 
 
 def learns_from_teacher(runner: Runner) -> bool:

@@ -125,7 +125,8 @@ class FrameTransform(nn.Module):
         options = {}
         if operation.random and not self.training:
             options['generator'] = torch.Generator().manual_seed(self.seed + draw)
-        per_image = magnitude.repeat_interleave(frames.shape[1])  # (T-1)*B, as the flattened frames
+        # (T-1)*B, as the flattened frames; ONNX repeats by an open number of images only so
+        per_image = magnitude[:, None].expand(-1, frames.shape[1]).flatten()
         return operation.function(frames.flatten(0, 1), per_image, **options).view_as(frames)
 
     def extra_repr(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from .charts import COLOURS, front, front_chart, line_chart
 from .extra_parts import field_part, search_part
 from .groups import Group, groups_of
-from .run_record import ReportError, RunRecord, read_run
+from .run_record import ReportError, RunRecord, read_json, read_run
 from .tables import folded, table
 
 USUAL = ('mIoU', 'accuracy/top1')  # what MMSegmentation and MMPretrain compare by
@@ -80,6 +80,7 @@ def write_report(folders: Sequence[str | Path], path: str | Path, metric: str | 
         sections.append(overview(groups, metric or common_metric(groups)))
     sections += [run_section(group, run) for group, run in runs]
     title = 'Report on ' + ', '.join(Path(folder).resolve().name for folder in folders)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(page(title, sections), encoding='utf-8')
     return Path(path)
 
@@ -93,7 +94,7 @@ def comparison_in(folder: Path) -> dict[str, Any] | None:
     notes = folder / COMPARISON
     if not notes.is_file():
         return None
-    found: dict[str, Any] | None = json.loads(notes.read_text(encoding='utf-8')).get('comparison')
+    found: dict[str, Any] | None = read_json(notes).get('comparison')
     if found is None:
         raise ReportError(f'the comparison in {folder} has not ended; go on with it by the same mmdas compare')
     return found

@@ -88,7 +88,7 @@ def read_run(folder: str | Path) -> RunRecord:
         folder: work directory of a training, search or test of MMEngine.
 
     Raises:
-        ReportError: if there is no run in it.
+        ReportError: if there is no run in it, or a file of it cannot be read.
     """
     run = RunRecord(Path(folder))
     logs = sorted(run.folder.glob('*/vis_data/scalars.json'))
@@ -99,17 +99,34 @@ def read_run(folder: str | Path) -> RunRecord:
     run.config = configs[0].read_text(encoding='utf-8') if configs else ''
     for path in logs:
         add_records(run, read_records(path))
+    if not (tests or run.training or run.validation or run.search):
+        raise ReportError(f'{logs[-1]} holds no entry: the run ended before its first; leave it out, or run it again')
     if tests:
-        run.tests = {name: value for name, value in numbers(json.loads(tests[-1].read_text())) if is_metric(name)}
+        run.tests = {name: value for name, value in numbers(read_json(tests[-1])) if is_metric(name)}
     for pattern in POLICIES:
         for path in sorted(run.folder.glob(pattern)):
-            run.policies[path.name] = json.loads(path.read_text(encoding='utf-8'))
+            run.policies[path.name] = read_json(path)
     fields = run.folder / RECEPTIVE_FIELD
     if fields.is_file():
-        run.receptive_field = json.loads(fields.read_text(encoding='utf-8'))
+        run.receptive_field = read_json(fields)
     for log in sorted(run.folder.glob('*/*.log')):
         run.class_metric, run.classes = read_classes(log) or (run.class_metric, run.classes)
     return run
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of a run holds.
+
+    Raises:
+        ReportError: naming a file that is no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ReportError(f'{path} cannot be read: {error}; mend it, or move it out of the folder') from error
+    if not isinstance(found, dict):
+        raise ReportError(f'{path} holds no JSON object but {type(found).__name__}; move it out of the folder')
+    return found
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
