@@ -14,7 +14,7 @@ from mmdas.models import FrameFusionBackbone
 from mmdas.models.backbones.parting import find_place
 from mmdas.models.features import ADL, choose_sites
 from mmdas.models.features.place import place
-from mmdas.models.settings import DifferenceError
+from mmdas.models.settings import DifferenceError, decode, encode
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 from mmdas.registry import MODELS
 from mmdas.search.das import DASCell, Policy, PolicyClip, PolicyEdge
@@ -121,6 +121,34 @@ def test_warped_features_are_features_of_the_warped_image(name, size):
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize(('name', 'side'), [('right', 32), ('turn', 32), ('right', 45), ('turn', 45)])
+def test_aligned_frames_that_part_late_are_fused_as_equal_frames(name, side):
+    """45 pixels are 11 cells, of 4 pixels each: 44 pixels."""
+    images = torch.rand(B, 3, side, side, dtype=torch.float64)
+    found, expected = (
+        with_aligned_fusion(policy).extract_feat(images, stage='backbone')[1].unflatten(0, (B, T))
+        for policy in (EXACT[name].to_dict(), None)
+    )
+    cells, clip = side // 4, PolicyClip(EXACT[name])
+    for t in range(T):  # the image's features, fused as in frame t, and then warped as frame t
+        warped = clip(expected[:, t], size=(4 * cells, 4 * cells)).unflatten(1, (T, -1))[:, t]
+        inner = (..., slice(3, -3)) if name == 'right' else ...  # what no neighbour shows is zero
+        torch.testing.assert_close(found[:, t][inner], warped[inner])
+    assert (found[:, 0] - found[:, T // 2]).abs().max() > 0.01
+
+
+@torch.no_grad()
+def with_aligned_fusion(policy):
+    """Classifier of pooled pixels that fuses behind its stem."""
+    torch.manual_seed(0)
+    fusion = dict(type='mmdas.TemporalShift', aligned=True, fraction=0.34)
+    backbone = FrameFusionBackbone(PooledPixels(), T, fusion=fusion, stages=['body'], part_after='stem')
+    nn.init.zeros_(backbone.body.bias)  # what a warp uncovers stays zero
+    preprocessor = dict(type='mmdas.DASClsDataPreprocessor', num_frames=T, policy=policy)
+    config = dict(type='mmdas.DASImageClassifier', backbone=backbone, data_preprocessor=preprocessor)
+    return MODELS.build(config).double().eval().requires_grad_(False)
+
+
 def test_cell_moves_features_as_the_images_in_both_forms():
     images, pool = torch.rand(B, 3, 32, 32, dtype=torch.float64), nn.AvgPool2d(4)
     space, ranges = ('identity', 'translate_x', 'translate_y'), dict(translate_x=(0.25, 0.25), translate_y=(0.5, 0.5))
@@ -221,6 +249,21 @@ def test_weights_know_where_their_frames_parted():
     with pytest.raises(DifferenceError, match=r"backbone.part_after is None and was 'layer2'"):
         whole.load_state_dict(parted.state_dict())
     build(2, POLICY).load_state_dict(parted.state_dict())  # the same place
+
+
+def test_record_of_a_release_without_the_options_is_one_of_clips_of_images_that_are_not_aligned():
+    old = build(None, POLICY, stages=(2, 3), model='ImageClassifier').state_dict()
+    record = decode(old['backbone.fusion._extra_state'])
+    del record['part_after'], record['fusion']['aligned'], record['fusion']['border']
+    old['backbone.fusion._extra_state'] = encode(record)
+    build(None, POLICY, stages=(2, 3), model='ImageClassifier').load_state_dict(old)
+    with pytest.raises(DifferenceError, match=r"backbone.part_after is 'layer2' and was None"):
+        build('layer2', POLICY).load_state_dict(old)
+    aligned = build(None, stages=(2, 3))
+    aligned.backbone.fusion.options['aligned'] = True
+    state = {key: value for key, value in old.items() if key.startswith('backbone.')}
+    with pytest.raises(DifferenceError, match=r'backbone.fusion.aligned is True and was False'):
+        aligned.load_state_dict(state, strict=False)
 
 
 def test_fewer_frames_are_drawn_once_for_all_outputs():
