@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmdas.models import FrameFusionBackbone
-from mmdas.models.backbones.parting import find_place
+from mmdas.models.backbones.parting import PartingError, find_place
 from mmdas.models.features import ADL, choose_sites
 from mmdas.models.features.place import place
 from mmdas.models.settings import DifferenceError, decode, encode
@@ -310,9 +310,54 @@ def test_model_that_lends_no_step_is_refused_with_the_one_that_does():
 
 def test_place_that_gives_no_map_is_refused():
     vit = dict(type='VisionTransformer', arch='deit-t', img_size=32, patch_size=8)
-    model = build('layers.0', backbone=vit, fusion=None)
-    with pytest.raises(ValueError, match=r"part_after='layers.0' should give one feature map"):
-        model.extract_feat(torch.rand(1, 3, SIDE, SIDE), stage='backbone')
+    with pytest.raises(PartingError, match=r"part_after='layers.0' should give one feature map"):
+        build('layers.0', backbone=vit, fusion=None)
+
+
+HRNET = dict(
+    type='HRNet',
+    extra={
+        f'stage{n}': dict(
+            num_modules=1,
+            num_branches=n,
+            block='BASIC' if n > 1 else 'BOTTLENECK',
+            num_blocks=(1,) * n,
+            num_channels=(8, 16, 32, 64)[:n],
+        )
+        for n in (1, 2, 3, 4)
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'place'), [(BACKBONE, 'layer2.0.conv1'), (BACKBONE, 'layer1.0.bn2'), (HRNET, 'stage2.0.branches.0')]
+)
+def test_place_with_a_path_around_it_is_refused_where_one_image_would_be_broadcast(backbone, place):
+    for fusion in (None, 'mmdas.TemporalShift'):
+        with pytest.raises(PartingError, match=rf"part_after='{place}' lies within a block or beside another path"):
+            build(place, backbone=backbone, fusion=fusion)
+
+
+@pytest.mark.parametrize(('num_frames', 'fusion'), [(T, 'mmdas.GateShiftFuse'), (None, 'mmdas.TemporalShift')])
+def test_trial_of_a_place_leaves_the_backbone_as_it_is(monkeypatch, num_frames, fusion):
+    def made():
+        torch.manual_seed(0)
+        return MODELS.build(copy.deepcopy(backbone_of('layer1.1', fusion=fusion, num_frames=num_frames)))
+
+    tried = made()
+    monkeypatch.setattr('mmdas.models.backbones.frame_fusion_backbone.try_parting', lambda backbone: None)
+    untried = made()
+    assert tried.num_frames == untried.num_frames == num_frames
+    assert [module.training for module in tried.modules()] == [module.training for module in untried.modules()]
+    for key, value in untried.state_dict().items():
+        assert torch.equal(value, tried.state_dict()[key])
+    assert tried.parting.frames is None and tried.parting.step is None
+
+
+@pytest.mark.parametrize('place', [True, 2.0, ['layer1']])
+def test_place_of_another_type_is_refused(place):
+    with pytest.raises(PartingError, match='is a (bool|float|list); give the path of a part'):
+        MODELS.build(backbone_of(place))
 
 
 def test_number_of_stages_names_the_last_of_them():

@@ -16,7 +16,8 @@ from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
 from .fusion_hooks import fuse_maps, fuse_tokens, read_embedding
-from .parting import Parting, find_place, sites_behind
+from .parting import Parting, PartingError, find_place, sites_behind
+from .parting_trial import try_parting
 from .placement import AnySite, find_sites, named_sites
 from .token_grid import TokenGrid
 from .token_placement import TokenSite
@@ -153,7 +154,8 @@ class FrameFusionBackbone(HostExtension):
         (B*T, C', h, w).
 
     Raises:
-        ValueError: if the backbone has no place for fusion or parting, or no such stage; in ``forward`` if the clip has
+        ValueError: if the backbone has no place for fusion or parting, or no such stage, or if another path leads
+            around the place; in ``forward`` if the clip has
             another number of frames, or its frames another number of channels than the network, or no model lends the
             step of ``part_after``; or on loading weights that were trained with another fusion or parting.
     """
@@ -187,6 +189,8 @@ class FrameFusionBackbone(HostExtension):
         self = cls.extend(host)
         self.fusion, self.token_grid, self.image_channels, self.fused_at = modules, grid, channels, fused_at
         self.parting = parting
+        if parting is not None:
+            try_parting(self)
         return self
 
     def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -209,7 +213,7 @@ class FrameFusionBackbone(HostExtension):
         check_channels(images, self.image_channels)
         outputs = super().forward(images, *args, **kwargs)
         if parting.frames is None:
-            raise ValueError(
+            raise PartingError(
                 f'part_after={parting.place!r} is not called by {type(self).__name__}; name another place of the '
                 'backbone'
             )
