@@ -56,7 +56,7 @@ def test_runs_whose_frames_part_elsewhere_have_other_names(classifier):
     assert 'das-4f-tsm-part-layer1-0_resnet18-quarter_cifar10-reduced' in names
     das = convert(classifier, 'das', PARTED)
     search = convert(classifier, 'search', PARTED)
-    assert Path(das.model.data_preprocessor.policy).parent.name == Path(search.filename).stem
+    assert Path(das.data_preprocessor.policy).parent.name == Path(search.filename).stem
 
 
 def test_training_that_a_search_names_has_the_form_of_the_search():
