@@ -1,6 +1,7 @@
 """Resume only what the config's own model has written."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -8,7 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmdas.engine.utils import unwrap
-from mmdas.models.settings import DifferenceError, Recorded, holds_record
+from mmdas.models.settings import KEY, DifferenceError, Recorded, decode, describe, differences, holds_record
 from mmdas.registry import HOOKS
 
 # Key of a checkpoint: of the teacher that its model learns from.
@@ -82,9 +83,26 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
         raise DifferenceError(
             f'cannot resume from {source}, a checkpoint of another model: {told[0]}'
             + f', and {len(told) - 1} more' * (len(told) > 1)
+            + ''.join(f'; {text}' for text in recorded_differences(model, found))
             + '; resume it with its own config, give another --work-dir, or start from the weights that fit by '
             '--cfg-options load_from=CHECKPOINT without --resume'
         )
+
+
+def recorded_differences(model: nn.Module, found: dict[str, Any]) -> Iterator[str]:
+    """What the parts of a model with frames say that the weights of a checkpoint were trained with, and they are not.
+
+    Args:
+        model: that loads.
+        found: the weights, with the records among them.
+    """
+    for name, module in model.named_modules():
+        record = found.get(f'{name}.{KEY}')
+        if isinstance(module, Recorded) and record is not None:
+            settings = decode(module.get_extra_state(), module.place), decode(record, module.place)
+            differ = list(differences(*(module.canonical(one) for one in settings)))
+            if differ:
+                yield describe(differ, module.place)
 
 
 def learns_from_teacher(runner: Runner) -> bool:
