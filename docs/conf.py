@@ -34,7 +34,7 @@ html_extra_path = ['site']  # index.html, which leads to the first page
 
 # Heading -> pages. Each page of docs/ is in one of them: Sphinx warns of one that is not.
 CONTENTS = {
-    'Start': ['/README', 'user_guide', 'files', 'look_at_runs', 'faq', 'conventions'],
+    'Start': ['/README', 'installation', 'user_guide', 'components', 'files', 'look_at_runs', 'faq', 'conventions'],
     'Tutorials': [
         'tutorials/own_segmentation',
         'tutorials/own_classification',
@@ -57,7 +57,7 @@ CONTENTS = {
     ],
     'Tools': ['improve', 'compare', 'analysis', 'receptive_field', 'export', 'reliability'],
     'Measured': ['/benchmarks/accuracy', '/benchmarks/README', '/benchmarks/results/*'],
-    'Configs': ['/configs/*/README', '/zoo/README', 'coverage'],
+    'Configs': ['/configs/README', '/configs/*/README', '/zoo/README', 'coverage'],
     'Development': ['design', 'api/index', '/CONTRIBUTING', '/CHANGELOG'],
 }
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 
 # MMEngine's first log writes to what is the standard output when it is made: here to that of the whole session, not to
 # that of a test with `capsys`, which ends with the test.
@@ -21,18 +22,22 @@ def fixed_seed() -> None:
 
 @pytest.fixture(autouse=True)
 def no_scope_left() -> Iterator[None]:
-    """No test leaves the default scope of its runs to the next one."""
+    """No test leaves the default scope of its runs to the next one, nor their visualizers, which keep a folder."""
     before = list(DefaultScope._instance_dict.items())
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)
+    kinds = [Visualizer]
+    for kind in kinds:
+        kind._instance_dict.clear()
+        kinds += kind.__subclasses__()
 
 
 @pytest.fixture(scope='session', autouse=True)
 def configs_in_one_line() -> Iterator[None]:
     """A runner lays its config out four times for logs and files, which takes longer than most trainings of tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (f'{text}\n', True))
         yield
 
 

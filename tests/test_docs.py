@@ -31,7 +31,7 @@ from mmdas.search import load_policy
 from mmdas.search.das import Policy
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), *sorted((ROOT / 'configs').glob('**/README.md'))]
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r'# (\w+\.py)\n')
 PATH = re.compile(r'\b(?:tools|configs|tests|mmdas|benchmarks|docs)/[\w/.-]*\w\.(?:py|sh|md|yml)\b')

@@ -35,6 +35,7 @@ DEMANDED = {
     'G5': {'inference_over_batch'},
     'G6': {'tsm_channels_last'},
     'G7': {'gsf_r50_overhead'},
+    'L1': {'exported_to_pytorch', 'das_to_plain'},
     'M1': {'cheap_mix_over_plain', 'puzzle_mix_over_plain', 'seg_puzzle_mix_over_plain'},
     'K1': {'full_over_plain', 'low_over_plain', 'early_over_plain'},
     'S1': {'ddas_step_over_plain', 'memory_over_plain', 'cheap_step_over_plain'},

@@ -85,7 +85,8 @@ def scalars(runner: Runner) -> list[dict]:
 @pytest.mark.slow
 def test_a_search_goes_through_all_phases_in_order(finished):
     phases = re.findall(r'Search phase: (\w+)', read_log(finished))
-    assert tuple(phases) == PHASES[:3]  # tuning alternates with the decisions and is not announced
+    # no part of this warm-up is on images; tuning alternates with the decisions and is not announced
+    assert tuple(phases) == PHASES[1:4]
     assert finished.iter == finished.max_iters
 
 
