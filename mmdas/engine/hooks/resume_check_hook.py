@@ -99,8 +99,9 @@ def recorded_differences(model: nn.Module, found: dict[str, Any]) -> Iterator[st
     for name, module in model.named_modules():
         record = found.get(f'{name}.{KEY}')
         if isinstance(module, Recorded) and record is not None:
-            settings = decode(module.get_extra_state(), module.place), decode(record, module.place)
-            differ = list(differences(*(module.canonical(one) for one in settings)))
+            records = module.get_extra_state(), record
+            own, other = (module.canonical(decode(each, module.place)) for each in records)
+            differ = list(differences(own, other))
             if differ:
                 yield describe(differ, module.place)
 

@@ -44,7 +44,7 @@ def sample(operation: Operation, strength: float) -> list[float]:
 
 def _on_cpu(operation: Operation) -> Any:
     """The function of an operation; a network that has moved with its model in the place and precision of the image."""
-    function = operation.function
+    function: Any = operation.function
     if not isinstance(function, nn.Module):
         return function
     tensors = [*function.parameters(), *function.buffers()]
