@@ -73,14 +73,23 @@ def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Conf
 
 
 def stem(method: str, name: str, options: DASOptions) -> str:
-    """File name of a config of DAS, without ``.py``: two policies of different names have two, and so two runs."""
+    """File name of a config of DAS, without ``.py``.
+
+    Two policies of different names have two, and so two runs; so have two places at which frames part.
+    """
     policy = f'_{policy_name(options)}' if method == 'das' and policy_name(options) else ''
-    return f'{method}-{options.frames}f-{options.fusion}_{name}{policy}'
+    place = '' if options.part_after is None else f'-part-{_in_file_name(str(options.part_after))}'
+    return f'{method}-{options.frames}f-{options.fusion}{place}_{name}{policy}'
+
+
+def _in_file_name(text: str) -> str:
+    """A text in letters that file names take."""
+    return re.sub(r'[^\w-]+', '-', text)
 
 
 def policy_name(options: DASOptions) -> str:
     """Name of the policy's file without its ending, in letters that file names take; empty where a search names it."""
-    name = re.sub(r'[^\w-]+', '-', Path(options.policy or SEARCHED).stem)
+    name = _in_file_name(Path(options.policy or SEARCHED).stem)
     return '' if name == Path(SEARCHED).stem else name
 
 

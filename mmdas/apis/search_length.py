@@ -68,7 +68,8 @@ def short_search(cfg: Config) -> str | None:
         if steps >= least:
             return None
         return f'the policy of this search steps in {steps} epochs alone, {least} are the least of use; {remedy}'
-    steps //= loop.get('policy_interval', 1)
+    interval = loop.get('policy_interval', 1)
+    steps //= interval if isinstance(interval, int) and interval > 0 else 1  # the loop refuses others
     rate = ((cfg.optim_wrapper.get('policy') or {}).get('optimizer') or {}).get('lr')
     if rate is None or steps * rate >= USEFUL_MOVE:
         return None

@@ -140,6 +140,18 @@ def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions
     return DASOptions(**given, policy=policy)
 
 
+def conversion_words(args: Namespace) -> list[str]:
+    """The options of a conversion as a command line has them, without those that a training has from its policy."""
+    words: list[str] = []
+    for key in CONVERSION:
+        value = getattr(args, key)
+        if value is None or key in ('frames', 'selection'):
+            continue
+        values = [] if value is True else value if isinstance(value, list) else [value]
+        words += [f'--{key.replace("_", "-")}', *map(str, values)]
+    return words
+
+
 def register_own_operations(args: Namespace) -> None:
     """Import what the config and the options name in ``custom_imports``: a policy may hold operations of its own.
 

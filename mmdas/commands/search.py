@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 
 from . import search_tta, train
 from .parser import told_in_one_line
+from .run_options import conversion_words
 
 METHODS = ('das', 'ddas', 'dada', 'faster-aa', 'tta')
 EXAMPLE = 'mmdas search my_config.py --method ddas --budget 1h'
@@ -78,6 +79,8 @@ def check_method(args: Namespace) -> None:
 
 
 def next_command(args: Namespace) -> str:
-    """The command that trains with the policy."""
-    option = '--das' if args.das == 'search' else '--augment'
-    return shlex.join(['mmdas', 'train', args.config, option, f'{args.work_dir}/policy.json'])
+    """The command that trains with the policy, in the form in which it was searched."""
+    policy = f'{args.work_dir}/policy.json'
+    if args.das != 'search':
+        return shlex.join(['mmdas', 'train', args.config, '--augment', policy])
+    return shlex.join(['mmdas', 'train', args.config, '--das', policy, *conversion_words(args)])

@@ -179,11 +179,12 @@ def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     from mmdas.apis import build_runner, end_processes
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.engine.data_error import DataError
+    from mmdas.models.backbones.parting import PartingError
     from mmdas.models.data_preprocessors import PixelError
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError
+    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, PartingError
     with told_in_one_line(*kinds), refusing_code():
         runner = build_runner(cfg)
         metrics = runner.test()

@@ -69,6 +69,8 @@ def train(args: Namespace) -> None:
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
     from mmdas.engine.hooks import RunStopped
+    from mmdas.engine.search_error import SearchError
+    from mmdas.models.backbones.parting import PartingError
     from mmdas.models.data_preprocessors import PixelError
     from mmdas.models.distillation import DistillationError
     from mmdas.models.features import FeatureError
@@ -76,7 +78,7 @@ def train(args: Namespace) -> None:
     from mmdas.search import PolicyError
 
     given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, DistillationError
-    found = FeatureError, NotFiniteError, FolderInUseError, WriteError
+    found = FeatureError, NotFiniteError, FolderInUseError, WriteError, PartingError, SearchError
     try:
         with told_in_one_line(*given, *found), refusing_code():
             build_runner(cfg).train()

@@ -10,6 +10,7 @@ from torch import nn
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.frame_count import FrameCount
 
+from .search_error import SearchError
 from .utils import unwrap
 
 
@@ -47,18 +48,18 @@ def check_image_steps(model: nn.Module, name: str, length: int, warmup: int) -> 
         warmup: length of the warm-up.
 
     Raises:
-        ValueError: for a length outside of the warm-up, or a model that takes clips of T frames alone.
+        SearchError: for a length outside of the warm-up, or a model that takes clips of T frames alone.
     """
     if type(length) is not int or not 0 <= length <= warmup:
-        raise ValueError(f'train_cfg.{name} must be a whole number within the warm-up of {warmup}, got {length!r}')
+        raise SearchError(f'train_cfg.{name} must be a whole number within the warm-up of {warmup}, got {length!r}')
     host = unwrap(model)
     if not length:
         return
     if not isinstance(host.data_preprocessor, ImageToClip) or host.data_preprocessor.num_frames == 1:
-        raise ValueError(f'train_cfg.{name} is {length}, but the model sees the image alone anyway; leave it out')
+        raise SearchError(f'train_cfg.{name} is {length}, but the model sees the image alone anyway; leave it out')
     for place, module in host.named_modules():
         if isinstance(module, FrameCount) and not module.any_frames:
-            raise ValueError(
+            raise SearchError(
                 f'train_cfg.{name} is {length}, but {place} takes clips of T frames alone; set any_frames=True in the '
                 'backbone and in each head, or leave it out'
             )

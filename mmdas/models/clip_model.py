@@ -1,9 +1,12 @@
 """The step from image to clip within a model: at the entrance of its backbone, or behind a stage of it."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
+
+from mmdas.search.das.operation import Size
 
 from .aligned_fusions import check_alignable, hand_over_warps
 from .data_preprocessors import ImageToClip
@@ -52,20 +55,32 @@ class ClipModel(Parent):
         """Features of the clip of images, or of windows of them (B, C or C + 1, h, w)."""
         images, sizes = split_content_mask(inputs, self._channels(inputs))
         canvas, preprocessor = (images.shape[-2], images.shape[-1]), self.data_preprocessor
-        for pooling in self._aligned():
-            pooling.unwarp = partial(preprocessor.unwarp, canvas=canvas, sizes=sizes)
         parting = self._parting()
         if parting is None:
             clip = preprocessor.to_clip(images, sizes)
-            hand_over_warps(self, canvas, images.shape[0])
+            self._tell_warps(canvas, sizes, images.shape[0])
             self._follow(preprocessor.frames_now)
             return super().extract_feat(clip, *args, **kwargs)
         preprocessor.choose_frames()
-        preprocessor.sizes_now = sizes
-        hand_over_warps(self, canvas, images.shape[0])
         self._follow(preprocessor.frames_now)
-        with parting.lent(partial(preprocessor.maps_to_clip, canvas=canvas, sizes=sizes)):
+        with parting.lent(partial(self._part, canvas=canvas, sizes=sizes)):
             return super().extract_feat(images, *args, **kwargs)
+
+    def _part(self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None) -> Tensor:
+        """Clip of feature maps (B, C, h, w); what aligns frames is told of their warps, which act on whole cells."""
+        preprocessor = self.data_preprocessor
+        clip = preprocessor.maps_to_clip(maps, canvas, sizes)
+        if self._parting().frames is None:  # not of an output from before the place
+            shown, contents = preprocessor.shown_by_maps(maps, canvas, sizes)
+            self._tell_warps(shown, contents, maps.shape[0])
+        return clip
+
+    def _tell_warps(self, canvas: Size, sizes: Sequence[Size] | None, batch: int) -> None:
+        """Tell fusions and poolings that align how the frames of the latest clips were warped."""
+        self.data_preprocessor.sizes_now = sizes
+        hand_over_warps(self, canvas, batch)
+        for pooling in self._aligned():
+            pooling.unwarp = partial(self.data_preprocessor.unwarp, canvas=canvas, sizes=sizes)
 
     def _follow(self, num_frames: int) -> None:
         """Tell the parts that take any number of frames how many come."""

@@ -1,5 +1,6 @@
 """Conversions whose frames part behind a stage."""
 
+import shlex
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from mmdas.apis import DASOptions, check_conversion, convert, das_configs, read_config
 from mmdas.apis.das_options import ConversionError
 from mmdas.commands.run_options import add_conversion_arguments, conversion_options
+from mmdas.commands.search import next_command
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLASSIFIER = CONFIGS / 'cifar10_reduced/resnet18-quarter_cifar10-reduced.py'
@@ -43,6 +45,30 @@ def test_command_line_takes_a_place_or_a_number_of_stages():
     add_conversion_arguments(parser)
     for words, found in ((['--part-after', 'layer1.0'], 'layer1.0'), (['--part-after', '2'], 2), ([], None)):
         assert conversion_options(parser.parse_args(words)).part_after == found
+
+
+def test_runs_whose_frames_part_elsewhere_have_other_names(classifier):
+    names = {
+        Path(convert(classifier, 'das', DASOptions(fusion='tsm', part_after=place)).filename).stem
+        for place in (None, 1, 'layer1.0', 'layer1')
+    }
+    assert len(names) == 4
+    assert 'das-4f-tsm-part-layer1-0_resnet18-quarter_cifar10-reduced' in names
+    das = convert(classifier, 'das', PARTED)
+    search = convert(classifier, 'search', PARTED)
+    assert Path(das.data_preprocessor.policy).parent.name == Path(search.filename).stem
+
+
+def test_training_that_a_search_names_has_the_form_of_the_search():
+    parser = ArgumentParser()
+    add_conversion_arguments(parser)
+    parser.set_defaults(config='plain.py', work_dir='run', das='search')
+    words = ['--fusion', 'aligned-tsm', '--part-after', '2', '--any-frames', '--sites', 'a.conv', 'b.conv']
+    searched = parser.parse_args([*words, '--frames', '6', '--selection', 'argmax'])
+    command = shlex.split(next_command(searched))
+    assert command[:5] == ['mmdas', 'train', 'plain.py', '--das', 'run/policy.json']
+    assert vars(parser.parse_args(command[5:])) == vars(parser.parse_args(words))
+    assert shlex.split(next_command(parser.parse_args([]))) == command[:5]
 
 
 def test_place_that_there_is_not_is_refused_before_a_run(classifier):

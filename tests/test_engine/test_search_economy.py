@@ -22,6 +22,7 @@ from toy_search import (
 
 from mmdas.apis.fast_search import set_fast, take_any_frames
 from mmdas.engine.hooks.settling_hook import SettlingHook
+from mmdas.engine.search_error import SearchError
 from mmdas.engine.utils import find_searchable
 from mmdas.search.das import DASCell, Policy
 
@@ -149,10 +150,13 @@ def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settl
         (dict(image_iters=3), 'image_iters must be a whole number within the warm-up of 2, got 3'),
         (dict(image_iters=1), 'backbone.fusion takes clips of T frames alone; set any_frames=True'),
         (dict(patience=0), 'patience must be a whole number of at least 1 or None, got 0'),
+        (dict(policy_intervall=2), 'policy_intervall=2 is no setting of .*; did you mean policy_interval'),
+        (dict(image_epochs=1), 'image_epochs=1 is no setting of IterBasedSearchLoop; did you mean image_iters'),
+        (dict(length=1), 'length=1 is no setting of IterBasedSearchLoop'),
     ],
 )
 def test_settings_that_leave_nothing_to_do_are_refused(tmp_path, settings, text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(SearchError, match=text):
         run(iter_search(tmp_path, train_cfg=dict(max_iters=5, warmup_iters=2, **settings)))
 
 

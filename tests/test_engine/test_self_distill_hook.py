@@ -12,11 +12,32 @@ from mmdas.models.settings import DifferenceError
 HOOK = dict(type='mmdas.SelfDistillHook')
 
 
-def self_taught(work_dir, toolbox, *hooks, taught=HOOK, dropout=(1, 2, NUM_FRAMES), **options):
+def self_taught(work_dir, toolbox, *hooks, taught=HOOK, dropout=(1, 2, NUM_FRAMES), part_after=None, **options):
     model = toy_model(toolbox, 'das', frame_dropout=dropout)
+    if part_after is not None:
+        model['backbone'].update(part_after=part_after)
+        if toolbox == 'mmpretrain':
+            model.update(type='mmdas.DASImageClassifier')
     for part in ('backbone', 'decode_head' if toolbox == 'mmseg' else 'head'):
         model[part]['any_frames'] = True
     return training(work_dir, toolbox, None, model=model, hooks=[*([taught] if taught else []), *hooks], **options)
+
+
+@pytest.mark.parametrize('toolbox', TOOLBOXES)
+def test_frames_that_part_late_learn_from_each_other_and_resume(tmp_path, toolbox):
+    average = dict(type='EMAHook', ema_type=MomentumAnnealingEMA.__name__, update_buffers=True)
+    whole = run(self_taught(tmp_path / 'whole', toolbox, average, part_after='layer1', iters=4))
+    assert any(losses_of(whole, 'self_distil_loss_kl'))
+    with pytest.raises(KeyboardInterrupt):
+        stop = dict(type=Interrupt.__name__, iteration=2)
+        run(self_taught(tmp_path / 'parts', toolbox, average, stop, part_after='layer1', iters=4))
+    checkpoint = tmp_path / 'parts' / 'iter_2.pth'
+    resumed = run(self_taught(tmp_path / 'parts', toolbox, average, part_after='layer1', iters=4), checkpoint)
+    left, right = (torch.load(newest(runner), weights_only=True) for runner in (whole, resumed))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer'):
+        assert differences(dict(left[key]), dict(right[key])) == []
+    with pytest.raises(DifferenceError, match="part_after is None and was 'layer1'"):
+        run(self_taught(tmp_path / 'whole', toolbox, average, iters=6), newest(whole))
 
 
 @pytest.mark.parametrize('toolbox', TOOLBOXES)

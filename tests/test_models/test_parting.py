@@ -11,10 +11,10 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmdas.models import FrameFusionBackbone
-from mmdas.models.backbones.parting import find_place
+from mmdas.models.backbones.parting import PartingError, find_place
 from mmdas.models.features import ADL, choose_sites
 from mmdas.models.features.place import place
-from mmdas.models.settings import DifferenceError
+from mmdas.models.settings import DifferenceError, decode, encode
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 from mmdas.registry import MODELS
 from mmdas.search.das import DASCell, Policy, PolicyClip, PolicyEdge
@@ -121,6 +121,34 @@ def test_warped_features_are_features_of_the_warped_image(name, size):
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize(('name', 'side'), [('right', 32), ('turn', 32), ('right', 45), ('turn', 45)])
+def test_aligned_frames_that_part_late_are_fused_as_equal_frames(name, side):
+    """45 pixels are 11 cells, of 4 pixels each: 44 pixels."""
+    images = torch.rand(B, 3, side, side, dtype=torch.float64)
+    found, expected = (
+        with_aligned_fusion(policy).extract_feat(images, stage='backbone')[1].unflatten(0, (B, T))
+        for policy in (EXACT[name].to_dict(), None)
+    )
+    cells, clip = side // 4, PolicyClip(EXACT[name])
+    for t in range(T):  # the image's features, fused as in frame t, and then warped as frame t
+        warped = clip(expected[:, t], size=(4 * cells, 4 * cells)).unflatten(1, (T, -1))[:, t]
+        inner = (..., slice(3, -3)) if name == 'right' else ...  # what no neighbour shows is zero
+        torch.testing.assert_close(found[:, t][inner], warped[inner])
+    assert (found[:, 0] - found[:, T // 2]).abs().max() > 0.01
+
+
+@torch.no_grad()
+def with_aligned_fusion(policy):
+    """Classifier of pooled pixels that fuses behind its stem."""
+    torch.manual_seed(0)
+    fusion = dict(type='mmdas.TemporalShift', aligned=True, fraction=0.34)
+    backbone = FrameFusionBackbone(PooledPixels(), T, fusion=fusion, stages=['body'], part_after='stem')
+    nn.init.zeros_(backbone.body.bias)  # what a warp uncovers stays zero
+    preprocessor = dict(type='mmdas.DASClsDataPreprocessor', num_frames=T, policy=policy)
+    config = dict(type='mmdas.DASImageClassifier', backbone=backbone, data_preprocessor=preprocessor)
+    return MODELS.build(config).double().eval().requires_grad_(False)
+
+
 def test_cell_moves_features_as_the_images_in_both_forms():
     images, pool = torch.rand(B, 3, 32, 32, dtype=torch.float64), nn.AvgPool2d(4)
     space, ranges = ('identity', 'translate_x', 'translate_y'), dict(translate_x=(0.25, 0.25), translate_y=(0.5, 0.5))
@@ -223,6 +251,21 @@ def test_weights_know_where_their_frames_parted():
     build(2, POLICY).load_state_dict(parted.state_dict())  # the same place
 
 
+def test_record_of_a_release_without_the_options_is_one_of_clips_of_images_that_are_not_aligned():
+    old = build(None, POLICY, stages=(2, 3), model='ImageClassifier').state_dict()
+    record = decode(old['backbone.fusion._extra_state'])
+    del record['part_after'], record['fusion']['aligned'], record['fusion']['border']
+    old['backbone.fusion._extra_state'] = encode(record)
+    build(None, POLICY, stages=(2, 3), model='ImageClassifier').load_state_dict(old)
+    with pytest.raises(DifferenceError, match=r"backbone.part_after is 'layer2' and was None"):
+        build('layer2', POLICY).load_state_dict(old)
+    aligned = build(None, stages=(2, 3))
+    aligned.backbone.fusion.options['aligned'] = True
+    state = {key: value for key, value in old.items() if key.startswith('backbone.')}
+    with pytest.raises(DifferenceError, match=r'backbone.fusion.aligned is True and was False'):
+        aligned.load_state_dict(state, strict=False)
+
+
 def test_fewer_frames_are_drawn_once_for_all_outputs():
     backbone = dict(BACKBONE, out_indices=(0, 3))
     source = POLICY | dict(frame_dropout=(1, 2, 4))
@@ -267,9 +310,54 @@ def test_model_that_lends_no_step_is_refused_with_the_one_that_does():
 
 def test_place_that_gives_no_map_is_refused():
     vit = dict(type='VisionTransformer', arch='deit-t', img_size=32, patch_size=8)
-    model = build('layers.0', backbone=vit, fusion=None)
-    with pytest.raises(ValueError, match=r"part_after='layers.0' should give one feature map"):
-        model.extract_feat(torch.rand(1, 3, SIDE, SIDE), stage='backbone')
+    with pytest.raises(PartingError, match=r"part_after='layers.0' should give one feature map"):
+        build('layers.0', backbone=vit, fusion=None)
+
+
+HRNET = dict(
+    type='HRNet',
+    extra={
+        f'stage{n}': dict(
+            num_modules=1,
+            num_branches=n,
+            block='BASIC' if n > 1 else 'BOTTLENECK',
+            num_blocks=(1,) * n,
+            num_channels=(8, 16, 32, 64)[:n],
+        )
+        for n in (1, 2, 3, 4)
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'place'), [(BACKBONE, 'layer2.0.conv1'), (BACKBONE, 'layer1.0.bn2'), (HRNET, 'stage2.0.branches.0')]
+)
+def test_place_with_a_path_around_it_is_refused_where_one_image_would_be_broadcast(backbone, place):
+    for fusion in (None, 'mmdas.TemporalShift'):
+        with pytest.raises(PartingError, match=rf"part_after='{place}' lies within a block or beside another path"):
+            build(place, backbone=backbone, fusion=fusion)
+
+
+@pytest.mark.parametrize(('num_frames', 'fusion'), [(T, 'mmdas.GateShiftFuse'), (None, 'mmdas.TemporalShift')])
+def test_trial_of_a_place_leaves_the_backbone_as_it_is(monkeypatch, num_frames, fusion):
+    def made():
+        torch.manual_seed(0)
+        return MODELS.build(copy.deepcopy(backbone_of('layer1.1', fusion=fusion, num_frames=num_frames)))
+
+    tried = made()
+    monkeypatch.setattr('mmdas.models.backbones.frame_fusion_backbone.try_parting', lambda backbone: None)
+    untried = made()
+    assert tried.num_frames == untried.num_frames == num_frames
+    assert [module.training for module in tried.modules()] == [module.training for module in untried.modules()]
+    for key, value in untried.state_dict().items():
+        assert torch.equal(value, tried.state_dict()[key])
+    assert tried.parting.frames is None and tried.parting.step is None
+
+
+@pytest.mark.parametrize('place', [True, 2.0, ['layer1']])
+def test_place_of_another_type_is_refused(place):
+    with pytest.raises(PartingError, match='is a (bool|float|list); give the path of a part'):
+        MODELS.build(backbone_of(place))
 
 
 def test_number_of_stages_names_the_last_of_them():

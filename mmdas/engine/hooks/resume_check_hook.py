@@ -1,6 +1,7 @@
 """Resume only what the config's own model has written."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from mmdas.engine.checkpoints.own_weights import require_weights
 from mmdas.engine.utils import unwrap
-from mmdas.models.settings import DifferenceError, Recorded, holds_record
+from mmdas.models.settings import KEY, DifferenceError, Recorded, decode, describe, differences, holds_record
 from mmdas.registry import HOOKS
 
 # Key of a checkpoint: of the teacher that its model learns from.
@@ -88,6 +89,7 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
         raise DifferenceError(
             f'cannot resume from {source}, a checkpoint of another model: {told[0]}'
             + f', and {len(told) - 1} more' * (len(told) > 1)
+            + ''.join(f'; {text}' for text in recorded_differences(model, found))
             + '; resume it with its own config, give another --work-dir, or start from the weights that fit by '
             '--cfg-options load_from=CHECKPOINT without --resume'
         )
@@ -96,6 +98,23 @@ def check_same_weights(model: nn.Module, checkpoint: dict[str, Any], source: str
 def trains(runner: Runner) -> bool:
     """Whether a run trains: then what its first weights lack is learned."""
     return isinstance(getattr(runner, '_train_loop', None), BaseLoop)
+
+
+def recorded_differences(model: nn.Module, found: dict[str, Any]) -> Iterator[str]:
+    """What the parts of a model with frames say that the weights of a checkpoint were trained with, and they are not.
+
+    Args:
+        model: that loads.
+        found: the weights, with the records among them.
+    """
+    for name, module in model.named_modules():
+        record = found.get(f'{name}.{KEY}')
+        if isinstance(module, Recorded) and record is not None:
+            records = module.get_extra_state(), record
+            own, other = (module.canonical(decode(each, module.place)) for each in records)
+            differ = list(differences(own, other))
+            if differ:
+                yield describe(differ, module.place)
 
 
 def learns_from_teacher(runner: Runner) -> bool:

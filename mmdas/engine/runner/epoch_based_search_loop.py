@@ -35,6 +35,7 @@ class EpochBasedSearchLoop(SearchLoop):
         image_epochs: int = 0,
         **options: Any,
     ) -> None:
+        self.check_words(options)
         options.update(warmup=warmup_epochs, image=image_epochs, length=max_epochs)
         super().__init__(runner, dataloader, **options)
 

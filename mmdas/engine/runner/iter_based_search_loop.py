@@ -37,6 +37,7 @@ class IterBasedSearchLoop(SearchLoop):
         val_interval: int = 1000,
         **options: Any,
     ) -> None:
+        self.check_words(options)
         options.update(warmup=warmup_iters, image=image_iters, length=max_iters, val_interval=val_interval)
         super().__init__(runner, dataloader, **options)
 

@@ -4,6 +4,8 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from mmengine.logging import print_log
@@ -18,6 +20,7 @@ from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.settling_hook import SettlingHook
 from mmdas.engine.hooks.step_state_hook import StepStateHook
 from mmdas.engine.image_steps import check_image_steps, on_image
+from mmdas.engine.search_error import SearchError
 from mmdas.engine.selection import Trials
 from mmdas.engine.steps import SearchStep
 from mmdas.engine.utils import find_searchable, unwrap
@@ -59,7 +62,7 @@ class SearchLoop(Validating, BaseLoop):
         val_begin, val_interval: as of MMEngine's loops.
 
     Raises:
-        ValueError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
+        SearchError: for an unknown criterion or one that means nothing for the head, a warm-up longer than the search,
             a policy interval that leaves no step of the policy, a patience without decisions to wait for, a model with
             nothing to search or nothing that the selection decides, or data without a policy part.
     """
@@ -86,7 +89,10 @@ class SearchLoop(Validating, BaseLoop):
             policy_dataloader = policy_part(dataloader)
         super().__init__(runner, dataloader)
         if not 0 <= warmup <= length:
-            raise ValueError(f'the warm-up of {warmup} lies within the search of {length}')
+            raise SearchError(
+                f'train_cfg has a warm-up of {warmup} in a search of {length}: it must lie within it; lower '
+                'train_cfg.warmup_iters (warmup_epochs), or make the search longer'
+            )
         self.searchable: Any = find_searchable(runner.model)
         self.searchable.check_search(selection is not None)
         self.val_begin, self.val_interval = val_begin, val_interval
@@ -171,23 +177,37 @@ class SearchLoop(Validating, BaseLoop):
             rounds += self._repeat('tuning', selection.tune)
         return rounds
 
+    @classmethod
+    def check_words(cls, options: Mapping[str, Any]) -> None:
+        """Check that all settings in ``train_cfg`` are known.
+
+        Raises:
+            SearchError: for another, with the nearest that there is.
+        """
+        inner = {'runner', 'dataloader', 'options', 'warmup', 'length', 'image'}
+        known = {word for kind in (cls, SearchLoop) for word in signature(kind).parameters} - inner
+        for word, value in options.items():
+            if word not in known:
+                close = ''.join(f'; did you mean {found}?' for found in get_close_matches(word, sorted(known), n=1))
+                raise SearchError(f'train_cfg.{word}={value!r} is no setting of {cls.__name__}{close}')
+
     def _check_policy_steps(self) -> None:
-        """Raise a ValueError if the policy would take no step."""
+        """Raise a SearchError if the policy would take no step."""
         if self.plan.has_policy_phase and self.plan.policy_steps() == 0:
-            raise ValueError(
+            raise SearchError(
                 f'train_cfg.policy_interval is {self.policy_interval}, which leaves no step of the policy in a search '
                 f'of {len(self.plan)} iterations; lower it, or make the search longer'
             )
 
     def _check_economy(self, patience: int | None) -> None:
-        """Raise a ValueError for an interval or a patience that means nothing."""
+        """Raise a SearchError for an interval or a patience that means nothing."""
         interval = self.policy_interval
         if type(interval) is not int or interval < 1:
-            raise ValueError(f'train_cfg.policy_interval must be a whole number of at least 1, got {interval!r}')
+            raise SearchError(f'train_cfg.policy_interval must be a whole number of at least 1, got {interval!r}')
         if patience is not None and (type(patience) is not int or patience < 1):
-            raise ValueError(f'train_cfg.patience must be a whole number of at least 1 or None, got {patience!r}')
+            raise SearchError(f'train_cfg.patience must be a whole number of at least 1 or None, got {patience!r}')
         if patience is not None and not hasattr(self.selection, 'edges_per_node'):
-            raise ValueError(
+            raise SearchError(
                 f'train_cfg.patience is {patience}, which waits for the decisions of a selection to settle, but this '
                 'search has none; leave it out'
             )
@@ -275,12 +295,12 @@ def policy_part(dataloader: Any) -> dict:
     """Config of a loader of the policy part, from that of the weights part.
 
     Raises:
-        ValueError: if the weights part is not one of a holdout, so that nothing would be held out.
+        SearchError: if the weights part is not one of a holdout, so that nothing would be held out.
     """
     policy = copy.deepcopy(dict(dataloader)) if isinstance(dataloader, Mapping) else {}
     holdouts = list(_weights_parts(policy.get('dataset')))
     if not holdouts:
-        raise ValueError(
+        raise SearchError(
             "a search holds data out: wrap the training set as dataset=dict(type='mmdas.HoldoutDataset', "
             "part='weights', dataset=dict(...)), or give train_cfg.policy_dataloader"
         )

@@ -16,7 +16,8 @@ from mmdas.ops.clip import clip_to_frames
 from mmdas.registry import MODELS
 
 from .fusion_hooks import fuse_maps, fuse_tokens, read_embedding
-from .parting import Parting, find_place, sites_behind
+from .parting import Parting, PartingError, find_place, sites_behind
+from .parting_trial import try_parting
 from .placement import AnySite, find_sites, named_sites
 from .token_grid import TokenGrid
 from .token_placement import TokenSite
@@ -39,6 +40,7 @@ class FusionModules(FrameCount, nn.ModuleDict):
         accept_difference: whether weights of another fusion may be loaded.
         any_frames: whether clips of fewer frames may come.
         part_after: path of the module behind which frames part; None for the entrance of the backbone.
+        defaults: of the options of the fusion, for records of releases that did not have an option.
     """
 
     place = 'backbone'
@@ -50,15 +52,24 @@ class FusionModules(FrameCount, nn.ModuleDict):
         accept_difference: bool,
         any_frames: bool = False,
         part_after: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(num_frames, any_frames)
-        self.options, self.part_after = fusion, part_after
+        self.options, self.part_after, self.defaults = fusion, part_after, dict(defaults or {})
         self.accept_difference = accept_difference
 
     def settings(self) -> dict[str, Any]:
         """Frames, the fusion with all its options, the convolutions where it is, and where frames part."""
         own = {'fusion': self.options, 'fused_convolutions': list(self), 'part_after': self.part_after}
         return {**super().settings(), **own}
+
+    def canonical(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings with what earlier releases did not write: clips were of images, and new options have defaults."""
+        settings = {'part_after': None, **settings}
+        fusion, own = settings.get('fusion'), self.options
+        if isinstance(fusion, dict) and own is not None and fusion.get('type') == own['type']:
+            settings['fusion'] = {**self.defaults, **fusion}
+        return settings
 
     def check_fits(self, num_frames: int) -> None:
         """Check that images of so many frames may come; an open T follows them.
@@ -143,7 +154,8 @@ class FrameFusionBackbone(HostExtension):
         (B*T, C', h, w).
 
     Raises:
-        ValueError: if the backbone has no place for fusion or parting, or no such stage; in ``forward`` if the clip has
+        ValueError: if the backbone has no place for fusion or parting, or no such stage, or if another path leads
+            around the place; in ``forward`` if the clip has
             another number of frames, or its frames another number of channels than the network, or no model lends the
             step of ``part_after``; or on loading weights that were trained with another fusion or parting.
     """
@@ -168,9 +180,8 @@ class FrameFusionBackbone(HostExtension):
     ) -> 'FrameFusionBackbone':
         host = build_host(backbone if pretrained is None else {**dict(backbone), 'pretrained': pretrained})
         place = None if part_after is None else find_place(host, part_after)
-        modules = FusionModules(
-            num_frames, None if fusion is None else _all_options(fusion), accept_difference, any_frames, place
-        )
+        all_options, defaults = (None, {}) if fusion is None else (_all_options(fusion), _defaults(fusion))
+        modules = FusionModules(num_frames, all_options, accept_difference, any_frames, place, defaults)
         channels, grid, fused_at = _image_channels(host), TokenGrid(), ''
         if fusion is not None and num_frames != 1:
             fused_at = _fuse(host, modules, _sites(host, stages, place), fusion, grid)
@@ -178,6 +189,8 @@ class FrameFusionBackbone(HostExtension):
         self = cls.extend(host)
         self.fusion, self.token_grid, self.image_channels, self.fused_at = modules, grid, channels, fused_at
         self.parting = parting
+        if parting is not None:
+            try_parting(self)
         return self
 
     def forward(self, clip: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -200,7 +213,7 @@ class FrameFusionBackbone(HostExtension):
         check_channels(images, self.image_channels)
         outputs = super().forward(images, *args, **kwargs)
         if parting.frames is None:
-            raise ValueError(
+            raise PartingError(
                 f'part_after={parting.place!r} is not called by {type(self).__name__}; name another place of the '
                 'backbone'
             )
@@ -303,11 +316,15 @@ def _fusion_class(fusion: Mapping) -> Any:
 
 def _all_options(fusion: Mapping) -> dict[str, Any]:
     """Type and options of a fusion, with the defaults of those that its config leaves out."""
+    own = {key: value for key, value in fusion.items() if key not in ('type', 'channels', 'num_frames', '_scope_')}
+    return {'type': getattr(_fusion_class(fusion), '__name__', str(fusion['type'])), **_defaults(fusion), **own}
+
+
+def _defaults(fusion: Mapping) -> dict[str, Any]:
+    """Options of a fusion's type that have a default."""
     kind = _fusion_class(fusion)
     parameters = signature(kind).parameters.values() if kind else ()
-    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
-    own = {key: value for key, value in fusion.items() if key not in ('type', 'channels', 'num_frames', '_scope_')}
-    return {'type': getattr(kind, '__name__', str(fusion['type'])), **defaults, **own}
+    return {item.name: item.default for item in parameters if item.default is not item.empty}
 
 
 def _placement(fusion: Mapping) -> str:

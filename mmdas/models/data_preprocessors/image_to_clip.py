@@ -194,6 +194,23 @@ class ImageToClip(Recorded):
         self.check_warps()
         return self._used_clip(maps, sizes, canvas)
 
+    def shown_by_maps(
+        self, maps: Tensor, canvas: Size, sizes: Sequence[Size] | None = None
+    ) -> tuple[Size, Sequence[Size] | None]:
+        """Pixels that feature maps and the contents in them stand for: whole cells, by which their frames move.
+
+        Args:
+            maps, canvas, sizes: see :meth:`maps_to_clip`.
+
+        Returns:
+            ``canvas`` and ``sizes`` as multiples of the stride; as they are where frames are equal.
+        """
+        if self.image_to_clip is None:
+            return canvas, sizes
+        height, width = strides_of(canvas, (maps.shape[-2], maps.shape[-1]))
+        contents = [(h * height, w * width) for h, w in cells_of(sizes, (height, width))]
+        return (maps.shape[-2] * height, maps.shape[-1] * width), None if sizes is None else contents
+
     def choose_frames(self) -> None:
         """Choose the frames that are used of the clips of the next batch."""
         if self.training and self.frame_dropout:
@@ -235,11 +252,11 @@ class ImageToClip(Recorded):
         """Check that all operations are warps, which feature maps undergo as images do.
 
         Raises:
-            ValueError: naming those that are not.
+            PolicyError: naming those that are not.
         """
         found = {one.name for one in getattr(self.image_to_clip, 'operations', ()) if one.kind in NO_WARPS}
         if found:
-            raise ValueError(
+            raise PolicyError(
                 f'{", ".join(sorted(found))} of the space or policy change colours or deform images, but part_after of '
                 'the backbone makes clips of feature maps, which take affine warps alone; leave them out '
                 "(space='paper' of the cell, or a policy of such a search), or leave part_after out"

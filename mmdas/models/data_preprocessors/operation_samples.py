@@ -4,9 +4,13 @@ A checkpoint knows operations by their names. Those of mmdas stay what they are,
 since the training.
 """
 
-import torch
+import copy
+from typing import Any
 
-from mmdas.search.das import SPACES, Operation, PolicyClip
+import torch
+from torch import nn
+
+from mmdas.search.das import OPERATIONS, SPACES, Operation, PolicyClip
 
 SIZE = (24, 32)
 STEP = 12  # pixels between those that are looked at
@@ -34,8 +38,19 @@ def sample(operation: Operation, strength: float) -> list[float]:
     texture = (torch.arange(height * width) * 0.618 % 1).view(SIZE)
     magnitude = operation.magnitude(torch.tensor(strength), torch.ones(1))
     with torch.no_grad():
-        result = operation.function(torch.stack([x, y, texture])[None], magnitude)
+        result = _on_cpu(operation)(torch.stack([x, y, texture])[None], magnitude)
     return [round(value, 4) for value in result[0, :, STEP // 2 :: STEP, STEP // 2 :: STEP].flatten().tolist()]
+
+
+def _on_cpu(operation: Operation) -> Any:
+    """The function of an operation; a network that has moved with its model in the place and precision of the image."""
+    function: Any = operation.function
+    if not isinstance(function, nn.Module):
+        return function
+    tensors = [*function.parameters(), *function.buffers()]
+    if any(tensor.is_meta for tensor in tensors):  # a model without memory, whose network is that of the table
+        function = OPERATIONS[operation.name].function
+    return copy.deepcopy(function).to('cpu', torch.float32).eval()
 
 
 def as_now(then: Samples, now: Samples) -> Samples:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .operation import GROWTHS, Operation
+from .operation_weights import with_weights_of_their_own
 
 SIZE = (24, 32)
 # Of the two images, in frames from the reference frame. Four are the furthest of eight frames.
@@ -24,6 +25,8 @@ def check_operation(operation: Operation) -> None:
         ValueError: naming the operation and what it breaks.
     """
     _check_row(operation)
+    (operation,), weights = with_weights_of_their_own([operation])  # a network in the mode that models have it in
+    weights.cpu()
     with torch.random.fork_rng(devices=[]), torch.device('cpu'), torch.enable_grad():
         if operation.geometric:
             _check_matrices(operation)

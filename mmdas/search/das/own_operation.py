@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdas.ops.affine import warp_affine
 
@@ -71,6 +71,11 @@ def register_operation(
     options: dict[str, Any] = {'growth': growth, 'random': random, 'reads_grey': reads_grey, 'effect': effect}
 
     def register(function: Function) -> Function:
+        if kind == 'warp' and isinstance(function, nn.Module):
+            raise ValueError(
+                f"operation {name!r}: a network ({type(function).__name__}) cannot give the matrix of kind='warp', "
+                "which models would neither move nor save; register it as kind='deformation' that warps images itself"
+            )
         if kind == 'warp':
             row = Operation(name, partial(_warp_by, function), low, high, unit, matrix=function, **options)
         else:

@@ -13,7 +13,9 @@ from own_operations import forgotten_afterwards, write_module
 from torch import Tensor, nn
 from torch_limits import needs_second_derivatives
 
+from mmdas.models.settings import decode
 from mmdas.ops.affine import scale_matrix
+from mmdas.registry import MODELS
 from mmdas.search.das import (
     OPERATIONS,
     SPACES,
@@ -331,7 +333,7 @@ class Tint(nn.Module):
 
 @pytest.fixture
 def tint() -> Tint:
-    return register(Tint().eval(), 'tint')
+    return register(Tint(), 'tint')
 
 
 @pytest.mark.parametrize('make', [lambda: DASCell(4, ['identity', 'tint']), lambda: PolicyClip(policy_of('tint'))])
@@ -362,6 +364,29 @@ def test_the_weights_of_an_operation_are_fixed_and_it_stays_in_evaluation_mode(t
     trained = [name for name, parameter in cell.named_parameters() if parameter.grad is not None]
     assert trained == ['logits']
     assert [name for name in cell.state_dict() if 'mix.weight' in name] == ['operation_weights.of_tint.mix.weight']
+
+
+def test_a_network_is_tried_as_models_have_it_and_stays_as_it_is():
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))  # whose training mode mixes the images of a batch
+    tint = Tint()
+    tint.mix = network
+    before = copy.deepcopy(tint.state_dict())
+    assert register(tint, 'tint').training
+    assert all(torch.equal(value, before[key]) for key, value in tint.state_dict().items())
+    assert all(parameter.requires_grad for parameter in tint.parameters())
+
+
+@pytest.mark.parametrize('move', [lambda model: model.double(), lambda model: model.to('meta')])
+def test_a_record_tells_what_a_network_does_wherever_it_has_moved(tint, move):
+    model = MODELS.build(dict(type='mmdas.DASClsDataPreprocessor', num_frames=4, policy=policy_of('tint').to_dict()))
+    key, before = '_extra_state', model.state_dict()
+    assert torch.equal(move(model).state_dict()[key], before[key])
+    assert 'own_operations' in decode(before[key])
+
+
+def test_a_network_of_matrices_is_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"'tint': a network \(Tint\) cannot give the matrix.*kind='deformation'"):
+        register(Tint(), 'tint', kind='warp')
 
 
 def test_a_policy_has_the_clip_of_the_cell_that_chose_a_network(tint):
