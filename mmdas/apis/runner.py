@@ -38,7 +38,6 @@ from .config_files import (
     iterate_dicts,
     read_config,
     require_checkpoint,
-    require_content,
 )
 from .config_options import check_options
 from .das_config import convert
@@ -114,7 +113,6 @@ def load_config(
         cfg, given = convert_with(given, cfg, das, options or DASOptions())
     merge_options(cfg, given)
     import_custom_modules(cfg)
-    require_content(cfg, path)
     check_preprocessors(cfg)
     cfg.launcher = launcher
     if launcher != 'none':

@@ -88,10 +88,10 @@ def test_quarter_turn_is_that_of_the_toolbox():
 
 def test_check_of_a_config_says_what_it_found(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr('runpy.run_path', lambda *_, **__: {'main': lambda _: 0, 'Result': Line})
-    (tmp_path / 'dice.py').write_text("default_scope = 'mmseg'\nloss = dict(type='DiceLoss')\n")
+    (tmp_path / 'dice.py').write_text("default_scope = 'mmseg'\nmodel = dict(loss=dict(type='DiceLoss'))\n")
     assert main(['check', str(tmp_path / 'dice.py')]) == 0
-    assert capsys.readouterr().out.startswith('warn loss: DiceLoss learns')
-    (tmp_path / 'good.py').write_text("default_scope = 'mmseg'\n")
+    assert capsys.readouterr().out.startswith('warn model.loss: DiceLoss learns')
+    (tmp_path / 'good.py').write_text("default_scope = 'mmseg'\nmodel = dict(type='EncoderDecoder')\n")
     assert main(['check', str(tmp_path / 'good.py')]) == 0
     assert 'meets none of the known faults' in capsys.readouterr().out
 

@@ -218,7 +218,7 @@ def test_mixed_precision_without_a_gpu_is_a_clear_error(tmp_path, monkeypatch):
     ('train_cfg', 'message'),
     [
         (dict(criterion='iou'), r"train_cfg.criterion must be one of \('accuracy', 'loss'\), got 'iou'"),
-        (dict(warmup_iters=6), 'warm-up of 6 lies within the search of 5'),
+        (dict(warmup_iters=6), 'warm-up of 6 in a search of 5: it must lie within it'),
         (dict(selection=None), 'mixtures of a DASCell end in a policy by a selection; set train_cfg.selection'),
         (
             dict(policy_loader=loader('PackSegInputs', dataset=dict(count=1), drop_last=True)),
