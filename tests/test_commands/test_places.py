@@ -75,7 +75,7 @@ def test_curves_refuse_a_folder_named_twice_and_pass_over_what_is_not_finite(
 @pytest.mark.parametrize(
     ('words', 'text'),
     [
-        (['check', 'policy.json'], 'policy.json has no model'),
+        (['check', 'policy.json'], 'is no config of a model or of data, it holds num_frames'),
         (['print-config', 'policy.json'], 'policy.json has no model'),
         (['print-config', 'model.pth'], 'CONFIG comes first, then CHECKPOINT'),
         (['print-config', 'mmseg::_base_/datasets/ade20k.py'], 'has no model; name a whole config'),
