@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmdas.augment.content import content_sizes
-from mmdas.models.settings import Parent
 from mmdas.search.das.operation import Size
 
 from .error import DistillationError
@@ -17,6 +15,7 @@ from .features import FeatureDistillation, maps_of_images
 from .logits import check_classes, content_map, pick_logits, recording, resized
 from .losses import DistillationLoss
 from .pixels import PixelChange, images_of
+from .taught_model import TaughtModel, predicting_head, taught_class, untaught
 from .teacher import Teacher
 
 
@@ -56,8 +55,7 @@ class Distillation:
 
     def head(self, student: nn.Module) -> nn.Module:
         """The head of a student that predicts."""
-        head = getattr(student, self.place)
-        return head[-1] if isinstance(head, nn.ModuleList) else head
+        return predicting_head(student, self.place)
 
     def watching(self, model: Any) -> AbstractContextManager[list[Any]]:
         """Note the outputs of a backbone, where a loss compares them."""
@@ -127,7 +125,7 @@ class Distillation:
         return names
 
 
-class Distilled(Parent):
+class Distilled(TaughtModel):
     """Mixin of a class that is made at run time: a host's model, its loss, and that of a :class:`Distillation`.
 
     The model keeps its parts, keys and modes. :func:`distil` and :func:`release` change its class and back.
@@ -141,11 +139,6 @@ class Distilled(Parent):
         with recording(distillation.head(self)) as outputs, distillation.watching(self) as features:
             losses = super().loss(inputs, data_samples, *args, **kwargs)
         return {**losses, **distillation(self, inputs, data_samples, outputs, features)}
-
-    def __reduce_ex__(self, protocol: Any) -> tuple:
-        """Copies say of which class the one made at run time consists."""
-        _, _, *state = super().__reduce_ex__(max(protocol, 2))
-        return new_instance, (type(self).__bases__[1],), *state
 
 
 def distil(model: Any, distillation: Distillation) -> None:
@@ -163,25 +156,14 @@ def distil(model: Any, distillation: Distillation) -> None:
             f'{type(model).__name__} has a teacher already; name one mmdas.DistillHook or mmdas.SelfDistillHook'
         )
     model.distillation = distillation
-    model.__class__ = distilled_class(type(model))  # type: ignore[arg-type]  # classes are hashable
+    model.__class__ = taught_class(Distilled, type(model))  # type: ignore[arg-type]  # classes are hashable
 
 
 def release(model: Any) -> None:
     """Make a model what it was before :func:`distil`; other models stay as they are."""
     if isinstance(model, Distilled):
-        model.__class__ = type(model).__bases__[1]
+        untaught(model)
         del model.distillation
-
-
-@cache
-def distilled_class(host: Any) -> type:
-    """The class of students of a host's class."""
-    return type(f'{host.__name__}WithTeacher', (Distilled, host), {'__module__': Distilled.__module__})
-
-
-def new_instance(host: type) -> nn.Module:
-    """A student without any state, as copies start from."""
-    return nn.Module.__new__(distilled_class(host))
 
 
 __all__ = ['Distillation', 'Distilled', 'distil', 'release']

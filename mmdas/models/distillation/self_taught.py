@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,12 +9,12 @@ from torch import Tensor, nn
 from mmdas.augment.content import content_sizes
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.data_preprocessors.frame_window import cut_clip, draw_frames
-from mmdas.models.settings import Parent
 
 from .error import DistillationError
 from .features import FeatureDistillation
 from .logits import content_map, pick_logits, recording
 from .losses import DistillationLoss
+from .taught_model import TaughtModel, predicting_head, taught_class, untaught
 
 
 class SelfDistillation:
@@ -49,8 +48,7 @@ class SelfDistillation:
 
     def head(self, model: nn.Module) -> nn.Module:
         """The head of a model that predicts."""
-        head = getattr(model, self.place)
-        return head[-1] if isinstance(head, nn.ModuleList) else head
+        return predicting_head(model, self.place)
 
     def __call__(self, inputs: Tensor, samples: Sequence, wide: Any, narrow: Any, head: str) -> dict[str, Tensor]:
         """Distances of the predictions of few frames from those of all, which stay as they are.
@@ -78,7 +76,7 @@ class SelfDistillation:
         return [f'self_distil_loss_{loss.name}{number or ""}' for number, loss in enumerate(self.losses)]
 
 
-class SelfTaught(Parent):
+class SelfTaught(TaughtModel):
     """Mixin of a class that is made at run time: a host's model of clips, its loss, and a :class:`SelfDistillation`.
 
     Each step runs the model with all frames, which learn from the labels, and with few, which learn from what all
@@ -98,11 +96,6 @@ class SelfTaught(Parent):
         with recording(head) as narrow, fewer_frames(self.data_preprocessor, inputs, rule.choices) as cut:
             super().loss(cut, data_samples, *args, **kwargs)
         return {**losses, **rule(inputs, data_samples, wide[-1], narrow[-1], type(head).__name__)}
-
-    def __reduce_ex__(self, protocol: Any) -> tuple:
-        """Copies say of which class the one made at run time consists."""
-        _, _, *state = super().__reduce_ex__(max(protocol, 2))
-        return new_instance, (type(self).__bases__[1],), *state
 
 
 @contextmanager
@@ -141,23 +134,12 @@ def teach_itself(model: Any, distillation: SelfDistillation) -> None:
         )
     model.self_distillation = distillation
     model.data_preprocessor.frame_dropout = ()
-    model.__class__ = self_taught_class(type(model))  # type: ignore[arg-type]  # classes are hashable
+    model.__class__ = taught_class(SelfTaught, type(model))  # type: ignore[arg-type]  # classes are hashable
 
 
 def release_from_itself(model: Any, frame_dropout: Sequence[int]) -> None:
     """Make a model what it was before :func:`teach_itself`; other models stay as they are."""
     if isinstance(model, SelfTaught):
-        model.__class__ = type(model).__bases__[1]
+        untaught(model)
         model.data_preprocessor.frame_dropout = tuple(frame_dropout)
         del model.self_distillation
-
-
-@cache
-def self_taught_class(host: Any) -> type:
-    """The class of a host's models that learn from themselves."""
-    return type(f'{host.__name__}TaughtByItself', (SelfTaught, host), {'__module__': SelfTaught.__module__})
-
-
-def new_instance(host: type) -> nn.Module:
-    """A model without any state, as copies start from."""
-    return nn.Module.__new__(self_taught_class(host))
