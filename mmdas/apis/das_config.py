@@ -176,7 +176,7 @@ def repeat_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
         raise ConversionError(f'pooling={options.pooling!r} aligns maps of logits, which only segmentation has')
     frames, fusion, kind = Variable('num_frames'), FUSIONS[options.fusion], type_name(model)
     parts = {} if options.part_after is None else {'part_after': options.part_after}
-    clip_model = (parts and host.parted_models.get(kind)) or host.models[kind]
+    clip_model = host.models[kind] or (host.late_models.get(kind, '') if parts else '')
     clip_model = clip_model or (aligned_model(host, model) if options.aligned else '')
     preprocessor = {'data_preprocessor': {'type': preprocessor_kind(host, preprocessor_of(cfg)), 'num_frames': frames}}
     top = preprocessor_at_top(cfg)
@@ -232,9 +232,9 @@ def aligned_model(host: Host, model: dict) -> str:
         ConversionError: if the toolbox has none.
     """
     kind = type_name(model)
-    if kind not in host.aligned_models:
+    if kind not in host.late_models:
         raise ConversionError(f'no aligned fusion for a {kind} of {host.scope}; take another --fusion, such as tsm')
-    return host.aligned_models[kind]
+    return host.late_models[kind]
 
 
 def preprocessor_at_top(cfg: Config) -> bool:

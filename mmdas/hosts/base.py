@@ -18,10 +18,8 @@ class Host:
         scope: of its registries; the name of its package.
         models: type of a model whose parts go from an image to one prediction -> the type that makes clips where its
             backbone takes them; empty where its data preprocessor makes them.
-        parted_models: type of a model -> the type that lets frames part within the backbone, where it is another one
-            than in ``models``.
-        aligned_models: type of a model -> the type that hands the warps of the frames to an aligned fusion, where
-            ``models`` says none.
+        late_models: type of a model for which ``models`` says none -> the type that lets frames part within the
+            backbone and hands the warps of the frames to an aligned fusion.
         preprocessor: type of its data preprocessor, without scope.
         clip_preprocessor: type of the one that owns the step from image to clip.
         heads: places of its heads in a model; the first one predicts.
@@ -46,8 +44,7 @@ class Host:
 
     scope: str
     models: Mapping[str, str] = field(default_factory=dict)
-    parted_models: Mapping[str, str] = field(default_factory=dict)
-    aligned_models: Mapping[str, str] = field(default_factory=dict)
+    late_models: Mapping[str, str] = field(default_factory=dict)
     preprocessor: str = ''
     clip_preprocessor: str = ''
     heads: tuple[str, ...] = ('head',)

@@ -26,8 +26,7 @@ class MMPretrain(Host):
 MMPRETRAIN = MMPretrain(
     scope='mmpretrain',
     models={'ImageClassifier': ''},
-    parted_models={'ImageClassifier': 'mmdas.DASImageClassifier'},
-    aligned_models={'ImageClassifier': 'mmdas.DASImageClassifier'},
+    late_models={'ImageClassifier': 'mmdas.DASImageClassifier'},
     preprocessor='ClsDataPreprocessor',
     clip_preprocessor='mmdas.DASClsDataPreprocessor',
     heads=('head',),

@@ -13,7 +13,7 @@ from mmdas.search.das.operation import Size
 from .error import DistillationError
 from .features import FeatureDistillation, maps_of_images
 from .logits import check_classes, content_map, pick_logits, recording, resized
-from .losses import DistillationLoss
+from .losses import DistillationLoss, loss_names
 from .pixels import PixelChange, images_of
 from .taught_model import TaughtModel, predicting_head, taught_class, untaught
 from .teacher import Teacher
@@ -78,7 +78,7 @@ class Distillation:
             ``distil_loss_NAME`` -> a number.
         """
         if not outputs:
-            return {name: inputs.new_zeros(()) for name in self._names()}
+            return {name: inputs.new_zeros(()) for name in loss_names('distil_loss', self.losses)}
         images = images_of(inputs, student.data_preprocessor)
         canvas: Size = (images.shape[-2], images.shape[-1])
         sizes = content_sizes(samples, canvas) if hasattr(samples[0], 'gt_sem_seg') else None
@@ -94,7 +94,7 @@ class Distillation:
                 values.append(torch.stack([loss(own, other, sizes, canvas) for other in stages]).mean())
             else:
                 values.append(loss(learned, taught, content))
-        return dict(zip(self._names(), values, strict=True))
+        return dict(zip(loss_names('distil_loss', self.losses), values, strict=True))
 
     def _prepare(self, student: Any) -> None:
         if not self._changes:
@@ -116,13 +116,6 @@ class Distillation:
             if seen:  # of the image, its mirror image comes later
                 stages.append(maps_of_images(seen[0], teacher.model.data_preprocessor, 'the teacher'))
         return (torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]), stages
-
-    def _names(self) -> list[str]:
-        names: list[str] = []
-        for loss in self.losses:
-            count = sum(name.rstrip('0123456789') == f'distil_loss_{loss.name}' for name in names)
-            names.append(f'distil_loss_{loss.name}{count + 1 if count else ""}')
-        return names
 
 
 class Distilled(TaughtModel):

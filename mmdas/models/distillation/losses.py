@@ -1,5 +1,7 @@
 """How far a student's logits are from its teacher's."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -70,6 +72,15 @@ def check_weight(weight: float) -> float:
     if not weight >= 0:
         raise DistillationError(f'weight of a distillation must be at least 0, got {weight}')
     return weight
+
+
+def loss_names(prefix: str, losses: Sequence['DistillationLoss']) -> list[str]:
+    """Names of losses in the log; of several of one name the later ones get a number."""
+    names: list[str] = []
+    for loss in losses:
+        count = sum(name.rstrip('0123456789') == f'{prefix}_{loss.name}' for name in names)
+        names.append(f'{prefix}_{loss.name}{count + 1 if count else ""}')
+    return names
 
 
 class DistillationLoss(nn.Module):

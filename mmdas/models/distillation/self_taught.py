@@ -13,7 +13,7 @@ from mmdas.models.data_preprocessors.frame_window import cut_clip, draw_frames
 from .error import DistillationError
 from .features import FeatureDistillation
 from .logits import content_map, pick_logits, recording
-from .losses import DistillationLoss
+from .losses import DistillationLoss, loss_names
 from .taught_model import TaughtModel, predicting_head, taught_class, untaught
 
 
@@ -73,7 +73,7 @@ class SelfDistillation:
     @property
     def names(self) -> list[str]:
         """Of the losses, in the log."""
-        return [f'self_distil_loss_{loss.name}{number or ""}' for number, loss in enumerate(self.losses)]
+        return loss_names('self_distil_loss', self.losses)
 
 
 class SelfTaught(TaughtModel):
