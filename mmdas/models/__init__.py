@@ -1,6 +1,7 @@
 """Registered models: data preprocessors, frame-fusing backbones, fusion modules and temporally pooling heads.
 
-What extends one toolbox is imported when it is asked for, so that either toolbox goes without the other.
+What extends one toolbox is imported when it is asked for, so that either toolbox goes without the other; so is what
+needs a slow import.
 """
 
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from mmdas.registry import MODELS, import_part
 from mmdas.search.das import DASCell
 
-from .backbones import FrameFusionBackbone, WideResNet
+from .backbones import FrameFusionBackbone
 from .data_preprocessors import ImageToClip
 from .distillation import AttentionTransfer, ChannelWiseDistillation, KLDistillation
 from .features import ADL, DropBlock, MixStyle
@@ -31,6 +32,7 @@ PARTS = {
     'SegViewModel': 'mmdas.models.views.seg_view_model',
     'TemporalPoolingClsHead': 'mmdas.models.heads.cls_head',
     'TemporalPoolingHead': 'mmdas.models.heads.seg_head',
+    'WideResNet': 'mmdas.models.backbones.wide_resnet',
 }
 
 
@@ -66,6 +68,5 @@ __all__ = [
     'MixStyle',
     'TemporalPooling',
     'TemporalShift',
-    'WideResNet',
     *PARTS,
 ]

@@ -1,6 +1,5 @@
-"""Backbones that fuse frames, and those that the toolboxes lack."""
+"""Backbones that fuse frames. ``mmdas.models`` has those that the toolboxes lack, too."""
 
 from .frame_fusion_backbone import FrameFusionBackbone, FusionModules
-from .wide_resnet import WideResNet
 
-__all__ = ['FrameFusionBackbone', 'FusionModules', 'WideResNet']
+__all__ = ['FrameFusionBackbone', 'FusionModules']

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torchvision.ops import drop_block2d
 
 from mmdas.augment.progress import training_progress
 from mmdas.registry import MODELS
@@ -73,6 +72,8 @@ def draw_mask(like: Tensor, rate: float, block_size: int) -> Tensor:
     Returns:
         (B, C, h, w), float32: half-precision sums of a large mask overflow in PyTorch.
     """
+    from torchvision.ops import drop_block2d  # a slow import, which few models need
+
     shorter = min(like.shape[2:])
     fitting = shorter - 1 + shorter % 2  # torchvision refuses a map of an even side below that of a block
     ones = torch.ones_like(like, dtype=torch.float32)

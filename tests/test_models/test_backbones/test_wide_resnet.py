@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdas.models.backbones import FrameFusionBackbone, WideResNet
+from mmdas.models import FrameFusionBackbone, WideResNet
 from mmdas.models.backbones.placement import find_sites
 from mmdas.registry import MODELS
 
