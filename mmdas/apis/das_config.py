@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from mmengine.config import Config, ConfigDict
 
@@ -75,11 +76,21 @@ def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Conf
 def stem(method: str, name: str, options: DASOptions) -> str:
     """File name of a config of DAS, without ``.py``.
 
-    Two policies of different names have two, and so two runs; so have two places at which frames part.
+    What is chosen beside the defaults is in it, so that two different runs have two work directories.
     """
+    words = [method, f'{options.frames}f', options.fusion]
+    if options.part_after is not None:
+        words += ['part', _in_file_name(str(options.part_after))]
+    if options.pooling != DASOptions.pooling:
+        words += ['pool', options.pooling]
+    if options.any_frames:
+        words += ['any']
+    if options.sites:
+        words += ['sites', f'{crc32(" ".join(options.sites).encode()):08x}']  # together they are too long for a name
+    if method == 'search' and options.selection != DASOptions.selection:
+        words += [options.selection]
     policy = f'_{policy_name(options)}' if method == 'das' and policy_name(options) else ''
-    place = '' if options.part_after is None else f'-part-{_in_file_name(str(options.part_after))}'
-    return f'{method}-{options.frames}f-{options.fusion}{place}_{name}{policy}'
+    return f'{"-".join(words)}_{name}{policy}'
 
 
 def _in_file_name(text: str) -> str:

@@ -180,9 +180,9 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
     assert [path.name for path in paths] == [
         f'{name}.py'
         for name in (
-            f'repeat-8f-{fusion}_resnet18_8xb16_cifar10',
-            f'search-8f-{fusion}_resnet18_8xb16_cifar10',
-            f'das-8f-{fusion}_resnet18_8xb16_cifar10_mine',
+            f'repeat-8f-{fusion}-pool-reference_resnet18_8xb16_cifar10',
+            f'search-8f-{fusion}-pool-reference_resnet18_8xb16_cifar10',
+            f'das-8f-{fusion}-pool-reference_resnet18_8xb16_cifar10_mine',
         )
     ]
     cfg = load_config(paths[2])
@@ -191,6 +191,29 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
     assert (cfg.data_preprocessor.num_frames, cfg.model.backbone.num_frames, cfg.model.head.num_frames) == (8, 8, 8)
     assert cfg.data_preprocessor.policy == 'mine.json'
     assert cfg.model.head.pooling == 'reference'
+
+
+def test_runs_of_different_choices_have_work_directories_of_their_own():
+    choices = [
+        dict(),
+        dict(frames=2),
+        dict(fusion='tsm'),
+        dict(fusion='aligned-gsf'),
+        dict(pooling='aligned'),
+        dict(pooling='max'),
+        dict(any_frames=True),
+        dict(sites=('layer1.0.conv1',)),
+        dict(sites=('layer1.0.conv1', 'layer1.1.conv1')),
+        dict(part_after=1),
+        dict(part_after='layer1'),
+    ]
+    cfg = load_config('fcn_r50-d8_4xb2-40k_cityscapes-512x1024')
+    for method in METHODS:
+        assert len({convert(cfg, method, DASOptions(**choice)).filename for choice in choices}) == len(choices)
+    for choice in [*choices, dict(selection='perturbation')]:
+        searched = Path(convert(cfg, 'search', DASOptions(**choice)).filename).stem
+        das = convert(cfg, 'das', DASOptions(**choice))
+        assert preprocessor_of(das).policy == f'work_dirs/{searched}/policy.json'
 
 
 @pytest.mark.parametrize('config', ['fcn_r50-d8_4xb2-40k_cityscapes-512x1024', 'resnet18_8xb16_cifar10'])
