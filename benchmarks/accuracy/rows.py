@@ -384,6 +384,23 @@ def methods_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
 
 
+# Methods of CamVid's long trainings.
+LONG = [row for row in METHODS if row[2] in ('Cutout', 'CutMix', 'KeepCutMix', 'label smoothing', 'DropBlock')]
+LONG = [*LONG, (('randaugment',), (), 'RandAugment'), (('cutmix',), ('label-smoothing',), 'CutMix, label smoothing')]
+
+
+def long_methods_table(budget: float) -> Iterator[Row]:
+    """Methods near the plateau of a task whose other rows end long before it.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    for words, regularize, title in LONG:
+        name = '-'.join(['method-long', *words, *regularize])
+        title = f'{title}, {budget:.0f} times as long'
+        yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
+
+
 # Teacher -> word of the row's name, title.
 TEACHERS = {
     'plain': ('plain', 'plain'),
@@ -409,6 +426,10 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         yield taught(teacher, augment, views, budget, losses)
     row = taught('augment-rand', 'rand', 1, budget, losses)
     yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
+    if losses != 'kl':
+        for word in losses.split():
+            row = taught('plain', '', 1, budget, word)
+            yield replace(row, name=f'distil-plain-by-{word}', title=f'{row.title}, {word.upper()} alone')
     long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
     yield replace(long, budget=2 * budget)
 
@@ -461,6 +482,7 @@ ROWS = {
         *aligned_fusion_table(geometry=True),
         *sizes_table(),
         *light_tables(1, 'kl cwd'),
+        *long_methods_table(3),
     ],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),

@@ -195,7 +195,7 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
 
 def test_runs_of_different_choices_have_work_directories_of_their_own():
     choices = [
-        dict(),
+        {},
         dict(frames=2),
         dict(fusion='tsm'),
         dict(fusion='aligned-gsf'),
