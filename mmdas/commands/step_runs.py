@@ -210,7 +210,8 @@ class StepRuns:
         if isinstance(process, JobProcess):
             report.submitted(process.number)
         lines = files.enter_context(log.open(encoding='utf-8', errors='replace'))
-        return Running(step, process, lines, report, start, before=self.notes[step.name]['seconds'])
+        before = self.notes[step.name].get('job', {}).get('before', self.notes[step.name]['seconds'])
+        return Running(step, process, lines, report, start, before)
 
     def _ended(self, one: Running) -> bool:
         """Tell what the log says; whether the step has ended, which is then noted."""
@@ -282,7 +283,7 @@ class StepRuns:
         Raises:
             CommandError: if there is such a job and this command has no queue.
         """
-        number = self.notes[step.name].get('job')
+        number = self.notes[step.name].get('job', {}).get('number')
         if number is not None and self.jobs is None:
             raise CommandError(f'the step "{step.title}" was begun as job {number} of a cluster; go on with --slurm')
         if self.jobs is not None:
@@ -297,7 +298,8 @@ class StepRuns:
         """Submit a job, and note its number, by which a later command finds it if this one is killed."""
         assert self.jobs is not None
         process = self.jobs.submit(step.command, log, step.resumes)
-        self.notes[step.name]['job'] = process.number
+        note = self.notes[step.name]
+        note['job'] = {'number': process.number, 'before': note['seconds']}
         self.save()
         return process
 

@@ -79,18 +79,22 @@ def test_a_job_of_a_command_that_was_killed_is_found_again_and_not_submitted_twi
     log = tmp_path / 'out' / 'version.log'
     log.touch()
     killed._submit(VERSION, log)
-    assert json.loads((tmp_path / 'out' / 'notes.json').read_text())['version']['job'] == '1'
+    killed.notes['version']['seconds'] = 100.0  # as noted while it ran: the job counts them, too
+    killed.save()
+    assert json.loads((tmp_path / 'out' / 'notes.json').read_text())['version']['job']['number'] == '1'
     with pytest.raises(CommandError, match='begun as job 1 of a cluster; go on with --slurm'):
         StepRuns(tmp_path / 'out', Report(Console()), 'notes.json').run_all([VERSION])
     (slurm / 'hold').unlink()
     runs = runs_of(tmp_path / 'out')
     runs.run_all([VERSION])
     assert runs.is_done('version') and len(scripts(slurm)) == 1
+    assert runs.notes['version']['seconds'] < 60
 
 
 def test_a_job_that_the_cluster_does_not_know_is_submitted_anew(tmp_path, slurm):
     (tmp_path / 'out').mkdir()
-    note = {'command': ['--version'], 'seconds': 3.0, 'done': False, 'job': '77'}
+    job = {'number': '77', 'before': 0.0}
+    note = {'command': ['--version'], 'seconds': 3.0, 'done': False, 'job': job}
     (tmp_path / 'out' / 'notes.json').write_text(json.dumps({'version': note}))
     runs = runs_of(tmp_path / 'out')
     runs.run_all([VERSION])
