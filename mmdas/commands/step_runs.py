@@ -12,11 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .parser import FAILED, STOPPED, TEMPORARY, CommandError
+from .step import Running, Step
 from .step_jobs import JobProcess, JobQueue
 from .step_log import Report, tail
 from .step_process import ServedProcess, environment, has_checkpoint
@@ -27,48 +27,6 @@ BEAT = 10.0  # seconds after which the time of running steps is noted, for the c
 
 class Stopped(Exception):
     """A signal of the system or of a scheduler."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command.
-
-    Args:
-        name: of the step, its folder and its log.
-        title: for the user.
-        command: what stands after ``mmdas``.
-        resumes: whether ``--resume`` goes on with what was begun.
-        may_fail: whether the other steps go on if it fails, which is then noted; it is not tried again.
-    """
-
-    name: str
-    title: str
-    command: Sequence[str]
-    resumes: bool = False
-    may_fail: bool = False
-
-
-@dataclass
-class Running:
-    """A step whose process runs, or whose job waits in the queue."""
-
-    step: Step
-    process: subprocess.Popen[bytes] | ServedProcess | JobProcess
-    lines: IO[str]
-    report: Report
-    start: float
-    before: float = 0.0  # seconds of it that earlier commands and jobs have spent
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is a job that waits in the queue."""
-        return isinstance(self.process, JobProcess) and self.process.waits
-
-    @property
-    def seconds(self) -> float:
-        """Seconds that the step has taken, without those in the queue."""
-        own = self.process.seconds if isinstance(self.process, JobProcess) else time.monotonic() - self.start
-        return self.before + own
 
 
 class StepRuns:

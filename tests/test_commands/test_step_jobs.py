@@ -16,10 +16,11 @@ from rich.console import Console
 
 from mmdas.commands import step_job, step_jobs, step_runs
 from mmdas.commands.parser import FAILED, TEMPORARY, CommandError
+from mmdas.commands.step import Step
 from mmdas.commands.step_job import Outcome, StepJob, forward_time_limit
 from mmdas.commands.step_jobs import JobProcess, JobQueue, read_parameters
 from mmdas.commands.step_log import Report
-from mmdas.commands.step_runs import Step, StepRuns
+from mmdas.commands.step_runs import StepRuns
 from mmdas.version import __version__
 
 SETTINGS = ['partition=day', 'time=2h', 'gpus=1', 'mem_gb=8', 'constraint=a&b']
