@@ -11,24 +11,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from .parser import FAILED, TEMPORARY
-from .step_process import has_checkpoint, newest, print_to
-
-
-class Outcome(NamedTuple):
-    """What a job says at its end.
-
-    Args:
-        code: exit code of its command.
-        seconds: that the command took.
-        again: whether it was stopped, and has got further than its last checkpoint before.
-    """
-
-    code: int
-    seconds: float
-    again: bool = False
+from .parser import FAILED
+from .step_process import has_checkpoint, print_to
 
 
 class StepJob:
@@ -46,18 +32,16 @@ class StepJob:
     def __init__(self, command: Sequence[str], log: Path, run: Path | None = None) -> None:
         self.command, self.log, self.run = list(command), log, run
 
-    def __call__(self) -> tuple[int, float, bool]:
-        """Run the command; an :class:`Outcome` as a plain tuple."""
+    def __call__(self) -> tuple[int, float]:
+        """Run the command; its exit code, and the seconds that it took."""
         start = time.monotonic()
         with printed_to(self.log):
             number = os.environ.get('SLURM_JOB_ID')
             print(f'job {number} on {socket.gethostname()}' if number else f'job on {socket.gethostname()}')
             forward_time_limit()
-            before = newest(self.run)
             resume = ['--resume'] if has_checkpoint(self.run) else []
             code = run_to_end([*self.command, *resume])
-        again = code == TEMPORARY and newest(self.run) != before
-        return code, time.monotonic() - start, again
+        return code, time.monotonic() - start
 
 
 @contextmanager

@@ -8,17 +8,32 @@ import time
 from ast import literal_eval
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .parser import FAILED, TEMPORARY, CommandError
-from .step_job import Outcome, StepJob
-from .step_process import environment
+from .step_job import StepJob
+from .step_process import environment, newest
 
 SHORT = {'gpus': 'gpus_per_node', 'cpus': 'cpus_per_task'}
 SHARED = ('mem_gb', 'cpus_per_task', 'gpus_per_node')  # that submitit knows of all clusters
 REFUSED = ('nodes', 'tasks_per_node', 'ntasks_per_node', 'name', 'job_name')  # a step is one process
-BY_CLUSTER = ('BOOT_FAIL', 'CANCELLED', 'DEADLINE', 'NODE_FAIL', 'REVOKED')  # ends that are no fault of the step
+# Ends that are no fault of the step.
+BY_CLUSTER = ('BOOT_FAIL', 'CANCELLED', 'DEADLINE', 'NODE_FAIL', 'PREEMPTED', 'REVOKED')
 PATIENCE = 90.0  # seconds that a job has to end after it was cancelled; Slurm kills it after 30
+
+
+class Outcome(NamedTuple):
+    """How a job has ended.
+
+    Args:
+        code: exit code of its command.
+        seconds: that the command took.
+        again: whether it was stopped, and its run has got further than its newest checkpoint before.
+    """
+
+    code: int
+    seconds: float
+    again: bool = False
 
 
 class JobProcess:
@@ -28,10 +43,12 @@ class JobProcess:
         job: of submitit.
         log: of the step.
         size: bytes that the log had before the job.
+        run: folder of a run that ``--resume`` goes on with. Default: the command is none.
+        before: path of its newest checkpoint before the job.
     """
 
-    def __init__(self, job: Any, log: Path, size: int = 0) -> None:
-        self.job, self.log, self.size = job, log, size
+    def __init__(self, job: Any, log: Path, size: int = 0, run: Path | None = None, before: str | None = None) -> None:
+        self.job, self.log, self.size, self.run, self.before = job, log, size, run, before
         self.number: str = job.job_id
         self.outcome: Outcome | None = None
         self._start: float | None = None
@@ -52,8 +69,10 @@ class JobProcess:
 
     def poll(self) -> int | None:
         """Exit code of the command; None until the job has ended."""
-        if self.outcome is None and self.job.done():
-            self.outcome = self._read()
+        if self.outcome is None and (self.job.done() or self._preempted()):
+            code, seconds = self._read()
+            again = code == TEMPORARY and newest(self.run) != self.before
+            self.outcome = Outcome(code, seconds, again)
         return None if self.outcome is None else self.outcome.code
 
     def send_signal(self, number: int) -> None:
@@ -67,17 +86,24 @@ class JobProcess:
             time.sleep(1)
         return self.poll()
 
-    def _read(self) -> Outcome:
-        """The outcome of a job that has ended; where it left none, the log says so."""
+    def _preempted(self) -> bool:
+        """Whether the job gave way to another; submitit waits for Slurm to start it again, which no job asks for."""
+        return str(self.job.state).startswith('PREEMPTED')
+
+    def _read(self) -> tuple[int, float]:
+        """What a job that has ended returned; where it left nothing, the log says so."""
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         try:
-            return Outcome(*self.job.result())
+            if self.job.paths.result_pickle.exists() or not self._preempted():
+                code, seconds = self.job.result()
+                return code, seconds
         except (UncompletedJobError, FailedJobError):
-            state = (self.job.state.split() or ['UNKNOWN'])[0]
-            with self.log.open('a', encoding='utf-8') as log:
-                log.write(f'job {self.number} ended as {state}; see {self.job.paths.stderr}\n')
-            return Outcome(TEMPORARY if state in BY_CLUSTER else FAILED, self.seconds)
+            pass
+        state = (self.job.state.split() or ['UNKNOWN'])[0]
+        with self.log.open('a', encoding='utf-8') as log:
+            log.write(f'job {self.number} ended as {state}; see {self.job.paths.stderr}\n')
+        return TEMPORARY if state in BY_CLUSTER else FAILED, self.seconds
 
 
 class JobQueue:
@@ -123,15 +149,16 @@ class JobQueue:
         from submitit.helpers import clean_env
 
         self.executor.update_parameters(name=f'mmdas_{log.stem}')
-        job = StepJob(command, log.resolve(), self.folder / log.stem if resumes else None)
-        size = log.stat().st_size
+        run = self.folder / log.stem if resumes else None
+        size, before = log.stat().st_size, newest(run)
         try:
             with clean_env():
-                return JobProcess(self.executor.submit(job), log, size)
+                job = self.executor.submit(StepJob(command, log.resolve(), run))
+            return JobProcess(job, log, size, run, before)
         except (FailedJobError, OSError) as error:
             raise CommandError(f'{log.stem} could not be submitted: {" ".join(str(error).split())}', FAILED) from error
 
-    def attach(self, number: str, log: Path) -> JobProcess | None:
+    def attach(self, number: str, log: Path, resumes: bool = False) -> JobProcess | None:
         """The job that an earlier command has submitted; None where the cluster knows it no more, or not yet.
 
         Such a job is cancelled, so that no two write to one folder.
@@ -142,7 +169,7 @@ class JobQueue:
         job: Any = kind(self.executor.folder, number)
         known = job.paths.result_pickle.exists() or (kind is SlurmJob and job.get_info())
         if known:
-            return JobProcess(job, log)
+            return JobProcess(job, log, run=self.folder / log.stem if resumes else None)
         job.cancel(check=False)
         return None
 
@@ -169,6 +196,8 @@ def read_parameters(texts: Sequence[str]) -> dict[str, Any]:
             found[name if name in (*SHARED, 'cluster') else f'slurm_{name}'] = value_of(value)
     if 'timeout_min' not in found:
         raise ValueError('--slurm needs time=TIME, the most that a step may take, such as time=4h')
+    # a job that was stopped is submitted anew, and Slurm must not start it a second time
+    found['slurm_additional_parameters'] = {'no-requeue': True, **found.get('slurm_additional_parameters', {})}
     return found
 
 

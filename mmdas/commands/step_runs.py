@@ -245,7 +245,7 @@ class StepRuns:
         if number is not None and self.jobs is None:
             raise CommandError(f'the step "{step.title}" was begun as job {number} of a cluster; go on with --slurm')
         if self.jobs is not None:
-            found = None if number is None else self.jobs.attach(number, log)
+            found = None if number is None else self.jobs.attach(number, log, step.resumes)
             if found is None:
                 log.write_bytes(b'')
             return found or self._submit(step, log)

@@ -17,14 +17,21 @@ from rich.console import Console
 from mmdas.commands import step_job, step_jobs, step_runs
 from mmdas.commands.parser import FAILED, TEMPORARY, CommandError
 from mmdas.commands.step import Step
-from mmdas.commands.step_job import Outcome, StepJob, forward_time_limit
+from mmdas.commands.step_job import StepJob, forward_time_limit
 from mmdas.commands.step_jobs import JobProcess, JobQueue, read_parameters
 from mmdas.commands.step_log import Report
+from mmdas.commands.step_process import newest
 from mmdas.commands.step_runs import StepRuns
 from mmdas.version import __version__
 
 SETTINGS = ['partition=day', 'time=2h', 'gpus=1', 'mem_gb=8', 'constraint=a&b']
 VERSION = Step('version', 'version', ['--version'])
+
+
+@pytest.fixture(autouse=True)
+def same_path(monkeypatch):
+    """The queue adds to it."""
+    monkeypatch.setenv('PYTHONPATH', os.environ.get('PYTHONPATH', ''))
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_a_step_is_a_job_with_the_settings_and_its_output_in_the_log(tmp_path, s
     lines = script.read_text().splitlines()
     for expected in ('partition=day', 'time=120', 'gpus-per-node=1', 'mem=8GB', "constraint='a&b'"):
         assert f'#SBATCH --{expected}' in lines
-    assert '#SBATCH --job-name=mmdas_version' in lines
+    assert {'#SBATCH --job-name=mmdas_version', '#SBATCH --no-requeue'} <= set(lines)
     again = runs_of(tmp_path / 'out')
     again.run_all([VERSION])
     assert len(scripts(slurm)) == 1, 'it is not done twice'
@@ -114,7 +121,12 @@ def test_time_in_the_queue_counts_neither_for_the_step_nor_for_all(tmp_path, slu
 
 
 def test_what_the_cluster_ends_is_told_and_tried_again_where_the_step_is_not_to_blame(tmp_path, slurm):
-    for state, code in (('NODE_FAIL', TEMPORARY), ('OUT_OF_MEMORY', FAILED), ('CANCELLED by 7', TEMPORARY)):
+    for state, code in (
+        ('NODE_FAIL', TEMPORARY),
+        ('OUT_OF_MEMORY', FAILED),
+        ('CANCELLED by 7', TEMPORARY),
+        ('PREEMPTED', TEMPORARY),
+    ):
         (slurm / 'hold').touch()
         log = tmp_path / 'step.log'
         log.write_text('')
@@ -137,43 +149,51 @@ def test_a_stop_cancels_all_jobs(tmp_path, slurm):
     assert not any('job' in runs.notes[name] for name in ('version', 'other'))
 
 
+class Stopped:
+    """A queue whose first jobs are stopped, and save a checkpoint before or not."""
+
+    def __init__(self, folder, saved):
+        self.folder, self.saved = folder, list(saved)
+
+    def submit(self, command, log, resumes):
+        run = self.folder / log.stem
+        before = newest(run)
+        code = TEMPORARY if self.saved else 0
+        if self.saved and self.saved.pop(0):
+            save(run)
+        job = SimpleNamespace(job_id='1', done=lambda: True, state='', result=lambda: (code, 4.0))
+        job.paths = SimpleNamespace(result_pickle=log)
+        return JobProcess(job, log, 0, run if resumes else None, before)
+
+
+def save(run):
+    run.mkdir(exist_ok=True)
+    number = len(list(run.iterdir())) + 1
+    torch.save({'meta': {'iter': number, 'epoch': 0}, 'state_dict': {}}, run / f'iter_{number}.pth')
+
+
 def test_a_job_that_was_stopped_is_submitted_again_for_as_long_as_it_gets_on(tmp_path):
-    outcomes = [Outcome(TEMPORARY, 5.0, True), Outcome(TEMPORARY, 7.0, True), Outcome(0, 1.0)]
-
-    class Queue:
-        def submit(self, command, log, resumes):
-            assert resumes
-            process = JobProcess(SimpleNamespace(job_id='1'), log)
-            process.outcome = outcomes.pop(0)
-            return process
-
-    runs = StepRuns(tmp_path, Report(Console()), 'notes.json', jobs=Queue())
-    step = Step('train', 'train', ['train'], resumes=True)
-    runs.run_all([step])
-    assert runs.is_done('train') and runs.notes['train']['seconds'] == 13
-    outcomes.append(Outcome(TEMPORARY, 5.0, False))
+    runs = StepRuns(tmp_path, Report(Console()), 'notes.json', jobs=Stopped(tmp_path, [True, True]))
+    runs.run_all([Step('train', 'train', ['train'], resumes=True)])
+    assert runs.is_done('train') and runs.notes['train']['seconds'] == 12
+    runs.jobs = Stopped(tmp_path, [True, False])
     with pytest.raises(CommandError, match='the step "other" failed'):
         runs.run_all([Step('other', 'other', ['train'], resumes=True, may_fail=True)])
     assert runs.failure('other') is None, 'the same command tries it again'
+    assert runs.notes['other']['seconds'] == 8
 
 
-def test_a_job_resumes_what_was_begun_and_says_whether_it_got_on(tmp_path, monkeypatch):
+def test_a_job_resumes_what_was_begun(tmp_path, monkeypatch):
     commands = []
-
-    def save(command):
-        commands.append(command)
-        content = {'meta': {'iter': len(commands), 'epoch': 0}, 'state_dict': {}}
-        torch.save(content, tmp_path / f'iter_{len(commands)}.pth')
-        return TEMPORARY
-
     monkeypatch.setattr(step_job, 'printed_to', lambda _: nullcontext())
     monkeypatch.setattr(step_job, 'forward_time_limit', lambda: None)
-    monkeypatch.setattr(step_job, 'run_to_end', save)
-    job = StepJob(['train', 'x'], tmp_path / 'log', tmp_path)
-    assert [job()[::2], job()[::2]] == [(TEMPORARY, True)] * 2
-    assert commands == [['train', 'x'], ['train', 'x', '--resume']]
-    monkeypatch.setattr(step_job, 'run_to_end', lambda _: TEMPORARY)
-    assert job()[::2] == (TEMPORARY, False)
+    monkeypatch.setattr(step_job, 'run_to_end', lambda command: commands.append(command) or 0)
+    job = StepJob(['train', 'x'], tmp_path / 'log', tmp_path / 'run')
+    job()
+    save(tmp_path / 'run')
+    job()
+    StepJob(['test'], tmp_path / 'log')()
+    assert commands == [['train', 'x'], ['train', 'x', '--resume'], ['test']]
 
 
 def test_the_end_of_the_time_of_a_job_is_to_its_process_what_sigterm_is():
@@ -196,7 +216,8 @@ def test_the_end_of_the_time_of_a_job_is_to_its_process_what_sigterm_is():
 def test_settings_are_those_of_submitit_with_short_words():
     found = read_parameters(['time=90m', 'gpus=2', 'cpus=4', 'partition=day', 'account=7', 'exclude=n[1-3]'])
     own = dict(timeout_min=90, gpus_per_node=2, cpus_per_task=4)
-    assert found == {**own, 'slurm_partition': 'day', 'slurm_account': 7, 'slurm_exclude': 'n[1-3]'}
+    slurm = dict(slurm_partition='day', slurm_account=7, slurm_exclude='n[1-3]')
+    assert found == {**own, **slurm, 'slurm_additional_parameters': {'no-requeue': True}}
 
 
 @pytest.mark.parametrize(
