@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 MACHINE = dict(device='abacus', cores=1)
 # What the races are for: id -> metrics that the results must have.
 DEMANDED = {
-    'A1': {'speedup_over_kornia', 'speedup_over_torchvision', 'ratio_to_traffic_limit'},
     'A2': {'speedup_over_loop', 'saved_bytes_ratio'},
     'A3': {'speedup_over_kornia'},
     'B1': {'ratio_to_two_copies', 'speedup_over_mmaction2'},
