@@ -28,8 +28,8 @@ from toy_search import (
     seg_model,
 )
 
+from mmdas.apis import device as device_api
 from mmdas.apis import enable_amp
-from mmdas.apis import runner as runner_api
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.engine.runner.search_schedule import PHASES
@@ -209,7 +209,7 @@ def test_averaged_weights_go_along_with_a_search_and_its_resumption(tmp_path, up
 
 
 def test_mixed_precision_without_a_gpu_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner_api, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(device_api, 'get_device', lambda: 'cpu')
     with pytest.raises(RuntimeError, match='--amp needs a GPU'):
         enable_amp(iter_search(tmp_path))
 
