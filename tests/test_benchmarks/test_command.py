@@ -34,6 +34,7 @@ DEMANDED = {
     'G5': {'inference_over_batch'},
     'G6': {'tsm_channels_last'},
     'G7': {'gsf_r50_overhead'},
+    'G8': {'gsf_over_none', 'warps_over_repeat', 'search_gpu_hours'},
     'L1': {'exported_to_pytorch', 'das_to_plain'},
     'M1': {'cheap_mix_over_plain', 'puzzle_mix_over_plain', 'seg_puzzle_mix_over_plain'},
     'K1': {'full_over_plain', 'low_over_plain', 'early_over_plain'},
