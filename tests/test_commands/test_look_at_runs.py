@@ -16,7 +16,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmdas.apis import DASOptions, load_config, measure_complexity
-from mmdas.commands import analyze, main
+from mmdas.commands import analyze, analyze_flops, cost, main
+from mmdas.commands.parser import command_without
 from mmdas.commands.test import next_command
 from mmdas.engine.metrics import SegConfusionMatrix
 from mmdas.visualization.report import read_run
@@ -226,7 +227,17 @@ def test_flops_of_attention_count():
 
 def test_flops_are_counted_at_the_size_of_the_training(capsys):
     assert main(['analyze', 'flops', CLS]) == 0
-    assert 'for an image of 32 x 32 in 1 frames' in capsys.readouterr().out
+    *_, counted, command = capsys.readouterr().out.splitlines()
+    assert 'for an image of 32 x 32 in 1 frames' in counted
+    assert words_of(command) == ['cost', CLS]
+
+
+def test_what_comes_after_counting_and_measuring_has_their_options():
+    of_both = ['my config.py', '--das', 'repeat', '--frames', '2', '--cfg-options', 'model.head.topk=(1,)']
+    after_flops = command_without(analyze_flops.add_own_arguments, [*of_both, '--size', '32', '32'], 'mmdas', 'cost')
+    after_cost = command_without(cost.add_own_arguments, [*of_both, '--out=seconds.json'], 'mmdas', 'train')
+    assert shlex.split(after_flops) == ['mmdas', 'cost', *of_both]
+    assert shlex.split(after_cost) == ['mmdas', 'train', *of_both]
 
 
 def test_printed_config_is_that_of_the_training(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The command ``mmdas``: its help, its slips in one line, and any config as one of DAS."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -217,13 +218,15 @@ def test_search_takes_plain_and_search_configs(plain: bool, tmp_path: Path, monk
     assert preprocessor_of(searched[0]).cell.type == 'mmdas.DASCell'
 
 
-def test_convert_writes_beside_the_caller_and_names_the_next_command(tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.parametrize('folder', [f'configs/das_{HOST}', 'my own'])
+def test_convert_writes_beside_the_caller_and_names_the_next_command(folder, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(['convert', HOST, '--frames', '2', '--fusion', 'tsm']) == 0
+    given = [] if folder.startswith('configs') else ['--out-dir', folder]
+    assert main(['convert', HOST, '--frames', '2', '--fusion', 'tsm', *given]) == 0
     *paths, command = capsys.readouterr().out.splitlines()
-    assert [Path(path).parent for path in paths] == [Path(f'configs/das_{HOST}')] * 3
+    assert [Path(path).parent for path in paths] == [Path(folder)] * 3
     assert all(load_config(path).num_frames == 2 for path in paths)
-    assert command == f'next: mmdas train {paths[1]}'
+    assert shlex.split(command) == ['next:', 'mmdas', 'train', paths[1]]
 
 
 def test_convert_keeps_edited_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
