@@ -141,7 +141,7 @@ def test_options_of_the_conversion_and_of_the_config_reach_it():
     options = ['--frames', '8', '--fusion', 'none', '--pooling', 'max', '--cfg-options', 'model.head.pooling=mean']
     cfg = config_of(HOST, '--das', 'repeat', *options)
     assert (cfg.num_frames, cfg.model.backbone.fusion, cfg.model.head.pooling) == (8, None, 'mean')
-    assert cfg.work_dir == f'work_dirs/repeat-8f-none_{HOST}'
+    assert cfg.work_dir == f'work_dirs/repeat-8f-none-pool-max_{HOST}'
 
 
 def test_sites_are_where_the_fusion_is():
