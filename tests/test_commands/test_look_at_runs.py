@@ -111,6 +111,7 @@ def test_what_a_test_keeps_is_no_part_of_its_next_command():
     assert words_of(f'next: {next_command(["a.py", "b.pth", *outputs, *options])}')[2:] == ['a.py', 'b.pth', *options]
 
 
+@pytest.mark.slow
 def test_confusions_of_a_segmentation_give_its_metric(tested, tmp_path: Path, capsys):
     words, scores = tested
     assert main(['analyze', 'confusion', *words[1:], '--out-dir', str(tmp_path)]) == 0
@@ -157,6 +158,7 @@ def test_a_curve_that_nobody_logged_names_those_that_are_there(trained, capsys):
     assert 'no run has logged mIoUs; did you mean mIoU?; logged are aAcc, ' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_rest_of_the_tutorial_runs(trained, tmp_path: Path, capsys):
     folder, _ = trained
     assert main(['browse', CONFIG, '--num', '2', '--out', str(tmp_path / 'batch.png')]) == 0
@@ -165,6 +167,7 @@ def test_the_rest_of_the_tutorial_runs(trained, tmp_path: Path, capsys):
     assert set(np.unique(cv2.imread(str(tmp_path / 'pred/0.png'), cv2.IMREAD_UNCHANGED))) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_metrics_in_python_are_those_of_the_command(trained, tested, capsys):
     folder, _ = trained
     places = {'my_config.py': str(folder / CONFIG), 'plain.pth': str(folder / 'iter_4.pth')}

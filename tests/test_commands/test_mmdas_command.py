@@ -149,6 +149,7 @@ def test_sites_are_where_the_fusion_is():
     assert cfg.model.backbone.stages == ['layer1.0.conv1', 'layer2.0.conv1']
 
 
+@pytest.mark.slow
 def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name in ('policy', 'far shift.v2'):
@@ -163,6 +164,7 @@ def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: P
 
 
 @pytest.mark.parametrize('converted', [False, True])
+@pytest.mark.slow
 def test_training_over_one_with_another_policy_is_refused(converted: bool, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: SimpleNamespace(train=lambda: None))
@@ -219,6 +221,7 @@ def test_search_takes_plain_and_search_configs(plain: bool, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize('folder', [f'configs/das_{HOST}', 'my own'])
+@pytest.mark.slow
 def test_convert_writes_beside_the_caller_and_names_the_next_command(folder, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = [] if folder.startswith('configs') else ['--out-dir', folder]
@@ -309,6 +312,7 @@ def test_check_runs_its_script(capsys: pytest.CaptureFixture):
     assert 'Python' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line_reach_the_host_wherever_the_conversion_puts_it():
     options = {'optim_wrapper.optimizer.lr': 0.5, 'model.backbone.base_channels': 8, 'train_cfg.max_iters': 40}
     options |= {'train_dataloader.dataset.indices': 8, 'model.backbone.stages': (0,), 'resume': True}
