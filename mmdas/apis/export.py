@@ -22,9 +22,9 @@ from mmdas.deploy.graph import require_packages
 from mmdas.registry import type_name
 
 from .clip_config import pipeline_of
+from .config_loading import load_config
 from .das_settings import preprocessor_of
 from .inference import Inferencer
-from .runner import load_config
 from .view_policy import channel_order, is_view_policy
 
 ENDINGS = ('.onnx', '.pt2')
