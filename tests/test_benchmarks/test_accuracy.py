@@ -68,6 +68,7 @@ def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     assert keys['argmax-4f-tsm-undecayed'] == keys['argmax-4f-gsf-undecayed']
 
 
+@pytest.mark.slow
 def test_rows_of_a_step_and_a_space_search_with_them():
     rows = {row.name: row for row in ROWS['cifar10']}
     found = {name: search_config(SMALL, rows[f'{name}-4f-tsm'], 0) for name in ('look-ahead', 'flips')}

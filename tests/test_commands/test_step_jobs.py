@@ -55,6 +55,7 @@ def scripts(slurm):
     return (slurm / 'scripts').read_text().splitlines() if (slurm / 'scripts').is_file() else []
 
 
+@pytest.mark.slow
 def test_a_step_is_a_job_with_the_settings_and_its_output_in_the_log(tmp_path, slurm):
     runs = runs_of(tmp_path / 'out')
     runs.run_all([VERSION])
@@ -72,6 +73,7 @@ def test_a_step_is_a_job_with_the_settings_and_its_output_in_the_log(tmp_path, s
     assert len(scripts(slurm)) == 1, 'it is not done twice'
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_told_as_without_a_cluster(tmp_path, slurm):
     runs = runs_of(tmp_path / 'out')
     runs.run_all([Step('a', 'a', ['tran'], may_fail=True)])
@@ -80,6 +82,7 @@ def test_a_step_that_fails_is_told_as_without_a_cluster(tmp_path, slurm):
         runs.run_all([Step('b', 'b', ['serach'])])
 
 
+@pytest.mark.slow
 def test_a_job_of_a_command_that_was_killed_is_found_again_and_not_submitted_twice(tmp_path, slurm):
     (slurm / 'hold').touch()
     killed = runs_of(tmp_path / 'out')
@@ -99,6 +102,7 @@ def test_a_job_of_a_command_that_was_killed_is_found_again_and_not_submitted_twi
     assert runs.notes['version']['seconds'] < 60
 
 
+@pytest.mark.slow
 def test_a_job_that_the_cluster_does_not_know_is_submitted_anew(tmp_path, slurm):
     (tmp_path / 'out').mkdir()
     job = {'number': '77', 'before': 0.0}
@@ -110,6 +114,7 @@ def test_a_job_that_the_cluster_does_not_know_is_submitted_anew(tmp_path, slurm)
     assert runs.notes['version']['seconds'] >= 3
 
 
+@pytest.mark.slow
 def test_time_in_the_queue_counts_neither_for_the_step_nor_for_all(tmp_path, slurm):
     (slurm / 'hold').touch()
     threading.Timer(3.0, (slurm / 'hold').unlink).start()
@@ -120,6 +125,7 @@ def test_time_in_the_queue_counts_neither_for_the_step_nor_for_all(tmp_path, slu
     assert runs.notes['version']['seconds'] <= took - 2.9
 
 
+@pytest.mark.slow
 def test_what_the_cluster_ends_is_told_and_tried_again_where_the_step_is_not_to_blame(tmp_path, slurm):
     for state, code in (
         ('NODE_FAIL', TEMPORARY),
@@ -139,6 +145,7 @@ def test_what_the_cluster_ends_is_told_and_tried_again_where_the_step_is_not_to_
         (slurm / 'hold').unlink()
 
 
+@pytest.mark.slow
 def test_a_stop_cancels_all_jobs(tmp_path, slurm):
     (slurm / 'hold').touch()
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()

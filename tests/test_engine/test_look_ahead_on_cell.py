@@ -83,6 +83,7 @@ def numerical(model: BaseModel, held_out: dict, train: dict) -> Tensor:
     return slopes.view_as(logits)
 
 
+@pytest.mark.slow
 def test_the_step_of_the_logits_is_the_numerical_derivative_of_the_loss_ahead(model: BaseModel) -> None:
     held_out, train = batch(1), batch(2)
     expected = numerical(model, held_out, train)
