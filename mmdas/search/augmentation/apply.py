@@ -17,6 +17,7 @@ Fill = float | str | Sequence[float]
 INTERPOLATIONS = ('bilinear', 'nearest')
 IGNORE_INDEX = 255
 LARGEST_LABEL = 2**23  # float32, in which labels are moved, holds integers up to the double of it
+TIE = 1e-3  # of a pixel, far above the rounding of coordinates
 
 
 def _is_share(value: Any) -> bool:
@@ -96,6 +97,8 @@ class Canvas:
         if labels is None:
             return warped, None
         moved = labels.to(dtype) - self.ignore_index  # so that zero, which fills, is the ignored label
+        if self.interpolation != 'nearest':  # else labels take the very pixels that the images take
+            grid = beside_ties(grid, images.shape[-2:])
         moved = F.grid_sample(moved, grid, mode='nearest', align_corners=False)
         return warped, moved.add_(self.ignore_index).to(labels.dtype)
 
@@ -111,6 +114,19 @@ class Canvas:
             return F.grid_sample(images, grid, mode=self.interpolation, padding_mode=padding, align_corners=False)
         fill = images.new_tensor(values).view(-1, 1, 1)
         return F.grid_sample(images - fill, grid, mode=self.interpolation, align_corners=False).add_(fill)
+
+
+def beside_ties(grid: Tensor, size: Sequence[int]) -> Tensor:
+    """A grid (N, H, W, 2) whose points lie just beside where two pixels are equally near.
+
+    PyTorch takes the even one of the two, so that a warp by half a pixel would show every second one twice and lose the
+    others.
+
+    Args:
+        grid: in the coordinates of ``grid_sample``, -1 to 1 over the image.
+        size: (H, W) of the image.
+    """
+    return grid - grid.new_tensor([2 * TIE / size[1], 2 * TIE / size[0]])
 
 
 def apply_drawn(

@@ -57,6 +57,17 @@ def test_what_a_shift_uncovers_is_ignored_and_nothing_else(name: str, pixels: in
     assert ignored.sum() == abs(pixels) * 16
 
 
+@pytest.mark.parametrize('pixels', [0.5, -2.5])
+@pytest.mark.parametrize('axis', ['x', 'y'])
+def test_a_shift_by_half_a_pixel_keeps_every_label_once(axis: str, pixels: float) -> None:
+    labels = torch.arange(16.0).expand(1, 1, 16, 16).clone()
+    labels = labels if axis == 'x' else labels.mT.contiguous()
+    _, moved = apply(f'translate_{axis}', torch.rand(1, 3, 16, 16), pixels / 16, labels)
+    kept = moved[moved != 255]
+    assert kept.unique(return_counts=True)[1].tolist() == [16] * len(kept.unique())
+    assert len(kept.unique()) >= 16 - abs(pixels) - 0.5
+
+
 @pytest.mark.parametrize('name', [name for name in STILL if name not in GEOMETRIC])
 def test_colours_leave_labels_as_they_are(name: str) -> None:
     labels = random_labels()
