@@ -246,23 +246,6 @@ def _storages(tensor: Tensor) -> list[torch.UntypedStorage]:
     return [part.untyped_storage() for part in parts]
 
 
-def copy_bandwidth(device: torch.device = CPU, seconds: float = 0.5) -> float:
-    """Bytes read and written per second by a copy of a tensor that fits no cache: the machine's floor.
-
-    Args:
-        device: whose memory. Default: the CPU's.
-        seconds: about how long to measure; the fastest copy counts. Default: 0.5.
-    """
-    size = (1024 if device.type == 'cuda' else 256) * MEBIBYTE
-    source = torch.ones(size // 4, device=device)
-    target = torch.empty_like(source)
-    _time_once(lambda: target.copy_(source), device)  # touches all pages
-    best, end = math.inf, time.perf_counter() + seconds
-    while math.isinf(best) or time.perf_counter() < end:
-        best = min(best, _time_once(lambda: target.copy_(source), device))
-    return 2 * size / best
-
-
 @dataclass(frozen=True)
 class Table:
     """Rows under a title."""

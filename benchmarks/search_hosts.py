@@ -14,7 +14,8 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmdas.apis.runner import load_config, preprocessor_of
+from mmdas.apis.config_loading import load_config
+from mmdas.apis.das_settings import preprocessor_of
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 FRAMES = 8

@@ -21,12 +21,17 @@ def fixed_seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_scope_left() -> Iterator[None]:
-    """No test leaves the default scope of its runs to the next one, nor their visualizers, which keep a folder."""
-    before = list(DefaultScope._instance_dict.items())
+def nothing_left() -> Iterator[None]:
+    """No test leaves what its runs have for the whole process to the next one.
+
+    The default scope; logs, which write to a standard output that ends with the test; visualizers, which keep a folder.
+    """
+    managed = DefaultScope._instance_dict, MMLogger._instance_dict
+    before = [list(instances.items()) for instances in managed]
     yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
+    for instances, kept in zip(managed, before, strict=True):
+        instances.clear()
+        instances.update(kept)
     kinds = [Visualizer]
     for kind in kinds:
         kind._instance_dict.clear()

@@ -80,6 +80,7 @@ def test_name_of_a_config_says_what_it_holds(path: Path):
 
 
 @each_config
+@pytest.mark.slow
 def test_policy_of_a_config_is_what_its_search_config_leaves(path: Path):
     policy = preprocessor_of(read(path)).get('policy')
     if not path.stem.startswith('das-'):

@@ -134,6 +134,7 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
 
 
 @pytest.mark.parametrize('name', OF_READERS)
+@pytest.mark.slow
 def test_config_of_a_reader_becomes_one_of_das_and_meets_no_known_fault(folder: Path, name: str):
     assert known_faults(load_config(folder / name)) == []
     check_conversion(load_config(folder / name, das='search'))

@@ -96,6 +96,7 @@ def violations(package: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_imports_of_the_package_run_one_way():
     assert violations(PACKAGE) == []
 

@@ -6,6 +6,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / 'mmdas').rglob('*.py'), *(ROOT / 'tools').rglob('*.py')]
 
@@ -29,6 +31,7 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_third_party_module_that_the_code_imports_is_a_requirement():
     own = {'mmdas', *(path.stem for path in (ROOT / 'tools').rglob('*.py'))}
     sources = [path for path in SOURCES if path.name != 'check_env.py']  # runs without any of them, as its test says

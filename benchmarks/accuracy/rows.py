@@ -40,6 +40,7 @@ class Row:
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
         losses: words of ``mmdas distill`` for the distances from the teacher.
+        temperature: of these. Default: those of the losses.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
         part_after: where frames part in the backbone in the training, behind a policy that was searched on clips of
             images. Default: clips of images.
@@ -72,6 +73,7 @@ class Row:
     teachers: int = 1
     views: int = 1
     losses: str = 'kl'
+    temperature: float | None = None
     any_frames: bool = False
     part_after: str | None = None
     self_distil: bool = False
@@ -430,6 +432,8 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         for word in losses.split():
             row = taught('plain', '', 1, budget, word)
             yield replace(row, name=f'distil-plain-by-{word}', title=f'{row.title}, {word.upper()} alone')
+            title = f'{row.title}, {word.upper()} alone at temperature 1'
+            yield replace(row, name=f'distil-plain-by-{word}-t1', title=title, temperature=1.0)
     long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
     yield replace(long, budget=2 * budget)
 

@@ -158,10 +158,11 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
     numbers = [TEACHER_SEED * (place + 1) + seed for place in range(row.teachers)]
     folders = [trained_teacher(task, row.teacher, seed, number, iterations, out) for number in numbers]
     contents = [torch.load(folder / 'teacher.pth', weights_only=True) for folder in folders]
+    options = {} if row.temperature is None else {'temperature': row.temperature}
     hook = {
         'type': 'mmdas.DistillHook',
         'teacher': [{'config': str(path / 'teacher.py'), 'checkpoint': str(path / 'teacher.pth')} for path in folders],
-        'losses': [{'type': LOSSES[word]} for word in row.losses.split()],
+        'losses': [{'type': LOSSES[word], **options} for word in row.losses.split()],
         'views': row.views,
         'score': False,  # it stands in the record
     }

@@ -15,6 +15,7 @@ from .config_files import (
     read_config,
     require_checkpoint,
 )
+from .config_loading import load_config
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import (
@@ -26,23 +27,15 @@ from .das_settings import (
     set_used_frames,
 )
 from .das_text import das_configs
+from .device import adapt_to_device, check_precision, enable_amp
 from .distill_config import DistillOptions, set_distillation, set_self_distillation
 from .fast_search import set_fast
+from .frame_numbers import check_num_frames
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
 from .reliable_run import check_work_dir, explain_lost_process
-from .runner import (
-    adapt_to_device,
-    build_runner,
-    check_kept_policy,
-    check_num_frames,
-    check_precision,
-    check_run,
-    enable_amp,
-    end_processes,
-    load_config,
-    set_resume,
-)
+from .resuming import check_kept_policy, set_resume
+from .runner import build_runner, check_run, end_processes
 from .search_budget import fit_to_budget
 from .search_length import short_search
 from .step_time import TrainingTime, measure_training

@@ -14,10 +14,10 @@ from mmdas.analysis.network import AnalysisError, Batch
 from mmdas.registry import type_name
 
 from .clip_config import pipeline_of
+from .config_loading import load_config
 from .das_settings import preprocessor_of
 from .image_inputs import Images
 from .inference import Inferencer
-from .runner import load_config
 from .view_policy import channel_order, is_view_policy
 
 KINDS = ('saliency', 'cam')

@@ -15,7 +15,8 @@ from mmdas.noise import import_toolbox
 
 from .config_files import host_of
 from .das_settings import preprocessor_of
-from .runner import adapt_to_device, check_num_frames
+from .device import adapt_to_device
+from .frame_numbers import check_num_frames
 
 
 @dataclass(frozen=True)

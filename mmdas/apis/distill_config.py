@@ -13,10 +13,12 @@ from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
 from .config_files import require_checkpoint, toolbox_of
+from .config_loading import load_config
 from .das_options import DASOptions
 from .das_settings import preprocessor_of
+from .device import adapt_to_device
 from .pure_python import types_as_text
-from .runner import adapt_to_device, check_run, load_config
+from .runner import check_run
 
 # Word of the command -> type of the loss.
 LOSSES = {'kl': 'mmdas.KLDistillation', 'cwd': 'mmdas.ChannelWiseDistillation', 'at': 'mmdas.AttentionTransfer'}

@@ -23,9 +23,9 @@ from mmdas.registry import type_name
 from mmdas.search.test_time import ViewPolicy
 
 from .clip_config import pipeline_of
+from .config_loading import load_config
 from .das_settings import preprocessor_of
 from .inference import Inferencer
-from .runner import load_config
 from .view_policy import channel_order
 
 ENDINGS = ('.onnx', '.pt2')

@@ -17,10 +17,12 @@ from mmdas.registry import INFERENCERS, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
 from .config_files import host_of, require_checkpoint, require_model, toolbox_of
+from .config_loading import load_config
 from .das_settings import accept_differences, preprocessor_of, set_policy
+from .device import adapt_to_device
+from .frame_numbers import check_num_frames, find_num_frames
 from .image_inputs import Images, as_colour, expand, naming_unreadable
 from .pure_python import types_as_text
-from .runner import adapt_to_device, check_num_frames, find_num_frames, load_config
 from .view_policy import is_view_policy, use_views
 
 # Steps of a pipeline that the toolboxes' inferencers look for by these names, without a prefix.

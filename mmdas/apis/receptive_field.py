@@ -28,8 +28,9 @@ from mmdas.ops.clip import reference_frame, split_frames
 from .clip_config import last_size, pipeline_of, prepare_clips
 from .config_files import host_of, iterate_dicts, require_checkpoint, require_model, toolbox_of
 from .das_settings import parts_with_frames, preprocessor_of, takes_frames
+from .device import adapt_to_device
+from .frame_numbers import check_num_frames
 from .pure_python import types_as_text
-from .runner import adapt_to_device, check_num_frames
 
 USUAL_SIZE = (224, 224)  # where neither a policy nor the training says one
 OF_CLIPS = ('cell', 'policy', 'frame_dropout', 'used_frames')  # of a data preprocessor of DAS

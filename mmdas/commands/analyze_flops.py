@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .parser import told_in_one_line
+from .parser import command_without, told_in_one_line
 from .run_options import add_run_arguments, load_run_config
 
 EXAMPLE = 'mmdas analyze flops my_config.py --size 512 1024 --das repeat'
@@ -13,6 +13,11 @@ EXAMPLE = 'mmdas analyze flops my_config.py --size 512 1024 --das repeat'
 def add_arguments(parser: ArgumentParser, verb: str) -> None:
     """Add the options."""
     add_run_arguments(parser)
+    add_own_arguments(parser)
+
+
+def add_own_arguments(parser: ArgumentParser) -> None:
+    """Add what a training does not take."""
     parser.add_argument(
         '--size', nargs=2, type=int, metavar=('H', 'W'), help='of the image (default: that of the training)'
     )
@@ -36,4 +41,4 @@ def run(args: Namespace) -> None:
         found = measure_complexity(cfg, (size[0], size[1]))
     print(f'{found.parameters / 1e6:.3f} M parameters')
     print(f'{found.flops / 1e9:.3f} G multiply-adds for an image of {size[0]} x {size[1]} in {found.frames} frames')
-    print(f'next: mmdas cost {args.config}{f" --das {args.das}" if args.das else ""}')
+    print(f'next: {command_without(add_own_arguments, args.command[1][1:], "mmdas", "cost")}')

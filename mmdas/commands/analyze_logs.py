@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from argparse import ArgumentParser, Namespace
 from math import isfinite
 from pathlib import Path
@@ -45,7 +46,7 @@ def run(args: Namespace) -> None:
         for name, points in of_runs.items():
             print(f'{key} of {name}: {points[-1][1]:.5g} at the end, {summary(points)}')
     print(f'{len(curves)} curves: {out}')
-    print(f'next: mmdas report {" ".join(args.work_dirs)}')
+    print(f'next: {shlex.join(["mmdas", "report", *args.work_dirs])}')
 
 
 def name_folders(folders: list[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ CONFIG is a file, or the name of an installed config such as pspnet_r50-d8_4xb4-
 inherit from it are written: repeat (equal frames), search (of a policy) and das (training with the policy).
 """
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -37,4 +38,4 @@ def run(args: Namespace) -> None:
         print(path)
     if message:
         print(f'note: {message}')
-    print(f'next: mmdas train {paths[1] if args.policy is None else paths[2]}')
+    print(f'next: {shlex.join(["mmdas", "train", str(paths[1] if args.policy is None else paths[2])])}')

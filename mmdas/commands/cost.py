@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from . import train
-from .parser import told_in_one_line
+from .parser import command_without, told_in_one_line
 from .run_options import refuse_search
 
 EXAMPLE = 'mmdas cost my_config.py --das repeat --frames 4'
@@ -14,6 +14,11 @@ EXAMPLE = 'mmdas cost my_config.py --das repeat --frames 4'
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options, which are those of the training."""
     train.add_arguments(parser)
+    add_own_arguments(parser)
+
+
+def add_own_arguments(parser: ArgumentParser) -> None:
+    """Add what a training does not take."""
     parser.add_argument('--out', metavar='FILE.json', help='file for the seconds')
 
 
@@ -39,4 +44,4 @@ def run(args: Namespace) -> None:
     if args.out is not None:
         content = {'unit': found.unit, 'validation': found.validation, 'measuring': found.measuring}
         Path(args.out).write_text(json.dumps(content) + '\n')
-    print(f'next: mmdas train {args.config}{f" --das {args.das}" if args.das else ""}')
+    print(f'next: {command_without(add_own_arguments, args.command[1], "mmdas", "train")}')

@@ -1,8 +1,9 @@
 """Options of a command, and errors of a single line."""
 
 import re
+import shlex
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -43,6 +44,20 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """``'; did you mean X?'`` for the most similar word, empty where none is similar."""
     close = get_close_matches(word, list(words), n=1)
     return f'; did you mean {close[0]}?' if close else ''
+
+
+def command_without(add: Callable[[ArgumentParser], None], arguments: Sequence[str], *command: str) -> str:
+    """Another command with the words that one was given, as a shell takes them.
+
+    Args:
+        add: adds to a parser the options that the other command does not take.
+        arguments: of the one.
+        *command: the words that the other begins with.
+    """
+    left_out = ArgumentParser(add_help=False, allow_abbrev=False)
+    add(left_out)
+    _, left = left_out.parse_known_args(arguments)
+    return shlex.join([*command, *left])
 
 
 class Parser(ArgumentParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from argparse import ArgumentParser, Namespace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.config import Config, ConfigDict
 
 from .crops import CROPS, crop_pipeline
-from .parser import told_in_one_line
+from .parser import command_without, told_in_one_line
 from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
 
 if TYPE_CHECKING:
@@ -164,10 +163,7 @@ def run(args: Namespace) -> None:
 
 def next_command(arguments: list[str]) -> str:
     """The analysis of what was tested, with its options but those of the predictions that are kept."""
-    outputs = ArgumentParser(add_help=False, allow_abbrev=False)
-    add_output_arguments(outputs)
-    _, left = outputs.parse_known_args(arguments)
-    return shlex.join(['mmdas', 'analyze', 'confusion', *left])
+    return command_without(add_output_arguments, arguments, 'mmdas', 'analyze', 'confusion')
 
 
 def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -193,6 +193,7 @@ def test_frames_fusion_policy_and_pooling_are_those_asked_for(fusion: str, tmp_p
     assert cfg.model.head.pooling == 'reference'
 
 
+@pytest.mark.slow
 def test_runs_of_different_choices_have_work_directories_of_their_own():
     choices = [
         {},
@@ -226,6 +227,7 @@ def test_search_has_the_selection_asked_for(config: str, selection: str, tmp_pat
     assert bool(built.num_batches) == (selection == 'perturbation')
 
 
+@pytest.mark.slow
 def test_all_heads_get_the_pooling(tmp_path: Path):
     path = add_das('ocrnet_hr18_4xb2-40k_cityscapes-512x1024', tmp_path, DASOptions(pooling='max'))[0]
     assert [head.pooling for head in load_config(path).model.decode_head] == ['max', 'max']
@@ -261,6 +263,7 @@ def test_host_without_a_run_adds_nothing():
     assert own_run(Config(dict(load_from='x.pth')), 'das') == {}
 
 
+@pytest.mark.slow
 def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_path: Path):
     (tmp_path / 'my net v1.2.py').write_text(
         "_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\nwork_dir = 'work_dirs/mine'\n"
@@ -278,6 +281,7 @@ def test_new_configs_have_work_dirs_of_their_own_where_the_host_names_one(tmp_pa
         'mmdas::cityscapes/das-4f-gsf_pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py',
     ],
 )
+@pytest.mark.slow
 def test_another_package_inherits_from_our_installed_configs(base: str, tmp_path: Path):
     """By ``mmdas::``; types without a prefix, as those of the pipelines, then belong to the host's toolbox."""
     Policy.random(4).save(tmp_path / 'policy.json')
@@ -451,6 +455,7 @@ def test_backbone_without_residual_blocks_goes_without_fusion_or_at_named_convol
     assert list(backbone.fusion) == [site.replace('.', '_') for site in options.sites]
 
 
+@pytest.mark.slow
 def test_u_net_becomes_das(tmp_path: Path):
     cfg = load_config(add_das('unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024', tmp_path, DASOptions(frames=2))[0])
     with DefaultScope.overwrite_default_scope('mmseg'):
@@ -503,6 +508,7 @@ def test_policy_of_a_host_in_mixed_precision_is_in_mixed_precision_too(tmp_path:
 
 
 @pytest.mark.parametrize(('iterations', 'rate'), [(10_000, 1e-2), (80_000, 3e-4)])
+@pytest.mark.slow
 def test_short_search_takes_larger_steps_of_the_policy(iterations: int, rate: float, tmp_path: Path):
     (tmp_path / 'mine.py').write_text(f"_base_ = ['{HOSTS['two heads']}']\ntrain_cfg = dict(max_iters={iterations})\n")
     search = load_config(add_das(tmp_path / 'mine.py', tmp_path / 'das')[1])

@@ -96,6 +96,7 @@ def test_image_alone_gives_the_plain_prediction_and_the_toolbox_reads_it(scope: 
 
 
 @pytest.mark.parametrize('scope', CONFIG)
+@pytest.mark.slow
 def test_config_that_is_written_trains_on_both_data_sets(scope: str, place: Path, tmp_path: Path, capsys):
     arguments = [CONFIG[scope], str(place / f'{scope}.pth'), str(place / 'images'), '--out-dir', str(tmp_path / 'set')]
     assert main(['distill-data', *arguments, '--views']) == 0
@@ -214,6 +215,7 @@ def test_folder_of_other_settings_is_refused(place: Path, tmp_path: Path):
         distilled('mmpretrain', place, tmp_path, DataDistillation(views=('flip',), confidence=0.9))
 
 
+@pytest.mark.slow
 def test_slips_are_told(place: Path, tmp_path: Path, capsys):
     for options, match in (
         (dict(confidence=2), 'confidence is 2'),

@@ -173,6 +173,7 @@ def test_a_slip_of_the_command_is_one_line(capsys):
     assert 'there is no regulariser dropblok; did you mean dropblock?' in line
 
 
+@pytest.mark.slow
 def test_the_command_trains_with_regularisers_in_a_folder_of_its_own(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     load_script('dataset_converters/digit_scenes.py').make_digit_scenes(tmp_path / 'scenes', num_train=4, num_val=1)

@@ -9,9 +9,12 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
-from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, runner, set_resume
+from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, set_resume
+from mmdas.apis import device as device_api
+from mmdas.apis import runner as runner_api
+from mmdas.apis.device import check_precision
 from mmdas.apis.reliable_run import check_work_dir, make_reliable
-from mmdas.apis.runner import add_data_checks, check_precision, set_dataloader_defaults
+from mmdas.apis.runner import add_data_checks, set_dataloader_defaults
 from mmdas.engine.checkpoints import CheckpointError
 from mmdas.search.das import Policy
 
@@ -68,7 +71,8 @@ def write_config(folder: Path, text: str, name: str = 'small.py') -> Path:
 
 
 def set_device(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    monkeypatch.setattr(runner, 'get_device', lambda: device)
+    for module in (device_api, runner_api):
+        monkeypatch.setattr(module, 'get_device', lambda: device)
 
 
 def das_config(preprocessor: int = 8, backbone: int = 8, head: int = 8, **others) -> Config:
@@ -157,7 +161,7 @@ def test_a_run_over_the_checkpoints_of_another_says_so(tmp_path, resume):
     torch.save(dict(meta=dict(epoch=1, iter=1)), tmp_path / 'epoch_1.pth')
     said = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('mmdas.apis.runner.print_log', lambda text, *_: said.append(text))
+        patch.setattr('mmdas.apis.resuming.print_log', lambda text, *_: said.append(text))
         set_resume(Config(dict(work_dir=str(tmp_path), train_cfg=dict(max_epochs=1))), resume)
     assert any('will overwrite' in text for text in said) == (resume is None)
 
@@ -185,13 +189,13 @@ def test_no_resume_leaves_the_config_as_it_is():
 
 def test_a_config_in_mixed_precision_is_told_without_a_gpu(monkeypatch):
     plain, mixed = dict(type='OptimWrapper'), dict(type='AmpOptimWrapper', dtype='bfloat16')
-    monkeypatch.setattr(runner, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(device_api, 'get_device', lambda: 'cpu')
     with pytest.raises(ValueError, match='optim_wrapper.type is AmpOptimWrapper, which needs a GPU.*"cpu"'):
         check_precision(Config(dict(optim_wrapper=mixed)))
     with pytest.raises(ValueError, match='optim_wrapper.weights.type is'):
         check_precision(Config(dict(optim_wrapper=dict(weights=mixed, policy=plain))))
     check_precision(Config(dict(optim_wrapper=plain)))
-    monkeypatch.setattr(runner, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(device_api, 'get_device', lambda: 'cuda')
     check_precision(Config(dict(optim_wrapper=mixed)))
 
 

@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmdas.apis.runner import check_kept_policy
+from mmdas.apis.resuming import check_kept_policy
 from mmdas.augment import KeepCutMix, KeepCutout, KeepPaste, PolicyAugment
 from mmdas.augment.keep.scores import label_scores
 from mmdas.augment.keep.sizes import RegionSizes

@@ -49,6 +49,7 @@ def test_rows_have_names_of_their_own_and_configs(task: str):
 
 
 @pytest.mark.parametrize('frames', [1, 4])
+@pytest.mark.slow
 def test_options_of_a_row_reach_the_hosts_model(frames: int):
     row = Row('x', 'x', frames=frames, options={'model.backbone.dilations': (4,)})
     backbone = run_config(TASKS['camvid_narrow'], row, 'repeat').model.backbone
@@ -183,6 +184,7 @@ def test_row_learns_from_a_teacher_that_is_trained_once(workplace: Path, teacher
     assert str(workplace) not in json.dumps(first)
 
 
+@pytest.mark.slow
 def test_longer_warm_up_leaves_the_steps_of_the_policy_as_many(workplace: Path, monkeypatch: pytest.MonkeyPatch):
     configs = []
     monkeypatch.setattr('benchmarks.accuracy.run.run', configs.append)

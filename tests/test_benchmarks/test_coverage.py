@@ -34,6 +34,7 @@ def test_config_that_does_not_convert_says_why():
     assert 'DenseNet has no residual block' in outcome['reason']
 
 
+@pytest.mark.slow
 def test_equal_models_with_other_schedules_share_a_key_and_other_widths_do_not(tmp_path: Path):
     text = f"_base_ = ['{GOOD}']\n"
     changes = {'a': '', 'b': 'train_cfg = dict(max_epochs=7)\n', 'c': 'model = dict(backbone=dict(base_channels=32))\n'}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch._subclasses import FakeTensorMode
 
-from benchmarks.harness import Report, Timing, check_equal, copy_bandwidth, race, ratio, saved_bytes
+from benchmarks.harness import Report, Timing, check_equal, race, ratio, saved_bytes
 
 
 def record_calls(names: str, rounds: int, warmup: int) -> list[str]:
@@ -20,6 +20,7 @@ class TestRace:
     def test_order_rotates_from_round_to_round(self):
         assert record_calls('abc', rounds=3, warmup=0) == ['abc', 'bca', 'cab']
 
+    @pytest.mark.slow
     def test_warmup_rounds_run_and_are_not_measured(self):
         assert len(record_calls('ab', rounds=3, warmup=2)) == 5
         timings = race({'a': lambda: None}, rounds=3, warmup=2)
@@ -85,11 +86,13 @@ class TestCheckEqual:
 
 
 class TestSavedBytes:
+    @pytest.mark.slow
     def test_exponential_saves_its_result_once(self):
         x = torch.randn(1000, requires_grad=True)
         assert saved_bytes(x.exp) == 4000
         assert saved_bytes(lambda: x.double().exp()) == 8000
 
+    @pytest.mark.slow
     def test_a_storage_counts_once_however_often_it_is_saved(self):
         x = torch.randn(1000, requires_grad=True)
 
@@ -99,17 +102,20 @@ class TestSavedBytes:
 
         assert saved_bytes(function) == 4000
 
+    @pytest.mark.slow
     def test_parameters_inputs_and_constants_do_not_count(self):
         x, weight = torch.randn(10, 10), torch.randn(10, 10, requires_grad=True)
         table = torch.randn(10, 10)
         assert saved_bytes(lambda: (x @ weight) * table) == 0
 
+    @pytest.mark.slow
     def test_nothing_is_saved_without_gradients(self):
         x = torch.randn(10, requires_grad=True)
         with torch.no_grad():
             assert saved_bytes(lambda: x.exp().exp()) == 0
         assert saved_bytes(lambda: x.detach().exp()) == 0
 
+    @pytest.mark.slow
     def test_tensors_without_memory_are_no_obstacle(self):
         with FakeTensorMode():
             fake = torch.randn(10)
@@ -119,6 +125,7 @@ class TestSavedBytes:
         assert saved_bytes(x.exp) == 40
         assert len(empty) == 2  # alive until here
 
+    @pytest.mark.slow
     def test_recomputation_saves_its_input_alone(self):
         x = torch.randn(1000, requires_grad=True)
 
@@ -132,6 +139,7 @@ class TestSavedBytes:
         assert saved_bytes(recomputed) <= 4000
 
     @pytest.mark.filterwarnings('ignore:Sparse')
+    @pytest.mark.slow
     def test_all_parts_of_a_sparse_tensor_count(self):
         dense = torch.ones(10, 1, requires_grad=True)
 
@@ -140,10 +148,6 @@ class TestSavedBytes:
             return torch.sparse_csr_tensor(rows, columns, values, (10, 10)) @ dense
 
         assert saved_bytes(product) == 11 * 8 + 10 * 8 + 10 * 4
-
-
-def test_copy_bandwidth_is_that_of_a_memory():
-    assert 1e8 < copy_bandwidth(seconds=0.0) < 1e13
 
 
 class TestReport:

@@ -19,6 +19,7 @@ def test_the_cell_is_checked_and_measured_at_its_size(monkeypatch):
     assert report.tables[0].rows[0][0] == '12 B2'
 
 
+@pytest.mark.slow
 def test_the_shift_is_measured_in_channels_last_alone(monkeypatch):
     monkeypatch.setattr(g6_tsm_channels_last, 'SIZES', ((16, 8, 3, 3), (8, 16, 2, 2)))
     report = g6_tsm_channels_last.run(QUICK)

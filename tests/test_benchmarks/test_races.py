@@ -40,6 +40,7 @@ def test_form_of_the_gated_shift_in_five_dimensions_has_all_its_gradients(form):
     check_equal({name: step() for name, step in steps.items()}, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_step_with_kept_regions_looks_at_every_image_at_the_resolution_of_its_source():
     for source, looks in (('full', [64, 64]), ('low', [32, 64]), ('early', [64, 64])):
         model = build_model('classifier R18', 64, options=k1_keep_step.keep_options('classifier R18', source))
@@ -53,6 +54,7 @@ def test_step_with_kept_regions_looks_at_every_image_at_the_resolution_of_its_so
         assert len(late) == (1 if source == 'early' else 2)
 
 
+@pytest.mark.slow
 def test_frames_of_the_race_part_where_it_says():
     case = g3_parted_step.SMALL_CASE
     for place, rows in ((None, 8), ('layer2', 2)):
@@ -83,6 +85,7 @@ class TestHosts:
                 module.init_weights()
         check_same_prediction(plain, das, 2, 64)
 
+    @pytest.mark.slow
     def test_another_model_does_not_share_its_weights(self):
         plain = build_model('classifier R18', 32)
         das = build_model('classifier R18', 32, frames=2)
@@ -132,6 +135,7 @@ class TestScaling:
         case = f1_scaling.Case(nodes=4)
         assert case.value('edges') == len(f1_scaling.DASCell(2, num_nodes=4).edges)
 
+    @pytest.mark.slow
     def test_backward_gives_the_gradient_of_the_logits(self):
         forward, backward = f1_scaling.cell_step(f1_scaling.Case(frames=2, batch=1, side=8, operations=2, nodes=1), CPU)
         assert forward().shape == (1, 6, 8, 8)

@@ -82,6 +82,7 @@ class TestSteps:
         assert tuple(report.metrics) == c1_search_step.METRICS
         assert {row[1] for row in report.tables[0].rows} >= set(STEPS)
 
+    @pytest.mark.slow
     def test_naive_form_does_without_the_operators(self, monkeypatch):
         step, batches = tiny(CLASSIFIER, NAIVE)
         monkeypatch.setattr('mmdas.search.das.fast.cell_operators.linear_clip', None)  # calling it fails
@@ -148,6 +149,7 @@ class TestCost:
             score = steps['selection']()
             assert math.isfinite(score.negative_loss)
 
+    @pytest.mark.slow
     def test_hours_of_the_shipped_search_by_hand(self, monkeypatch, quick_configs):
         monkeypatch.setattr(c2_search_cost, 'SEARCHES', c2_search_cost.SEARCHES[:1])
         second = Timing((1.0,))

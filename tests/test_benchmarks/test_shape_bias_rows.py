@@ -22,6 +22,7 @@ def parts_of(row: str, out: Path) -> list[str]:
     return [part['type'] for part in [*preprocessor_of(cfg).get('augments', []), *cfg.get('custom_hooks', [])]]
 
 
+@pytest.mark.slow
 def test_rows_differ_by_their_augments_and_hooks(tmp_path: Path):
     found = {row: parts_of(row, tmp_path) for row in shape_bias.DEFAULT_ROWS}
     assert found == {

@@ -58,6 +58,7 @@ def test_boxes_of_the_data_set_hold_their_digits(scenes: Path):
 
 
 @pytest.mark.parametrize('kind', ['saliency', 'cam'])
+@pytest.mark.slow
 def test_maps_of_files_are_those_of_the_analyzer(kind: str, scenes: Path, weights: str, tmp_path: Path, capsys):
     assert main(['analyze', kind, CLS, weights, str(scenes / 'val'), '--out-dir', str(tmp_path)]) == 0
     table = read(tmp_path / f'{kind}.json')
@@ -91,6 +92,7 @@ def test_threshold_takes_the_place_of_the_cut(scenes: Path, weights: str, tmp_pa
 
 
 @pytest.mark.parametrize(('config', 'das'), [(SEG, None), (CLS, 'repeat')])
+@pytest.mark.slow
 def test_other_models_have_saliency_too(config: str, das: str | None, scenes: Path, tmp_path: Path, capsys):
     weights = save_weights(tmp_path / 'weights.pth', config, das)
     given = ['--out-dir', str(tmp_path), *(DAS if das else [])]
@@ -112,6 +114,7 @@ def test_other_models_have_saliency_too(config: str, das: str | None, scenes: Pa
         (['saliency', CLS, 'WEIGHTS', 'VAL', '--das', 'search'], '--das search is for a search'),
     ],
 )
+@pytest.mark.slow
 def test_a_slip_is_one_line(arguments: list[str], match: str, scenes: Path, weights: str, tmp_path: Path, capsys):
     (tmp_path / 'empty.json').write_text('{}')
     places = {'WEIGHTS': weights, 'VAL': str(scenes / 'val'), 'EMPTY': str(tmp_path / 'empty.json')}
@@ -127,6 +130,7 @@ def test_a_slip_in_an_option_of_a_verb_names_the_nearest(capsys):
     assert 'there is no option --treshold; did you mean --threshold?' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_confusions_of_a_classification_count_its_images(scenes: Path, weights: str, tmp_path: Path, capsys):
     options = ['--cfg-options', f'test_dataloader.dataset.data_root={scenes}', 'test_dataloader.num_workers=0']
     options += ['test_dataloader.persistent_workers=False', '--out-dir', str(tmp_path), '--work-dir', str(tmp_path)]

@@ -33,6 +33,7 @@ def read(path: Path) -> dict:
     return json.loads((path / 'receptive_field.json').read_text())
 
 
+@pytest.mark.slow
 def test_policy_makes_a_plain_config_one_of_das_and_widens_its_field(folder: Path, tmp_path: Path, capsys):
     arguments = ['analyze', 'rf', str(folder / 'small.py'), '--policy', str(folder / 'right.json'), *SMALL]
     assert main([*arguments, '--out-dir', str(tmp_path)]) == 0
@@ -46,6 +47,7 @@ def test_policy_makes_a_plain_config_one_of_das_and_widens_its_field(folder: Pat
     assert 'measured, clip: 95 % of the mass' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_equal_frames_add_nothing_and_the_plain_network_has_the_weights_of_the_checkpoint(folder: Path, tmp_path: Path):
     cfg = load_config(folder / 'small.py', das='das', options=DASOptions(4, 'gsf', policy=str(folder / 'same.json')))
     with DefaultScope.overwrite_default_scope('mmseg'):

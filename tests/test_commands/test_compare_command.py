@@ -188,6 +188,7 @@ def test_all_methods_of_a_rung_have_one_config_and_one_seed_and_the_searched_pol
     assert lengths[1] > lengths[0]
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on_and_does_nothing_twice(tmp_path, monkeypatch):
     whole = World(monkeypatch, qualities(), noise=1.0)
     _, expected = compare(tmp_path / 'whole', '--budget', '1200s')

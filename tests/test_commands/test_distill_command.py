@@ -52,6 +52,7 @@ def das_weights(policy: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return save_weights(tmp_path_factory.mktemp('das') / 'das.pth', cfg)
 
 
+@pytest.mark.slow
 def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy, das_weights, scenes, tmp_path, capfd):
     work_dir = tmp_path / 'run'
     arguments = ['distill', CONFIG, '--teacher', CONFIG, das_weights, '--teacher-das', policy]
@@ -112,6 +113,7 @@ def test_the_test_of_a_student_of_das_has_all_options_of_its_model(tmp_path):
     assert (read.frames, read.pooling) == (None, None)
 
 
+@pytest.mark.slow
 def test_a_config_with_the_name_of_the_teachers_file_is_refused(tmp_path, capsys):
     for name in ('teacher', 'teacher_net'):
         (tmp_path / f'{name}.py').write_text(f'_base_ = [{CONFIG!r}]\n')
@@ -159,6 +161,7 @@ def test_a_slip_is_one_line(arguments, match, capsys, tmp_path, monkeypatch):
     assert match in line
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_the_teacher_are_one_line(scenes, tmp_path, capsys):
     weights = save_weights(tmp_path / 'das.pth', load_config(CONFIG, das='repeat', options=DASOptions(2, 'tsm')))
     arguments = ['distill', CONFIG, '--teacher', CONFIG, weights, '--work-dir', str(tmp_path / 'run')]

@@ -79,6 +79,7 @@ def test_all_models_are_compared_and_the_best_plain_network_loads_without_mmdas(
     assert json.loads((out / NOTES).read_text())['table'] == table
 
 
+@pytest.mark.slow
 def test_the_clip_of_das_and_its_teacher_are_named_in_the_commands(tmp_path, monkeypatch):
     """The whole way, with made-up results."""
     commands = []
@@ -127,6 +128,7 @@ def read(arguments):
     return parser.parse_args(arguments[1:])
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_ends_with_its_log_and_is_run_again(tmp_path):
     runs = StepRuns(tmp_path, Report(Console()), NOTES)
     with pytest.raises(CommandError, match=r'"a try" failed; its log, .*a.log, ends with:\nmmdas: there is'):
@@ -185,6 +187,7 @@ test_evaluator = val_evaluator
 """
 
 
+@pytest.mark.slow
 def test_evaluators_that_cannot_compare_models_are_told_before_any_training(tmp_path, capsys, in_process):
     config = tmp_path / 'multi.py'
     config.write_text(MULTI)
@@ -213,6 +216,7 @@ def test_evaluators_that_cannot_compare_models_are_told_before_any_training(tmp_
         (['--cfg-options', 'randomness.seed'], 'takes KEY=VALUE.* got randomness.seed'),
     ],
 )
+@pytest.mark.slow
 def test_a_slip_in_a_later_step_is_told_before_the_first(tmp_path, capsys, in_process, options, told):
     assert main(['improve', CONFIG, '--out', str(tmp_path / 'out'), *options]) == 2
     assert re.search(told, ' '.join(capsys.readouterr().err.split()))
@@ -237,6 +241,7 @@ def test_a_model_that_cannot_become_one_of_das_is_told_before_the_plain_training
     assert not in_process
 
 
+@pytest.mark.slow
 def test_settings_count_where_the_test_set_is_compared_with_the_validation_set():
     settings = improve.settings_of(['val_dataloader.dataset.ann_file=another.txt', 'randomness.seed=3'])
     assert settings['randomness.seed'] == 3

@@ -16,7 +16,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmdas.apis import DASOptions, load_config, measure_complexity
-from mmdas.commands import analyze, main
+from mmdas.commands import analyze, analyze_flops, cost, main
+from mmdas.commands.parser import command_without
 from mmdas.commands.test import next_command
 from mmdas.engine.metrics import SegConfusionMatrix
 from mmdas.visualization.report import read_run
@@ -110,6 +111,7 @@ def test_what_a_test_keeps_is_no_part_of_its_next_command():
     assert words_of(f'next: {next_command(["a.py", "b.pth", *outputs, *options])}')[2:] == ['a.py', 'b.pth', *options]
 
 
+@pytest.mark.slow
 def test_confusions_of_a_segmentation_give_its_metric(tested, tmp_path: Path, capsys):
     words, scores = tested
     assert main(['analyze', 'confusion', *words[1:], '--out-dir', str(tmp_path)]) == 0
@@ -156,6 +158,7 @@ def test_a_curve_that_nobody_logged_names_those_that_are_there(trained, capsys):
     assert 'no run has logged mIoUs; did you mean mIoU?; logged are aAcc, ' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_rest_of_the_tutorial_runs(trained, tmp_path: Path, capsys):
     folder, _ = trained
     assert main(['browse', CONFIG, '--num', '2', '--out', str(tmp_path / 'batch.png')]) == 0
@@ -164,6 +167,7 @@ def test_the_rest_of_the_tutorial_runs(trained, tmp_path: Path, capsys):
     assert set(np.unique(cv2.imread(str(tmp_path / 'pred/0.png'), cv2.IMREAD_UNCHANGED))) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_metrics_in_python_are_those_of_the_command(trained, tested, capsys):
     folder, _ = trained
     places = {'my_config.py': str(folder / CONFIG), 'plain.pth': str(folder / 'iter_4.pth')}
@@ -226,7 +230,17 @@ def test_flops_of_attention_count():
 
 def test_flops_are_counted_at_the_size_of_the_training(capsys):
     assert main(['analyze', 'flops', CLS]) == 0
-    assert 'for an image of 32 x 32 in 1 frames' in capsys.readouterr().out
+    *_, counted, command = capsys.readouterr().out.splitlines()
+    assert 'for an image of 32 x 32 in 1 frames' in counted
+    assert words_of(command) == ['cost', CLS]
+
+
+def test_what_comes_after_counting_and_measuring_has_their_options():
+    of_both = ['my config.py', '--das', 'repeat', '--frames', '2', '--cfg-options', 'model.head.topk=(1,)']
+    after_flops = command_without(analyze_flops.add_own_arguments, [*of_both, '--size', '32', '32'], 'mmdas', 'cost')
+    after_cost = command_without(cost.add_own_arguments, [*of_both, '--out=seconds.json'], 'mmdas', 'train')
+    assert shlex.split(after_flops) == ['mmdas', 'cost', *of_both]
+    assert shlex.split(after_cost) == ['mmdas', 'train', *of_both]
 
 
 def test_printed_config_is_that_of_the_training(tmp_path: Path):

@@ -52,6 +52,7 @@ def test_malformed_argument_is_one_line_and_nothing_is_written(name: str, folder
 @pytest.mark.parametrize(
     'name', ['my net.py', "my'net.py", 'my"net.py', 'my{{x}}.py', 'my\\net.py', 'mé.py', 'a "b/c.py']
 )
+@pytest.mark.slow
 def test_any_name_of_a_host_is_one_of_configs_that_load(name: str, folder: Path, capsys: pytest.CaptureFixture):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(HOST)
@@ -59,6 +60,7 @@ def test_any_name_of_a_host_is_one_of_configs_that_load(name: str, folder: Path,
     assert len(list((folder / 'out').iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_a_config_is_converted_again_without_a_word(folder: Path, capsys: pytest.CaptureFixture):
     for _ in range(2):
         assert run_command('convert', ['mine.py', '--out-dir', 'out'], 'mmdas convert') == 0

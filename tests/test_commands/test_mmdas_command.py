@@ -1,6 +1,7 @@
 """The command ``mmdas``: its help, its slips in one line, and any config as one of DAS."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def test_options_of_the_conversion_and_of_the_config_reach_it():
     options = ['--frames', '8', '--fusion', 'none', '--pooling', 'max', '--cfg-options', 'model.head.pooling=mean']
     cfg = config_of(HOST, '--das', 'repeat', *options)
     assert (cfg.num_frames, cfg.model.backbone.fusion, cfg.model.head.pooling) == (8, None, 'mean')
-    assert cfg.work_dir == f'work_dirs/repeat-8f-none_{HOST}'
+    assert cfg.work_dir == f'work_dirs/repeat-8f-none-pool-max_{HOST}'
 
 
 def test_sites_are_where_the_fusion_is():
@@ -148,6 +149,7 @@ def test_sites_are_where_the_fusion_is():
     assert cfg.model.backbone.stages == ['layer1.0.conv1', 'layer2.0.conv1']
 
 
+@pytest.mark.slow
 def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name in ('policy', 'far shift.v2'):
@@ -162,6 +164,7 @@ def test_policies_of_two_names_have_two_work_directories_and_configs(tmp_path: P
 
 
 @pytest.mark.parametrize('converted', [False, True])
+@pytest.mark.slow
 def test_training_over_one_with_another_policy_is_refused(converted: bool, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('mmdas.apis.build_runner', lambda cfg: SimpleNamespace(train=lambda: None))
@@ -217,13 +220,16 @@ def test_search_takes_plain_and_search_configs(plain: bool, tmp_path: Path, monk
     assert preprocessor_of(searched[0]).cell.type == 'mmdas.DASCell'
 
 
-def test_convert_writes_beside_the_caller_and_names_the_next_command(tmp_path: Path, monkeypatch, capsys):
+@pytest.mark.parametrize('folder', [f'configs/das_{HOST}', 'my own'])
+@pytest.mark.slow
+def test_convert_writes_beside_the_caller_and_names_the_next_command(folder, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(['convert', HOST, '--frames', '2', '--fusion', 'tsm']) == 0
+    given = [] if folder.startswith('configs') else ['--out-dir', folder]
+    assert main(['convert', HOST, '--frames', '2', '--fusion', 'tsm', *given]) == 0
     *paths, command = capsys.readouterr().out.splitlines()
-    assert [Path(path).parent for path in paths] == [Path(f'configs/das_{HOST}')] * 3
+    assert [Path(path).parent for path in paths] == [Path(folder)] * 3
     assert all(load_config(path).num_frames == 2 for path in paths)
-    assert command == f'next: mmdas train {paths[1]}'
+    assert shlex.split(command) == ['next:', 'mmdas', 'train', paths[1]]
 
 
 def test_convert_keeps_edited_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -306,6 +312,7 @@ def test_check_runs_its_script(capsys: pytest.CaptureFixture):
     assert 'Python' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line_reach_the_host_wherever_the_conversion_puts_it():
     options = {'optim_wrapper.optimizer.lr': 0.5, 'model.backbone.base_channels': 8, 'train_cfg.max_iters': 40}
     options |= {'train_dataloader.dataset.indices': 8, 'model.backbone.stages': (0,), 'resume': True}

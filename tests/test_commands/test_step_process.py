@@ -27,6 +27,7 @@ def without_imports(monkeypatch):
     monkeypatch.setattr(step_runs, 'environment', lambda _: {})
 
 
+@pytest.mark.slow
 def test_a_command_runs_with_its_output_in_the_log_and_its_exit_code(tmp_path):
     runs = StepRuns(tmp_path, Report(Console()), 'notes.json', toolbox='mmseg')
     runs.run('version', 'version', ['--version'])

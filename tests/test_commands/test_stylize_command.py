@@ -77,6 +77,7 @@ def test_segmentation_keeps_layout_lists_and_label_maps(segmentation: Config, st
     assert changed == {f'JPEGImages/scene{number}.png' for number in range(6)}
 
 
+@pytest.mark.slow
 def test_config_takes_the_copy_as_it_is_told(segmentation: Config, styles: Path, tmp_path: Path):
     done = stylize_dataset(segmentation, options(styles, tmp_path / 'new'))
     assert done.usage == f'--cfg-options train_dataloader.dataset.dataset.data_root={tmp_path / "new"}'
@@ -108,6 +109,7 @@ def test_styles_are_drawn_evenly():
     assert counts.min() > 900 and counts.max() < 1100
 
 
+@pytest.mark.slow
 def test_classes_stay_those_of_the_folders(classification: Config, styles: Path, tmp_path: Path):
     stylize_dataset(classification, options(styles, tmp_path / 'new'))
     copy = classification.copy()
@@ -120,6 +122,7 @@ def test_classes_stay_those_of_the_folders(classification: Config, styles: Path,
     assert infos[0] == infos[1] and len(infos[0]) == 4
 
 
+@pytest.mark.slow
 def test_images_without_files_become_folders_of_classes(styles: Path, tmp_path: Path):
     dataset = dict(type='mmdas.ShapeTextureDigits', split='test', per_class=2)
     cfg = Config(
@@ -142,6 +145,7 @@ def copy_name(dataset, number: int) -> str:
 
 
 class TestInterruption:
+    @pytest.mark.slow
     def test_resumed_copy_equals_an_uninterrupted_one(
         self, segmentation: Config, styles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):

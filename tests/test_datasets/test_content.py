@@ -51,11 +51,13 @@ def test_files_that_differ_in_a_byte_are_no_copies(tmp_path, place):
     assert find_copies([files(tmp_path, [noise(0), bytes(other)])]) == []
 
 
+@pytest.mark.slow
 def test_a_name_that_is_listed_twice_is_a_copy(tmp_path):
     sample = files(tmp_path, [noise(0)]).get_data_info(0)
     assert find_copies([Listed([sample, dict(sample)])]) == [[(0, 0), (0, 1)]]
 
 
+@pytest.mark.slow
 def test_copies_are_found_across_data_sets(tmp_path):
     datasets = [files(tmp_path, [noise(0), noise(1)], 'a'), files(tmp_path, [noise(2), noise(0)], 'b')]
     assert find_copies(datasets) == [[(0, 0), (1, 1)]]
@@ -71,6 +73,7 @@ def test_samples_without_an_image_are_no_copies():
     assert find_copies([Listed([dict(number=1), dict(number=1)])]) == []
 
 
+@pytest.mark.slow
 def test_parts_of_a_file_are_no_copies_whatever_their_labels(tmp_path):
     path = files(tmp_path, [noise(0)]).get_data_info(0)['img_path']
     places = [(0, 0), (0, 64), (0, 0)]
@@ -108,6 +111,7 @@ def test_no_image_is_in_both_parts_of_a_holdout(tmp_path):
         assert len(weights | policy) == 12
 
 
+@pytest.mark.slow
 def test_no_image_of_joined_data_sets_is_in_both_parts(tmp_path):
     whole = files(tmp_path, [noise(number) for number in range(12)], 'a')
     some = files(tmp_path, [noise(number) for number in range(5)], 'b')
@@ -118,6 +122,7 @@ def test_no_image_of_joined_data_sets_is_in_both_parts(tmp_path):
         assert len(weights | policy) == 12
 
 
+@pytest.mark.slow
 def test_a_data_set_whose_copies_lie_in_the_other_part_is_left_out_of_a_joined_one(tmp_path):
     whole = files(tmp_path, [noise(number) for number in range(8)], 'a')
     copies = files(tmp_path, [noise(number) for number in holdout_indices(8, 0.5, 0)['weights']], 'b')
@@ -126,6 +131,7 @@ def test_a_data_set_whose_copies_lie_in_the_other_part_is_left_out_of_a_joined_o
 
 
 @pytest.mark.parametrize('kind', ['files', 'arrays'])
+@pytest.mark.slow
 def test_without_copies_the_split_is_the_one_of_the_indices(tmp_path, kind):
     dataset = files(tmp_path, [noise(number) for number in range(9)])
     if kind == 'arrays':

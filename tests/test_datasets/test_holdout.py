@@ -279,7 +279,12 @@ def test_what_cannot_be_split_is_named_with_its_place(dataset, message):
 
 def test_a_part_is_split_again_within_itself():
     """As by a search on the training part of a comparison."""
-    config = {'type': 'HoldoutDataset', 'part': 'weights', 'ratio': 0.2, 'dataset': {'type': 'Numbers', 'count': 50}}
+    config = {
+        'type': 'mmdas.HoldoutDataset',
+        'part': 'weights',
+        'ratio': 0.2,
+        'dataset': {'type': 'Numbers', 'count': 50},
+    }
     check_holdout(config, 'train_dataloader.dataset')
     kept, left_out = (
         set(numbers_of(HoldoutDataset(config['dataset'], part, ratio=0.2))) for part in ('weights', 'policy')

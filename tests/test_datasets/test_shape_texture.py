@@ -29,6 +29,7 @@ def test_test_images_are_of_all_kinds():
     assert len({tuple(pair) for pair in conflict}) == 90 and (conflict[:, 0] != conflict[:, 1]).all()
 
 
+@pytest.mark.slow
 def test_same_settings_give_the_same_images_and_a_larger_set_begins_with_them():
     small, large = (infos(ShapeTextureDigits('train', per_class=number)) for number in (2, 4))
     other = infos(ShapeTextureDigits('train', per_class=2, seed=1))

@@ -91,6 +91,7 @@ def test_unpacked_archive_is_the_data_set(archive: Path, tmp_path: Path):
     assert len(TinyImageNet(str(root))) == 4
 
 
+@pytest.mark.slow
 def test_wrong_number_of_images_is_named(archive: Path, tmp_path: Path):
     tool = load_script('dataset_converters/tiny_imagenet.py')
     root = tool.unpack(archive, tmp_path / 'data')

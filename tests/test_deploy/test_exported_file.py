@@ -51,6 +51,7 @@ def file(exported: Path) -> ExportedModel:
     return ExportedModel(exported)
 
 
+@pytest.mark.slow
 def test_file_of_the_command_gives_what_the_model_gives(file: ExportedModel, trained: tuple[Path, Path]):
     model = build_small('cls', COLOURED)
     model.load_state_dict(torch.load(trained[1], weights_only=False)['state_dict'])
@@ -62,6 +63,7 @@ def test_file_of_the_command_gives_what_the_model_gives(file: ExportedModel, tra
         np.testing.assert_allclose(file(images), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_file_says_what_it_is(file: ExportedModel):
     told = file.description
     assert (told.task, told.output, told.input, told.size) == ('classification', 'logits', 'pixels', SIZE)
@@ -70,11 +72,13 @@ def test_file_says_what_it_is(file: ExportedModel):
     assert [step['type'] for step in told.pipeline] == ['ResizeEdge', 'CenterCrop', 'PackInputs']
 
 
+@pytest.mark.slow
 def test_file_refuses_images_of_another_size(file: ExportedModel):
     with pytest.raises(ExportError, match=r'images are 24 x 40, the graph takes 24 x 32'):
         file(np.zeros((1, 3, 24, 40)))
 
 
+@pytest.mark.slow
 def test_file_of_another_model_is_found_out(exported: Path):
     with pytest.raises(ExportError, match='differs from its model'):
         check_file(DeployableNetwork(build_small('cls', CHAIN), 'rgb'), exported, [SIZE])

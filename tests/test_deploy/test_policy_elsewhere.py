@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from test_optional_packages import run
 
 from mmdas.search.augmentation import AugmentPolicy, trivial_augment
@@ -37,6 +38,7 @@ def without_equalize() -> AugmentPolicy:
     return AugmentPolicy.from_dict(data, 'TrivialAugment')
 
 
+@pytest.mark.slow
 def test_loop_of_the_page_learns_where_pytorch_alone_is_installed(tmp_path: Path):
     without_equalize().save(tmp_path / 'augmentation.json')
     Policy.random(3, space='paper').save(tmp_path / 'frames.json')

@@ -107,6 +107,7 @@ def test_run_without_augments_has_no_hook_for_them(tmp_path):
     assert found == [False, True]
 
 
+@pytest.mark.slow
 def test_a_label_that_counts_where_no_pixel_comes_to_is_refused(tmp_path):
     step = dict(type='mmdas.PolicyAugment', policy=rand_augment().to_dict())
     model = seg_model(augments=[step])

@@ -67,6 +67,7 @@ def test_a_plain_training_keeps_no_policy(plain_run):
 
 
 @pytest.mark.parametrize(('there', 'expected'), [(FIRST, {'policy.json'}), (SECOND, {'policy.json', 'policy_1.json'})])
+@pytest.mark.slow
 def test_another_policy_in_the_work_dir_keeps_its_content_under_another_name(tmp_path, there, expected):
     there.save(tmp_path / 'policy.json')
     runner = run(training(tmp_path, FIRST.to_dict()))

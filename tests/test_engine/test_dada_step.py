@@ -117,6 +117,7 @@ def test_the_first_step_of_the_distribution_is_that_of_reinforce(monkeypatch: py
         torch.testing.assert_close(parameter.detach(), start - logged['policy_change'] * score)
 
 
+@pytest.mark.slow
 def test_the_control_variate_learns_what_a_draw_changes() -> None:
     """A change that is 2 whatever is drawn has no gradient: the estimates' mean square falls to a small part."""
     model, step = build(classifier)

@@ -144,6 +144,7 @@ def test_a_fault_in_a_worker_is_told_in_one_line(folder, workers):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.slow
 def test_files_without_a_fault_are_read_as_without_a_guard(folder, warnings):
     plain, dataset = build(folder), guarded(folder)
     survey = Survey(dataset, num_headers=2, seconds=60).run()
@@ -198,6 +199,7 @@ def test_a_file_within_test_time_augmentation_is_named(folder):
         guarded(folder, [LOAD[0], augmentation])[VICTIM]
 
 
+@pytest.mark.slow
 def test_labels_of_half_the_size_go_where_both_are_resized_to_one_size(folder):
     path = path_of(folder, 'label')
     Image.open(path).resize((SIDE // 2, SIDE // 2), Image.Resampling.NEAREST).save(path)
@@ -272,6 +274,7 @@ def hook_on(**datasets) -> None:
 
 
 @pytest.mark.parametrize('mode', ['train', 'policy', 'val'])
+@pytest.mark.slow
 def test_a_training_begins_with_the_files_of_all_its_data(tmp_path, warnings, mode):
     datasets = {}
     for one in ('train', 'policy', 'val'):

@@ -99,6 +99,7 @@ def test_after_a_kill_it_goes_on_to_the_same_end(searched, tmp_path):
     assert differences(final_state(whole), final_state(resumed)) == []
 
 
+@pytest.mark.slow
 def test_copies_may_share_the_batch(tmp_path):
     runner = run(by_iterations(tmp_path, share_batch=True))
     assert isinstance(load_policy(tmp_path / 'policy.json'), AugmentPolicy)

@@ -191,6 +191,7 @@ def test_a_teacher_and_its_score_do_not_change_a_training_of_weight_zero(tmp_pat
 
 
 @each_toolbox
+@pytest.mark.slow
 def test_a_resumed_student_equals_an_uninterrupted_one(tmp_path, toolbox):
     teacher = save_teacher(tmp_path / 'teacher', toolbox, 'das')
     average = dict(type='EMAHook', ema_type=MomentumAnnealingEMA.__name__, update_buffers=True)
@@ -215,6 +216,7 @@ def test_a_student_is_not_resumed_with_another_teacher(tmp_path):
         run(training(tmp_path / 'run', 'mmpretrain', second, iters=6), newest(runner))
 
 
+@pytest.mark.slow
 def test_a_training_without_a_teacher_is_not_resumed_with_one_nor_the_other_way_round(tmp_path):
     teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
     alone = run(training(tmp_path / 'alone', 'mmpretrain', None, iters=2))
@@ -251,6 +253,7 @@ torch.save(model(torch.load(sys.argv[3]), mode='tensor').detach(), sys.argv[4])
 
 
 @each_toolbox
+@pytest.mark.slow
 def test_the_checkpoint_of_a_student_loads_and_predicts_without_mmdas(tmp_path, toolbox):
     teacher = save_teacher(tmp_path / 'teacher', toolbox, 'das')
     runner = run(training(tmp_path / 'run', toolbox, teacher))

@@ -97,6 +97,7 @@ def test_validation_of_a_training_sees_no_regulariser(tmp_path):
 
 @each_toolbox
 @pytest.mark.parametrize('das', [False, True])
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, toolbox, das):
     hooks = [ADL, BLOCKS, STYLES, dict(type='EMAHook', momentum=0.1)]
     whole = run(training(tmp_path / 'whole', toolbox, *hooks, iters=6, das=das))

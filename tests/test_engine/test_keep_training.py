@@ -217,6 +217,7 @@ def test_what_comes_after_the_stage_is_not_computed():
     assert Network(model).features(images, samples, 'conv1').shape[1] == 4
 
 
+@pytest.mark.slow
 def test_early_head_learns_what_the_stage_tells():
     model, images, samples = build('mmseg', 1)
     source = EarlySaliency(lr=0.05)
@@ -290,6 +291,7 @@ def whole_state(runner) -> dict:
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_a_training_with_an_early_head_resumes_exactly(tmp_path, by_epoch):
     steps = [
         dict(type='mmdas.KeepCutout', saliency='early', probability=0.4),
@@ -327,6 +329,7 @@ def test_a_search_with_an_early_head_resumes_exactly(tmp_path):
     assert differences(*heads) == []
 
 
+@pytest.mark.slow
 def test_resume_without_the_state_of_the_head_is_refused(tmp_path):
     run(keeping(tmp_path, False, steps=[dict(type='mmdas.KeepCutout')]))
     checkpoint, content = newest_checkpoint(tmp_path)
@@ -348,6 +351,7 @@ def losses_of(runner) -> list[float]:
 
 
 @pytest.mark.parametrize(('toolbox', 'frames'), [('mmpretrain', 2), ('mmseg', 1)])
+@pytest.mark.slow
 def test_a_training_with_all_steps_learns(tmp_path, toolbox, frames):
     steps = [
         dict(type='mmdas.KeepPaste', policy=TURN.to_dict(), saliency='low', size=0.6),

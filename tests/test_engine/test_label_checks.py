@@ -58,6 +58,7 @@ def faults(dataset, count: int = 16, classes: Sequence[str] = CLASSES) -> dict[s
     return dict(find_label_faults(dataset, count, 255, classes))
 
 
+@pytest.mark.slow
 def test_labels_of_all_classes_have_no_fault(tmp_path: Path):
     assert faults(write_data(tmp_path, [mask(0, 1), mask(0, 2, 255)])) == {}
 

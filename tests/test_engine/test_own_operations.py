@@ -105,6 +105,7 @@ def test_checkpoint_loads_with_its_config_even_without_the_file_of_the_policy(pr
     assert clip(torch.rand(1, 3, 16, 16)).shape == (1, 3 * NUM_FRAMES, 16, 16)
 
 
+@pytest.mark.slow
 def test_resumed_search_ends_with_the_same_policy(project: Path) -> None:
     options = ['--cfg-options', 'experiment_name=again', '--work-dir', 'again']
     with quick_configs():
@@ -198,6 +199,7 @@ def test_module_with_a_wrong_function_stops_the_command_in_one_line(project: Pat
     )
 
 
+@pytest.mark.slow
 def test_plain_config_becomes_one_of_das_with_a_policy_of_own_operations(project: Path) -> None:
     """``--das POLICY`` asks the policy for its frames before the config is converted."""
     host = Path(__file__).parents[2] / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py'

@@ -67,6 +67,7 @@ def test_a_resumed_training_equals_one_that_was_not_interrupted(tmp_path, uninte
     assert differences(state(resumed), uninterrupted(by_epoch, workers)) == []
 
 
+@pytest.mark.slow
 def test_a_schedule_that_keeps_its_curve_as_a_method_is_resumed_from_plain_data(tmp_path):
     def once(folder, *hooks):
         cycle = dict(type='OneCycleLR', eta_max=0.2, total_steps=3, by_epoch=True, convert_to_iter_based=True)
@@ -87,6 +88,7 @@ def test_the_number_of_workers_does_not_change_a_training(uninterrupted):
     assert differences(left, right) == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_a_signal_left_goes_when_the_next_one_is_there(tmp_path):
     with pytest.raises(RunStopped):
         run(training(tmp_path, True, 0, dict(type='mmdas.InterruptHook', after=6, by='SIGTERM')))
@@ -112,6 +114,7 @@ def test_what_a_killed_run_had_begun_to_write_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_gradients_that_are_being_accumulated_survive_a_resume(tmp_path, by_epoch):
     def accumulating(folder, *hooks):
         cfg = training(tmp_path / folder, by_epoch, 0, *hooks)
@@ -126,6 +129,7 @@ def test_gradients_that_are_being_accumulated_survive_a_resume(tmp_path, by_epoc
     assert differences(state(run(accumulating('resumed'), resume=checkpoint)), whole) == []
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_resumed_training_where_it_ends_one_without_interruption(tmp_path):
     def stopping(folder, *hooks):
         early = dict(type='EarlyStoppingHook', monitor='accuracy/top1', min_delta=1000.0, patience=3)

@@ -159,6 +159,7 @@ def test_a_selection_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize('kind', STEPS)
+@pytest.mark.slow
 def test_a_step_that_is_left_out_leaves_the_critic_or_control_variate_as_it_was(kind: str, tmp_path: Path):
     cfg = by_iterations(tmp_path, kind)
     skip = dict(type='mmdas.FiniteLossHook', action='skip')

@@ -28,6 +28,7 @@ def trained(folder: Path, by_epoch: bool, *hooks: dict):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_training_with_pictures_is_the_training_without(by_epoch: bool, tmp_path: Path):
     plain, shown = (trained(tmp_path / name, by_epoch, *hooks) for name, hooks in (('plain', ()), ('shown', (HOOK,))))
     one, other = state(plain), state(shown)

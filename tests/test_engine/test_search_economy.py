@@ -121,11 +121,13 @@ def test_a_search_by_epochs_that_settles_goes_on_exactly(settled_epochs, tmp_pat
     assert differences(final_state(settled_epochs), final_state(resumed)) == []
 
 
+@pytest.mark.slow
 def test_a_search_that_is_between_two_steps_of_its_policy_goes_on_exactly(settled, tmp_path):
     resumed = run(by_iterations(tmp_path), resume=Path(settled.work_dir, 'iter_7.pth'))
     assert differences(final_state(settled), final_state(resumed)) == []
 
 
+@pytest.mark.slow
 def test_the_fast_form_of_a_search_ends_with_a_policy(tmp_path):
     config = iter_search(tmp_path, train_cfg=dict(max_iters=8, warmup_iters=2, selection=SELECTION))
     set_fast(config)
@@ -155,6 +157,7 @@ def test_resuming_with_another_interval_within_the_policy_phase_is_refused(settl
         (dict(length=1), 'length=1 is no setting of IterBasedSearchLoop'),
     ],
 )
+@pytest.mark.slow
 def test_settings_that_leave_nothing_to_do_are_refused(tmp_path, settings, text):
     with pytest.raises(SearchError, match=text):
         run(iter_search(tmp_path, train_cfg=dict(max_iters=5, warmup_iters=2, **settings)))

@@ -28,8 +28,8 @@ from toy_search import (
     seg_model,
 )
 
+from mmdas.apis import device as device_api
 from mmdas.apis import enable_amp
-from mmdas.apis import runner as runner_api
 from mmdas.engine.hooks.random_state_hook import random_state
 from mmdas.engine.runner.search_loop import policy_part
 from mmdas.engine.runner.search_schedule import PHASES
@@ -154,16 +154,19 @@ def test_the_batches_of_every_epoch_are_numbered_from_its_start(epoch_run):
     assert numbers[: len(searching) + 1] == [*searching, ('4', '3')]  # a decision ends an epoch
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_twice(iteration_run, tmp_path):
     again = run(iter_search(tmp_path))
     assert differences(final_state(iteration_run), final_state(again)) == []
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_search(epoch_run, tmp_path):
     other = run(epoch_search(tmp_path, randomness=dict(seed=1)))
     assert not torch.equal(epoch_run.model.data_preprocessor.cell.logits, other.model.data_preprocessor.cell.logits)
 
 
+@pytest.mark.slow
 def test_warm_up_leaves_the_policy_alone(tmp_path):
     config = iter_search(
         tmp_path, train_cfg=dict(max_iters=3, warmup_iters=3, selection=dict(type='mmdas.ArgmaxSelection'))
@@ -172,6 +175,7 @@ def test_warm_up_leaves_the_policy_alone(tmp_path):
     assert torch.equal(run(config).model.data_preprocessor.cell.logits, start)
 
 
+@pytest.mark.slow
 def test_validation_comes_at_its_interval_and_at_the_end(tmp_path):
     validation = dict(
         val_cfg={},
@@ -209,7 +213,7 @@ def test_averaged_weights_go_along_with_a_search_and_its_resumption(tmp_path, up
 
 
 def test_mixed_precision_without_a_gpu_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner_api, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(device_api, 'get_device', lambda: 'cpu')
     with pytest.raises(RuntimeError, match='--amp needs a GPU'):
         enable_amp(iter_search(tmp_path))
 
@@ -233,6 +237,7 @@ def test_a_search_that_cannot_run_is_refused(tmp_path, train_cfg, message):
 
 
 @pytest.mark.parametrize('edges', [1, 2])
+@pytest.mark.slow
 def test_a_search_with_aligned_frames_ends_with_a_chain_that_a_training_takes(tmp_path, edges):
     model = seg_model()
     model['decode_head']['pooling'] = 'aligned'
@@ -380,6 +385,7 @@ def one_channel_search(work_dir: Path, **options) -> Config:
     return iter_search(work_dir, model=model, train_cfg=options)
 
 
+@pytest.mark.slow
 def test_accuracy_of_one_channel_is_refused_as_criterion(tmp_path):
     with pytest.raises(ValueError, match=r"out_channels is 1: .* set train_cfg\.criterion='loss'"):
         prepare(one_channel_search(tmp_path, criterion='accuracy'))

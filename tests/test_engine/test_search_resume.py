@@ -113,6 +113,7 @@ def test_a_search_with_every_step_goes_on_exactly(tmp_path, search, step):
         assert differences(*states) == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_an_adversarial_search_holds_its_critic(tmp_path):
     runner = run(by_step(tmp_path, 'iterations', 'AdversarialStep'))
     first, last = (

@@ -176,6 +176,7 @@ class FirstOperation(BaseSelection):
         return {}
 
 
+@pytest.mark.slow
 def test_a_selection_of_ones_own_decides(tmp_path):
     runner = run(windmill_search(tmp_path, dict(type='mmengine.FirstOperation')))
     assert set(operations(runner)) == {'identity'}

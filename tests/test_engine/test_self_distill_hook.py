@@ -24,6 +24,7 @@ def self_taught(work_dir, toolbox, *hooks, taught=HOOK, dropout=(1, 2, NUM_FRAME
 
 
 @pytest.mark.parametrize('toolbox', TOOLBOXES)
+@pytest.mark.slow
 def test_frames_that_part_late_learn_from_each_other_and_resume(tmp_path, toolbox):
     average = dict(type='EMAHook', ema_type=MomentumAnnealingEMA.__name__, update_buffers=True)
     whole = run(self_taught(tmp_path / 'whole', toolbox, average, part_after='layer1', iters=4))
@@ -41,6 +42,7 @@ def test_frames_that_part_late_learn_from_each_other_and_resume(tmp_path, toolbo
 
 
 @pytest.mark.parametrize('toolbox', TOOLBOXES)
+@pytest.mark.slow
 def test_a_resumed_training_equals_an_uninterrupted_one_and_leaves_an_ordinary_checkpoint(tmp_path, toolbox):
     average = dict(type='EMAHook', ema_type=MomentumAnnealingEMA.__name__, update_buffers=True)
     whole = run(self_taught(tmp_path / 'whole', toolbox, average, iters=6))

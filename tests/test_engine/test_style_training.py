@@ -29,6 +29,7 @@ def styled(work_dir: Path, by_epoch: bool, styles: str, *hooks: dict, **step):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_resumed_training_with_styles_equals_an_uninterrupted_one(tmp_path: Path, by_epoch: bool, styles: str):
     whole = state(run(styled(tmp_path / 'whole', by_epoch, styles)))
     with pytest.raises(ConnectionError):

@@ -26,6 +26,7 @@ def start(cfg, *hooks, resume: bool = False) -> Runner:
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_a_config_that_names_the_guards_has_them(tmp_path, by_epoch):
     whole = state(start(training(tmp_path / 'whole', by_epoch, 0)))
     with pytest.raises(RunStopped):

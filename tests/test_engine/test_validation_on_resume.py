@@ -46,6 +46,7 @@ def counted(work_dir, by_epoch, *hooks, **options):
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_a_resume_after_the_best_checkpoint_was_saved_is_exact(tmp_path, by_epoch):
     """The newest checkpoint is written once more then, in the validation."""
 
@@ -63,6 +64,7 @@ def test_a_resume_after_the_best_checkpoint_was_saved_is_exact(tmp_path, by_epoc
 
 
 @pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.slow
 def test_a_signal_in_a_validation_ends_it_and_the_resumed_run_validates(tmp_path, by_epoch):
     whole = state(run(counted(tmp_path / 'whole', by_epoch)))
     expected, CountValidationsHook.whole = CountValidationsHook.whole, 0
@@ -75,6 +77,7 @@ def test_a_signal_in_a_validation_ends_it_and_the_resumed_run_validates(tmp_path
     assert CountValidationsHook.whole == expected
 
 
+@pytest.mark.slow
 def test_a_rate_that_depends_on_a_validation_which_a_crash_left_out_is_as_without(tmp_path):
     def with_plateaus(folder, *hooks):
         plateau = dict(type='ReduceOnPlateauLR', monitor='accuracy/top1', rule='greater', patience=0, threshold=500.0)

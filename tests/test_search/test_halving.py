@@ -66,6 +66,7 @@ def test_the_best_survive_and_the_baseline_always():
     assert survivors(scores, 9, 'plain') == ['b', 'c', 'd', 'a', 'plain']
 
 
+@pytest.mark.slow
 def test_the_error_of_a_difference_is_its_spread_over_repetitions():
     generator = np.random.default_rng(0)
     found = []

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 import torch
 from mmengine.registry import MODELS, DefaultScope
 from tool_scripts import load_script
@@ -32,6 +33,7 @@ def test_panels_show_image_saliency_centres_and_cuts():
             np.testing.assert_allclose(picture[covered], np.tile(images[row].mean((0, 1)) / 255, (covered.sum(), 1)))
 
 
+@pytest.mark.slow
 def test_tool_draws_the_images_of_a_config(tmp_path, monkeypatch, capsys):
     data = tmp_path / 'digits'
     load_script('dataset_converters/digit_scenes.py').make_digit_scenes(data, num_train=3, num_val=1)

@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from tool_scripts import load_script
@@ -8,6 +9,7 @@ from tool_scripts import load_script
 tool = load_script('visualization/mixing_figure.py')
 
 
+@pytest.mark.slow
 def test_columns_show_one_pair_of_images_and_the_file_is_small(tmp_path):
     model = tool.learn(0, np.random.default_rng(0))
     batch = model.data_preprocessor(tool.make_batch(np.random.default_rng(1), 4), False)

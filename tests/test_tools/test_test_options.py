@@ -105,6 +105,7 @@ def test_tta_keeps_the_data_preprocessor_of_the_model(tta_runner):
     assert tuple(preprocessor.size) == (48, 48)
 
 
+@pytest.mark.slow
 def test_tta_of_a_segmentation_model_gives_its_metric(tta_runner):
     assert 0 <= tta_runner.test()['mIoU'] <= 100
 

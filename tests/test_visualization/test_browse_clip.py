@@ -95,6 +95,7 @@ def random_policy(root: Path, num_frames: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_repeated_frames_are_the_images_of_the_data_set_in_their_colours(tool: ModuleType, data_root: Path) -> None:
     clips = clips_of(tool, segmentation_config(data_root, options='num_frames=3'), 3)
     assert clips.shape == (3, 3, 32, 40, 3)
@@ -148,6 +149,7 @@ def test_more_clips_than_images_show_each_image_once(tool: ModuleType, data_root
 @pytest.mark.parametrize(
     ('arguments', 'frames'), [(['repeat', '--frames', '3'], 3), (['search'], 4), (['policy.json'], 5)]
 )
+@pytest.mark.slow
 def test_plain_config_shows_the_clips_of_what_it_becomes(
     data_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str], frames: int
 ) -> None:

@@ -10,36 +10,24 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdas.augment import Augment, AugmentChain
-from mmdas.models.settings import Recorded, decode
 from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import repeat_image
 from mmdas.registry import MODELS
-from mmdas.search.das import Pixels, Policy, PolicyClip, PolicyError
+from mmdas.search.das import Policy, PolicyClip, PolicyError
 from mmdas.search.das.operation import SIDES, Size
-from mmdas.search.das.policy import SCHEMA_VERSION
 
 from .absent_policy import AbsentPolicy
-from .clip_sizes import NotedSizes, as_size, as_text, cells_of, first_of_all, group_by_size, strides_of
+from .clip_pixels import ClipPixels
+from .clip_record import ClipRecord
+from .clip_sizes import NotedSizes, cells_of, first_of_all, group_by_size, strides_of
 from .content_mask import add_content_mask
 from .frame_window import check_frames, cut_clip, draw_frames, fill_frames, window
-from .operation_samples import Samples, as_now, samples_of
-from .pixel_values import (
-    AnyOperation,
-    PixelError,
-    check_grey,
-    check_values,
-    colour_operations,
-    converted_order,
-    find_max_value,
-    names,
-)
+from .pixel_values import converted_order
 
-# Batches whose pixels are compared with the range that colour operations assume.
-CHECKED_BATCHES = 20
 NO_WARPS = ('colour', 'deformation')  # kinds of operations
 
 
-class ImageToClip(Recorded):
+class ImageToClip(ClipPixels, ClipRecord):
     """Mixin of a data preprocessor that owns the image-to-clip step and takes it at the end of its ``forward``.
 
     The clip is made of the image's content, without what pads it. Shifts count in a size that stays: that of the
@@ -74,8 +62,6 @@ class ImageToClip(Recorded):
         FileNotFoundError: in ``forward``, if there is no policy file and no checkpoint brought a policy.
     """
 
-    place = 'data_preprocessor'
-    num_frames: int
     file_order: ClassVar[str | None] = None  # of images that the parent does not convert
 
     def __init__(
@@ -110,31 +96,20 @@ class ImageToClip(Recorded):
         self.used_frames = used_frames  # None: all
         self.frames_now = num_frames
         self.sizes_now: Sequence[Size] | None = None  # of the latest images
-        self.max_value: Any = max_value
+        self.max_value = max_value
         self.channel_order = channel_order or converted_order(kwargs) or self.file_order
         self.gives_images = self.marks_content = False
         self._noted = NotedSizes()
-        self._unchecked = CHECKED_BATCHES
         self._warned = False
         self.accept_difference = accept_difference
-        self._colour_steps: list[Any] = [step for step in self.augments.steps if hasattr(step, 'use_pixels')]
+        self._colour_steps = [step for step in self.augments.steps if hasattr(step, 'use_pixels')]
         self.augment_pixels = self._tell_augments()
-        self.cell: Any = self._build_cell(cell) if cell is not None else None
-        self.policy: Any = self._build_policy(policy) if policy is not None else None
+        self.cell = self._build_cell(cell) if cell is not None else None
+        self.policy = self._build_policy(policy) if policy is not None else None
         self._open_reference = self.image_to_clip is not None and self.image_to_clip.reference_size is None
         self._set_reference(getattr(self, 'size', None))
         if self.policy is not None and self._open_reference:
             self._tell_assumption()
-
-    @property
-    def training_size(self) -> Size | None:
-        """(H, W), the largest sides of what the training has made clips of."""
-        return self._noted.training
-
-    @property
-    def image_to_clip(self) -> Any:
-        """The cell or the policy; None where the clip repeats the image."""
-        return self.cell if self.cell is not None else self.policy
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Parent's steps, then image -> clip: ``inputs`` become (B, T*C, H, W).
@@ -312,89 +287,6 @@ class ImageToClip(Recorded):
                 back[:, places] = self.image_to_clip.unwarp(maps[:, places], size, canvas).to(back.dtype)
         return back
 
-    def settings(self) -> dict[str, Any]:
-        """Frames, the policy or what stands in its place, what its pixels are, and the sizes that count.
-
-        Of a user's operations also what they do, since a policy holds their names alone.
-        """
-        settings: dict[str, Any] = {'num_frames': self.num_frames, 'policy': self._policy_settings()}
-        if self.cell is not None:
-            settings['cell'] = {
-                'operations': ' '.join(self.cell.operation_names),
-                'num_nodes': self.cell.num_nodes,
-                'node_reduction': self.cell.node_reduction,
-                'ramp': self.cell.transform.ramp,
-                'padding': self.cell.transform.padding,
-            }
-        samples = self._samples()
-        if samples:
-            settings['own_operations'] = samples
-        clip = self.image_to_clip
-        if clip is not None:
-            settings.update(reference_size=as_text(clip.reference_size), training_size=as_text(self.training_size))
-            if colour_operations(clip):
-                settings.update(max_value=self.max_value, channel_order=self.channel_order)
-        return settings
-
-    def _samples(self) -> Samples:
-        return samples_of(self.policy) if isinstance(self.policy, PolicyClip) else {}
-
-    def _policy_settings(self) -> dict[str, Any] | str:
-        if self.cell is not None:
-            return 'a search cell'
-        if isinstance(self.policy, AbsentPolicy):
-            return f'the absent file {self.policy.path}'
-        if self.policy is None:
-            return 'none, equal frames'
-        content = self.policy.policy.to_dict()
-        return {key: value for key, value in content.items() if key not in ('origin', 'operations')}
-
-    def adopt(self, settings: dict[str, Any]) -> None:
-        """Take up what the config leaves open: the policy of an absent file, and the size that shifts count in."""
-        policy, frames = settings.get('policy'), settings.get('num_frames')
-        if isinstance(self.policy, AbsentPolicy) and isinstance(policy, dict) and frames == self.num_frames:
-            self.policy = (
-                self._build_policy(policy, 'the policy of the checkpoint').to(self.device).train(self.training)
-            )
-        reference, trained = (as_size(settings.get(key)) for key in ('reference_size', 'training_size'))
-        same = self._content(settings) == self._content(decode(self.get_extra_state(), self.place))
-        if self._open_reference and reference is not None and same:
-            if self.image_to_clip.reference_size not in (None, reference):
-                print_log(
-                    f'shifts count in {reference}, the size of the training of the checkpoint, and not in '
-                    f'{self.image_to_clip.reference_size}; reference_size of the policy says another one outright',
-                    'current',
-                )
-            self._noted.reference = self.image_to_clip.reference_size = reference
-        self._noted.training = trained or self._noted.training
-
-    @staticmethod
-    def _content(settings: dict[str, Any]) -> Any:
-        """The policy or cell of settings, whatever its shifts count in."""
-        policy = settings.get('policy')
-        if not isinstance(policy, dict):
-            return policy, settings.get('cell')
-        return {key: value for key, value in policy.items() if key not in ('schema_version', 'reference_size')}
-
-    def canonical(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Settings with what decides the clip, not how it is written down."""
-        settings = {key: value for key, value in settings.items() if key != 'training_size'}
-        reference = as_size(settings.pop('reference_size', None))
-        policy = settings.get('policy')
-        if 'own_operations' in settings:
-            settings['own_operations'] = as_now(settings['own_operations'], self._samples())
-        if not isinstance(policy, dict):
-            return settings if reference is None else {**settings, 'reference_size': list(reference)}
-        try:
-            policy = {**policy, 'schema_version': SCHEMA_VERSION, 'reference_size': reference}
-            return {**settings, 'policy': Policy.from_dict(policy, 'the policy of the checkpoint').content()}
-        except PolicyError:  # of another release: it differs
-            return settings
-
-    def remedy(self) -> str:
-        """Where the policy of the training is found."""
-        return 'the work directory of its run keeps the config and policy.json, which --policy FILE names'
-
     def _build_cell(self, cell: Mapping) -> nn.Module:
         self._check_frames(cell.get('num_frames', self.num_frames), 'data_preprocessor.cell.num_frames')
         return self._with_pixels(MODELS.build({**cell, 'num_frames': self.num_frames}))
@@ -406,64 +298,6 @@ class ImageToClip(Recorded):
         loaded = Policy.from_dict(policy, place) if inline else Policy.load(policy)
         self._check_frames(loaded.num_frames, f'num_frames of {place if inline else policy}')
         return self._with_pixels(PolicyClip(loaded))
-
-    def _with_pixels(self, module: Any) -> Any:
-        """Tell a cell or policy what the pixels are, where its operations need to know."""
-        operations = colour_operations(module)
-        if operations:
-            module.pixels = self._pixels(operations)
-        return module
-
-    def _tell_augments(self) -> Pixels | None:
-        """Tell the augments that work on colours what the pixels are; the module that stands between."""
-        operations = [operation for step in self._colour_steps for operation in step.operations]
-        if not operations:
-            return None
-        pixels = self._pixels(operations)
-        for step in self._colour_steps:
-            step.use_pixels(pixels)
-        return pixels
-
-    def _pixels(self, operations: Sequence[AnyOperation]) -> Pixels:
-        """What the pixels are, for operations on colours."""
-        normalised = self._enable_normalize
-        mean = self.mean.flatten().tolist() if normalised else [0.0]
-        std = self.std.flatten().tolist() if normalised else [1.0]
-        check_grey(len(mean), operations)
-        if self.max_value is None:
-            self.max_value = find_max_value(mean, std, operations)
-        if len(mean) == 3:
-            self._check_order(operations)
-        return Pixels(mean, std, self.max_value, self.channel_order or 'rgb')
-
-    def _check_order(self, operations: Sequence[AnyOperation]) -> None:
-        grey = [operation for operation in operations if operation.reads_grey]
-        if grey and self.channel_order is None:
-            raise PixelError(
-                f'{names(grey)} must know the order of the colours, but data_preprocessor converts none; set '
-                "data_preprocessor.channel_order='rgb' (data sets in memory such as CIFAR) or 'bgr' (files)"
-            )
-
-    def _check_channels(self, channels: int) -> None:
-        count = self.mean.numel() if self._enable_normalize else 1
-        if channels != 1 and count not in (1, channels):  # one channel is repeated, as the parent does
-            raise PixelError(
-                f'images have {channels} channels, but data_preprocessor.mean has {count}; correct color_type of '
-                'LoadImageFromFile, or mean and std'
-            )
-
-    def _check_pixels(self, images: Sequence[Tensor] | Tensor) -> None:
-        if not self._unchecked:
-            return
-        operations: list[Any] = [] if self.image_to_clip is None else list(colour_operations(self.image_to_clip))
-        if self.training:
-            operations += [operation for step in self._colour_steps for operation in step.operations]
-        if operations:
-            self._unchecked -= 1
-            check_grey(images[0].shape[0], operations)
-            if images[0].shape[0] == 3:
-                self._check_order(operations)
-            check_values(images, self.max_value, operations)
 
     def _set_reference(self, size: Sequence[int] | None) -> None:
         """Let shifts count in a size from now on, unless the policy or the config says in which."""

@@ -69,6 +69,7 @@ def test_without_a_control_variate_it_is_reinforce() -> None:
 
 
 @pytest.mark.parametrize(('shift', 'part'), [(0.0, 0.85), (4.0, 0.3)])
+@pytest.mark.slow
 def test_trained_on_its_variance_the_control_variate_lowers_it_below_that_of_reinforce(
     shift: float, part: float
 ) -> None:

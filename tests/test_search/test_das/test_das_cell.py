@@ -106,6 +106,7 @@ def test_gradients_of_mixture_logits_and_learned_strengths(ramp: str) -> None:
     assert torch.autograd.gradcheck(clip, (cell.logits, cell.strength_logits), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_mixture_logits_of_all_operations() -> None:
     """One node, so that no operation without a gradient follows another."""
     cell, images = build_cell(num_nodes=1, space='large'), random_images(1, (6, 5))

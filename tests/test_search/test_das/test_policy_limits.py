@@ -17,6 +17,7 @@ text, POLICIES = INPUTS.text, INPUTS.POLICIES
 
 
 @pytest.mark.parametrize('name', POLICIES)
+@pytest.mark.slow
 def test_any_file_gives_a_finite_clip_or_a_short_error_in_a_short_time(name: str, tmp_path: Path) -> None:
     content, message = POLICIES[name]
     (tmp_path / 'policy.json').write_text(content())

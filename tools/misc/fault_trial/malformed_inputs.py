@@ -104,7 +104,7 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
     'a file as output folder': (['mine.py', '--out-dir', 'base.py'], 'base.py'),
     'an output folder in a file': (['mine.py', '--out-dir', 'base.py/x'], 'base.py/x'),
     'a long output folder': (['mine.py', '--out-dir', 'x' * 300], 'File name too long'),
-    'a null byte in the output folder': (['mine.py', '--out-dir', 'a\0b'], 'null byte'),
+    'a null byte in the output folder': (['mine.py', '--out-dir', 'a\0b'], 'embedded null'),
     'a folder in the place of a file': (['mine.py', '--out-dir', 'taken'], 'would be written over'),
     'a folder as config': (['folder'], 'there is no file folder'),
     'an empty name': ([''], 'there is no file'),
