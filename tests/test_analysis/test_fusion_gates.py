@@ -123,6 +123,7 @@ def test_numbers_and_picture_say_the_means_of_each_frame():
 CONFIG = str(Path(__file__).parents[2] / 'configs' / 'digit_scenes' / 'fcn_r18-d4_digits-48x48.py')
 
 
+@pytest.mark.slow
 def test_command_writes_picture_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture):
     photo, weights, out = str(tmp_path / 'photo.png'), str(tmp_path / 'das.pth'), tmp_path / 'out'
     cv2.imwrite(photo, np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
 from mmengine.visualization import BaseVisBackend
-from toy_search import NUM_FRAMES, SIZE, differences, epoch_search, final_state, iter_search, run
+from toy_search import NUM_FRAMES, SIZE, differences, final_state, iter_search, run
 from toy_training import training
 
 from mmdas.analysis import AnalysisError
@@ -19,6 +19,7 @@ from mmdas.engine import ClipHook
 
 INTERVAL = 12
 CLIPS = dict(type='mmdas.ClipHook', interval=INTERVAL, images=2)
+pytestmark = pytest.mark.slow
 EDGES = ('0_2', '1_2', '0_3', '1_3', '2_3')
 
 
@@ -63,10 +64,10 @@ def pictures(rows: list) -> dict[str, list[int]]:
     return found
 
 
-@pytest.fixture(scope='module', params=[iter_search, epoch_search])
-def searched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Runner, list]:
+@pytest.fixture(scope='module')
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runner, list]:
     """A search with pictures of clips, and what its backend got."""
-    runner = run(shown(request.param(tmp_path_factory.mktemp('search')), 'NotingVisBackend', CLIPS))
+    runner = run(shown(iter_search(tmp_path_factory.mktemp('search')), 'NotingVisBackend', CLIPS))
     return runner, list(NotingVisBackend.rows)
 
 
@@ -102,7 +103,6 @@ def test_a_row_of_the_policy_follows_the_iteration_that_it_belongs_to(searched: 
         assert known == step
 
 
-@pytest.mark.parametrize('searched', [iter_search], indirect=True)
 def test_a_search_with_clips_is_the_search_without(searched: tuple[Runner, list], tmp_path: Path):
     assert differences(final_state(run(iter_search(tmp_path))), final_state(searched[0])) == []
 
@@ -110,7 +110,7 @@ def test_a_search_with_clips_is_the_search_without(searched: tuple[Runner, list]
 def test_clips_of_a_training_hold_its_images_and_change_nothing(tmp_path: Path):
     states = []
     for name, hooks in (('without', ()), ('with', (CLIPS,))):
-        runner = run(shown(training(tmp_path / name, False, 0), 'NotingVisBackend', *hooks))
+        runner = run(shown(training(tmp_path / name, True, 0), 'NotingVisBackend', *hooks))
         states.append({'model': runner.model.state_dict(), 'random': torch.get_rng_state()})
     assert differences(*states) == []
     (sheet, *_) = [image for name, step, image in NotingVisBackend.rows if name == 'clips']
