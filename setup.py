@@ -31,11 +31,13 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     # What ruff formats and what mypy finds changes with their minor versions.
-    'tests': ['pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5'],
+    'tests': ['pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5', 'submitit>=1.5.4'],
     # What `make docs` builds the site with.
     'docs': ['sphinx>=8.1', 'furo>=2024.8', 'myst-parser>=4.0'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.
     'bench': ['kornia>=0.7', 'ttach>=0.0.3'],
+    # What `mmdas compare --slurm` submits jobs with.
+    'slurm': ['submitit>=1.5.4'],
     # What `mmdas export` writes and checks ONNX with.
     'export': ['onnx>=1.16', 'onnxscript>=0.3', 'onnxruntime>=1.18'],
 }

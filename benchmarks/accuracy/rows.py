@@ -25,6 +25,7 @@ class Row:
         logits: options of the logits' optimiser in the search.
         fast: the search is that of ``mmdas search --fast``.
         steps: settings of the search's loop and rate that replace the task's, in place of ``fast``.
+        step: type of the search's step. Default: that of DAS.
         warmups: steps of the weights alone before those of the policy, in units of the task's.
         seeds: of the training, and of the search or the random policy before it.
         budget: iterations in units of the task's.
@@ -59,6 +60,7 @@ class Row:
     logits: Mapping[str, Any] = field(default_factory=dict)
     fast: bool = False
     steps: Mapping[str, float] = field(default_factory=dict)
+    step: str = ''
     warmups: float = 1
     seeds: tuple[int, ...] = SEEDS
     budget: float = 1
@@ -89,6 +91,8 @@ class Row:
             options['warmups'] = self.warmups
         if self.fast:
             options['fast'] = True
+        if self.step:
+            options['step'] = self.step
         options.update(self.steps)
         cell = '-'.join(f'{key}={value}' for key, value in sorted(options.items()))
         return '_'.join(filter(None, [f'{self.frames}f', cell, self.selection.removesuffix('Selection').lower()]))
@@ -137,6 +141,11 @@ def table() -> Iterator[Row]:
     for word, title, steps in LEVERS:
         title = f'searched, argmax, TSM: {title}'
         yield replace(fast, name=f'fast-{word}-4f-tsm', title=title, fast=False, steps=steps)
+    tsm = replace(default, fusion='tsm', budget=3)
+    title = 'searched with one step of the weights ahead, argmax, TSM, no decay of the logits'
+    yield replace(tsm, name='look-ahead-4f-tsm', title=title, step='LookAheadStep')
+    title = 'searched with flips, argmax, TSM, no decay of the logits'
+    yield replace(tsm, name='flips-4f-tsm', title=title, cell={'space': 'flips'})
     title = 'searched, argmax, mirrored ramp, GSF, no decay of the logits'
     yield replace(default, name='argmax-mirrored-4f-gsf-undecayed', title=title, cell={'ramp': 'mirrored'})
     title = 'searched, argmax, GSF, no decay of the logits, four strengths an operation'

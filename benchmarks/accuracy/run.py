@@ -315,6 +315,8 @@ def search_config(task: Task, row: Row, seed: int) -> Config:
     cfg.param_scheduler.weights[0].update(end=iterations, T_max=iterations)
     # A short search needs larger steps than the paper's.
     cfg.optim_wrapper.policy.optimizer.update({'lr': 5e-3, 'weight_decay': 1e-3, **row.logits})
+    if row.step:
+        cfg.train_cfg.step = {'type': f'mmdas.{row.step}'}
     if row.fast:
         set_fast(cfg)
     if row.steps:

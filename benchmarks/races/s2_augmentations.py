@@ -144,7 +144,8 @@ def mmcv_label_warp(name: str, side: int) -> Callable[[np.ndarray], np.ndarray] 
 
 def by_mmpretrain(name: str, images: Tensor, labels: Tensor) -> Callable[[], list[tuple[np.ndarray, np.ndarray]]]:
     """An operation on one picture after the other."""
-    transform = TRANSFORMS.build({'prob': 1.0, **mmpretrain_config(name)})
+    config = mmpretrain_config(name)
+    transform = TRANSFORMS.build({'prob': 1.0, **config, 'type': f'mmpretrain.{config["type"]}'})
     move = mmcv_label_warp(name, images.shape[-1])
     pictures = [np.ascontiguousarray(image) for image in (images.flip(1) * 255).round().byte().movedim(1, -1).numpy()]
     maps = [np.ascontiguousarray(label[0]) for label in labels.byte().numpy()]

@@ -17,6 +17,7 @@ from rich.console import Console
 from .compare_methods import PLAIN, Method, check_methods, read_methods
 from .compare_table import print_result
 from .parser import CommandError, told_in_one_line
+from .step_jobs import JobQueue
 from .step_log import Report
 from .step_process import can_serve
 from .step_runs import StepRuns
@@ -53,6 +54,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='first seed, also that of the split (%(default)s)')
     parser.add_argument('--out', help='folder for all steps (default: work_dirs/NAME_compared)')
     parser.add_argument('--processes', type=int, default=1, help='trainings at a time (%(default)s)')
+    parser.add_argument(
+        '--slurm',
+        nargs='+',
+        metavar='KEY=VALUE',
+        help='each step is a job of Slurm with these settings, such as partition=gpu time=4h gpus=1 (needs submitit); '
+        '--processes is the number of jobs at a time',
+    )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
     parser.add_argument(
         '--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='settings of the config for all trainings'
@@ -72,7 +80,9 @@ def run(args: Namespace) -> None:
     out, console = Path(args.out or f'{cfg.work_dir}_compared'), Console()
     out.mkdir(parents=True, exist_ok=True)
     console.print(f'Everything goes to {out}; the logs are *.log there.', soft_wrap=True, highlight=False)
-    runs = StepRuns(out, Report(console), NOTES, args.processes, served_toolbox(cfg))
+    with told_in_one_line(ImportError, ValueError):
+        jobs = None if args.slurm is None else JobQueue(out, args.slurm)
+    runs = StepRuns(out, Report(console), NOTES, args.processes, '' if jobs else served_toolbox(cfg), jobs)
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
     comparison = Comparison(cfg, methods, runs, settings_of(args))

@@ -14,7 +14,8 @@ from mmdas.search.halving import Cost, Rung, final_length, make_rungs, seconds_o
 
 from .compare_methods import PLAIN, Method
 from .parser import CommandError
-from .step_runs import Step, StepRuns
+from .step import Step
+from .step_runs import StepRuns
 
 if TYPE_CHECKING:
     from mmengine.config import Config

@@ -84,6 +84,12 @@ class Report:
             self.console.print(f'{title} ...', highlight=False)
         return report
 
+    def submitted(self, number: str) -> None:
+        """The step is a job of a cluster."""
+        self.progress.update(self.task, state=f'job {number}')
+        if not self.console.is_terminal:
+            self.console.print(f'    job {number}', highlight=False)
+
     def update(self, line: str) -> None:
         """The command of the step wrote a line."""
         place = read_progress(line)

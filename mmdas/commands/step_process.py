@@ -92,9 +92,41 @@ def run_script(script: Path, options: Sequence[str], folder: Path, log: Path) ->
     runpy.run_path(str(script), run_name='__main__')
 
 
-def print_to(log: Path) -> None:
+def environment(processes: int = 1) -> dict[str, str]:
+    """Environment of the steps: this one, in which Python finds the same mmdas; several share the cores."""
+    paths = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
+    threads = {'OMP_NUM_THREADS': str(max((os.cpu_count() or 1) // processes, 1))} if processes > 1 else {}
+    return {**threads, **os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
+
+
+def newest(run: Path | None) -> str | None:
+    """Path of the newest checkpoint of a run; None where it has none that can be read."""
+    if run is None or not run.is_dir():
+        return None
+    from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+
+    try:
+        found = newest_checkpoint(run)
+    except CheckpointError:
+        return None
+    return None if found is None else str(found[0])
+
+
+def has_checkpoint(run: Path | None) -> bool:
+    """Whether a run has a checkpoint; where it cannot be read, the run says what is wrong with it."""
+    if run is None or not run.is_dir():
+        return False
+    from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+
+    try:
+        return newest_checkpoint(run) is not None
+    except CheckpointError:
+        return True
+
+
+def print_to(log: Path, append: bool = False) -> None:
     """Let this process print to a file, and choose itself how it starts others."""
-    with log.open('w', encoding='utf-8') as file:
+    with log.open('a' if append else 'w', encoding='utf-8') as file:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(file.fileno(), stream.fileno())

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .parser import FAILED, STOPPED, TEMPORARY, CommandError
+from .step import Running, Step
+from .step_jobs import JobProcess, JobQueue
 from .step_log import Report, tail
-from .step_process import ServedProcess
+from .step_process import ServedProcess, environment, has_checkpoint
 
 POLL = 0.5  # seconds between two looks at a log
 BEAT = 10.0  # seconds after which the time of running steps is noted, for the case that this process is killed
@@ -26,37 +27,6 @@ BEAT = 10.0  # seconds after which the time of running steps is noted, for the c
 
 class Stopped(Exception):
     """A signal of the system or of a scheduler."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command.
-
-    Args:
-        name: of the step, its folder and its log.
-        title: for the user.
-        command: what stands after ``mmdas``.
-        resumes: whether ``--resume`` goes on with what was begun.
-        may_fail: whether the other steps go on if it fails, which is then noted; it is not tried again.
-    """
-
-    name: str
-    title: str
-    command: Sequence[str]
-    resumes: bool = False
-    may_fail: bool = False
-
-
-@dataclass
-class Running:
-    """A step whose process runs."""
-
-    step: Step
-    process: subprocess.Popen[bytes] | ServedProcess
-    lines: IO[str]
-    report: Report
-    start: float
-    before: float = 0.0  # seconds of it that earlier commands have spent
 
 
 class StepRuns:
@@ -69,23 +39,36 @@ class StepRuns:
         processes: how many steps may run at a time. Default: 1.
         toolbox: scope of the configs, for steps that begin with its imports done, which saves their start. Default:
             each step is a new process.
+        jobs: where steps are submitted, in place of processes. Default: nowhere.
 
     Raises:
         CommandError: in a step, if it fails and must not, or is stopped, or the folder has the same step with another
             command.
     """
 
-    def __init__(self, folder: Path, report: Report, filename: str, processes: int = 1, toolbox: str = '') -> None:
-        self.folder, self.report, self.processes, self.toolbox = folder, report, processes, toolbox
+    def __init__(
+        self,
+        folder: Path,
+        report: Report,
+        filename: str,
+        processes: int = 1,
+        toolbox: str = '',
+        jobs: JobQueue | None = None,
+    ) -> None:
+        self.folder, self.report, self.processes, self.toolbox, self.jobs = folder, report, processes, toolbox, jobs
         self.path = folder / filename
         self.notes: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
         self._told: set[str] = set()
         self._spent, self._start = float(self.notes.get('spent', 0.0)), time.monotonic()
+        self._waited = 0.0
 
     @property
     def spent(self) -> float:
-        """Seconds of wall time that the commands on this folder have taken, this one and earlier ones."""
-        return self._spent + time.monotonic() - self._start
+        """Seconds of wall time that the commands on this folder have taken, this one and earlier ones.
+
+        Without those in which all jobs waited in the queue.
+        """
+        return self._spent + time.monotonic() - self._start - self._waited
 
     def run(self, name: str, title: str, command: Sequence[str], resumes: bool = False) -> None:
         """Run a step, or go on with it, unless it is done; the arguments are those of :class:`Step`."""
@@ -103,6 +86,7 @@ class StepRuns:
         with heeding_signals(), ExitStack() as files:
             try:
                 while running or waiting:
+                    turn = time.monotonic()
                     while waiting and len(running) < self.processes:
                         if not may_start():
                             waiting.clear()
@@ -111,6 +95,8 @@ class StepRuns:
                     running = [one for one in running if not self._ended(one)]
                     self._beat(running)
                     time.sleep(POLL if running else 0)
+                    if running and all(one.waits for one in running):
+                        self._waited += time.monotonic() - turn
             except (KeyboardInterrupt, Stopped) as stop:
                 code = STOPPED if isinstance(stop, KeyboardInterrupt) else TEMPORARY
                 raise CommandError('stopped; the same command goes on from here', code) from stop
@@ -175,13 +161,15 @@ class StepRuns:
 
     def _begin(self, step: Step, files: ExitStack) -> Running:
         log = self.folder / f'{step.name}.log'
-        resume = ['--resume'] if step.resumes and self._has_checkpoint(step.name) else []
         log.touch()
         report = self.report.start(step.title)
         start = time.monotonic()
-        process = self._process([*step.command, *resume], log)
+        process = self._start_process(step, log)
+        if isinstance(process, JobProcess):
+            report.submitted(process.number)
         lines = files.enter_context(log.open(encoding='utf-8', errors='replace'))
-        return Running(step, process, lines, report, start, before=self.notes[step.name]['seconds'])
+        before = self.notes[step.name].get('job', {}).get('before', self.notes[step.name]['seconds'])
+        return Running(step, process, lines, report, start, before)
 
     def _ended(self, one: Running) -> bool:
         """Tell what the log says; whether the step has ended, which is then noted."""
@@ -191,6 +179,11 @@ class StepRuns:
         if code is None:
             return False
         self._take_time(one)
+        self.notes[one.step.name].pop('job', None)
+        if isinstance(one.process, JobProcess) and one.process.outcome and one.process.outcome.again:
+            one.before = self.notes[one.step.name]['seconds']
+            one.process = self._submit(one.step, self.folder / f'{one.step.name}.log')
+            return False
         if code:
             self._fail(one, code)
             return True
@@ -215,7 +208,7 @@ class StepRuns:
         one.report.fail(last, log)
 
     def _take_time(self, one: Running) -> None:
-        self.notes[one.step.name]['seconds'] = round(one.before + time.monotonic() - one.start, 1)
+        self.notes[one.step.name]['seconds'] = round(one.seconds, 1)
 
     def _beat(self, running: list[Running]) -> None:
         """Note the time of running steps once in a while."""
@@ -226,7 +219,7 @@ class StepRuns:
             self.save()
 
     def _unnoted(self, one: Running) -> float:
-        return float(one.before + time.monotonic() - one.start - self.notes[one.step.name]['seconds'])
+        return float(one.seconds - self.notes[one.step.name]['seconds'])
 
     def _end(self, running: list[Running]) -> None:
         """End the processes that still run, for whatever reason, and wait for them."""
@@ -239,15 +232,34 @@ class StepRuns:
         for one in alive:
             one.process.wait()
             self._take_time(one)
+            self.notes[one.step.name].pop('job', None)
         self.save()
 
-    def _has_checkpoint(self, name: str) -> bool:
-        from mmdas.engine.checkpoints import CheckpointError, newest_checkpoint
+    def _start_process(self, step: Step, log: Path) -> subprocess.Popen[bytes] | ServedProcess | JobProcess:
+        """Start a step, or find the job that an earlier command has submitted for it.
 
-        try:
-            return (self.folder / name).is_dir() and newest_checkpoint(str(self.folder / name)) is not None
-        except CheckpointError:
-            return True  # the run says what is wrong with them
+        Raises:
+            CommandError: if there is such a job and this command has no queue.
+        """
+        number = self.notes[step.name].get('job', {}).get('number')
+        if number is not None and self.jobs is None:
+            raise CommandError(f'the step "{step.title}" was begun as job {number} of a cluster; go on with --slurm')
+        if self.jobs is not None:
+            found = None if number is None else self.jobs.attach(number, log, step.resumes)
+            if found is None:
+                log.write_bytes(b'')
+            return found or self._submit(step, log)
+        resume = ['--resume'] if step.resumes and has_checkpoint(self.folder / step.name) else []
+        return self._process([*step.command, *resume], log)
+
+    def _submit(self, step: Step, log: Path) -> JobProcess:
+        """Submit a job, and note its number, by which a later command finds it if this one is killed."""
+        assert self.jobs is not None
+        process = self.jobs.submit(step.command, log, step.resumes)
+        note = self.notes[step.name]
+        note['job'] = {'number': process.number, 'before': note['seconds']}
+        self.save()
+        return process
 
     def _process(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes] | ServedProcess:
         """Start a command whose output goes to a log."""
@@ -261,13 +273,6 @@ class StepRuns:
                 stderr=subprocess.STDOUT,
                 env=environment(self.processes),
             )
-
-
-def environment(processes: int = 1) -> dict[str, str]:
-    """Environment of the steps: this one, in which Python finds the same mmdas; several share the cores."""
-    paths = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
-    threads = {'OMP_NUM_THREADS': str(max((os.cpu_count() or 1) // processes, 1))} if processes > 1 else {}
-    return {**threads, **os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
 
 
 @contextmanager

@@ -191,8 +191,12 @@ def read(args: Namespace) -> Config:
     return cfg
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, option: str = '') -> float:
     """Seconds of a time such as ``90s``, ``30m``, ``2h`` or ``1d``; a number alone counts seconds.
+
+    Args:
+        text: the time.
+        option: as the user gave it, for the message. Default: ``--budget TEXT``.
 
     Raises:
         ValueError: for another text, or no time at all.
@@ -200,7 +204,7 @@ def seconds_of(text: str) -> float:
     match = re.fullmatch(r'(\d+(?:\.\d+)?)([smhd]?)', text.strip().lower())
     seconds = float(match[1]) * {'': 1, 's': 1, 'm': 60, 'h': 3600, 'd': 86400}[match[2]] if match else 0.0
     if not seconds:
-        raise ValueError(f'--budget {text}: give a time such as 90s, 30m, 2h or 1d')
+        raise ValueError(f'{option or f"--budget {text}"}: give a time such as 90s, 30m, 2h or 1d')
     return seconds
 
 

@@ -23,8 +23,9 @@ from benchmarks.accuracy.recorder import CurveRecorder
 from benchmarks.accuracy.removals import removals
 from benchmarks.accuracy.report import front, priced, replace_between, shared_iterations, spread, with_common_end
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
-from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, train
+from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, search_config, train
 from benchmarks.accuracy.tasks import TASKS
+from mmdas.apis import preprocessor_of
 from mmdas.engine.selection import Score
 from mmdas.search.das import DASCell, Policy, PolicyEdge
 
@@ -62,8 +63,19 @@ def test_rows_share_a_search_exactly_where_their_clips_are_the_same():
     others = [f'{clip}-4f-gsf' for clip in ('das', 'chain', 'mirrored', 'argmax', 'large', 'drawn', 'learned')]
     others += ['das-2f-gsf'] + [f'das-4f-gsf-{kind}' for kind in ('reference', 'undecayed', 'renormalized')]
     others += [f'{kind}-4f-gsf' for kind in ('strengths', 'gumbel-strengths')]
-    others += [f'{kind}-4f-gsf-undecayed' for kind in ('argmax', 'late')]
+    others += [f'{kind}-4f-gsf-undecayed' for kind in ('argmax', 'late')] + ['look-ahead-4f-tsm', 'flips-4f-tsm']
     assert len({keys[name] for name in others}) == len(others)
+    assert keys['argmax-4f-tsm-undecayed'] == keys['argmax-4f-gsf-undecayed']
+
+
+@pytest.mark.slow
+def test_rows_of_a_step_and_a_space_search_with_them():
+    rows = {row.name: row for row in ROWS['cifar10']}
+    found = {name: search_config(SMALL, rows[f'{name}-4f-tsm'], 0) for name in ('look-ahead', 'flips')}
+    assert found['look-ahead'].train_cfg.step.type == 'mmdas.LookAheadStep'
+    assert preprocessor_of(found['look-ahead']).cell.space == 'paper'
+    assert preprocessor_of(found['flips']).cell.space == 'flips'
+    assert found['flips'].train_cfg.get('step') is None
 
 
 def test_first_seeds_of_all_rows_come_before_the_second_ones():

@@ -16,7 +16,7 @@ from mmseg.visualization import SegLocalVisualizer
 from step_processes import Ended
 from tool_scripts import load_script
 
-from mmdas.commands import main, step_runs
+from mmdas.commands import main, step, step_runs
 from mmdas.commands.compare import BASE, NOTES
 from mmdas.commands.compare_methods import read_method, read_methods
 from mmdas.commands.step_runs import StepRuns
@@ -44,6 +44,7 @@ class World:
         self.now, self.commands, self.longest, self.slower = 0.0, [], 0.0, 1.0
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=lambda _: None)
         monkeypatch.setattr(step_runs, 'time', clock)
+        monkeypatch.setattr(step, 'time', clock)
         monkeypatch.setattr(StepRuns, '_process', lambda _, command, log: self.run(list(command), log))
 
     def run(self, command, log):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from mmdas.search.das import SPACES, Operation, build_space, get_operation
+from mmdas.search.das import Operation, build_space
+from mmdas.search.das.operation_table import BUILT_IN
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'operations.md'
 BEGIN, END = '<!-- table -->\n', '<!-- end of table -->\n'
@@ -15,6 +16,7 @@ COLUMNS = (
     'a positive strength',
     'unit',
     'paper',
+    'flips',
     'large',
     'magnitude at distance d',
     'at -d',
@@ -24,14 +26,14 @@ COLUMNS = (
 
 def table() -> str:
     """The table of all operations of mmdas, in Markdown."""
-    rows = [COLUMNS, tuple('---' for _ in COLUMNS), *(cells(get_operation(name)) for name in SPACES['large'])]
+    rows = [COLUMNS, tuple('---' for _ in COLUMNS), *(cells(operation) for operation in BUILT_IN)]
     return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
 
 
 def cells(operation: Operation) -> Iterable[str]:
     """What stands in the columns for an operation."""
     effect = f'{operation.effect}, at random' if operation.random else operation.effect
-    ranges = [range_in(operation.name, space) for space in ('paper', 'large')]
+    ranges = [range_in(operation.name, space) for space in ('paper', 'flips', 'large')]
     described = (f'`{operation.name}`', operation.kind, effect)
     if operation.is_identity:
         return (*described, '', *ranges, '', '', '')

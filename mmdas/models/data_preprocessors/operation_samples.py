@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmdas.search.das import OPERATIONS, SPACES, Operation, PolicyClip
+from mmdas.search.das import OPERATIONS, Operation, PolicyClip
+from mmdas.search.das.operation_table import BUILT_IN
 
 SIZE = (24, 32)
 STEP = 12  # pixels between those that are looked at
+OF_MMDAS = {operation.name for operation in BUILT_IN}
 CLOSE = 2e-3  # half a step of eight bits
 
 Samples = dict[str, list[float]]  # name -> colours
@@ -21,7 +23,7 @@ Samples = dict[str, list[float]]  # name -> colours
 
 def samples_of(clip: PolicyClip) -> Samples:
     """Colours of a small image after each operation of a policy that mmdas itself does not have."""
-    rows = {edge: row for edge, row in zip(clip.edges, clip.operations, strict=True) if row.name not in SPACES['large']}
+    rows = {edge: row for edge, row in zip(clip.edges, clip.operations, strict=True) if row.name not in OF_MMDAS}
     in_order = sorted(rows, key=lambda edge: (edge.target, edge.source))  # whatever the order in the file
     return {edge.operation: sample(rows[edge], edge.strength) for edge in in_order}
 

@@ -36,7 +36,7 @@ class DASCell(Mixture, Strengths, Searchable):
 
     Args:
         num_frames: T >= 1. With one frame the clip is the image.
-        space: ``'paper'``, ``'large'`` or names of operations, also of your own, see
+        space: ``'paper'``, ``'flips'``, ``'large'`` or names of operations, also of your own, see
             :func:`mmdas.search.das.register_operation`.
         num_nodes: intermediate nodes; 4 give 14 edges.
         ramp: ``'signed'`` or ``'mirrored'``.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mmdas.ops import affine, photometric
+from mmdas.ops import affine, flip, photometric
 
 from .operation import Operation, identity
 
@@ -41,6 +41,16 @@ BUILT_IN = (
     _colour(photometric.equalize, 0.0, 0.25, 'blend', 'blends in the frame with a flat histogram'),
     _colour(photometric.noise, 0.0, 0.05, 'standard deviation', 'adds Gaussian noise', random=True),
     _colour(photometric.cutout, 0.0, 0.1, 'shorter side', 'covers a square with grey, anywhere', random=True),
+    # Once a step: every second frame beside the reference frame is mirrored, the others are mirrored back.
+    Operation(
+        'horizontal_flip',
+        flip.horizontal_flips,
+        1.0,
+        1.0,
+        'flips',
+        matrix=flip.horizontal_flips_matrix,
+        effect='mirrors every second frame left to right',
+    ),
 )
 
 _operations = {operation.name: operation for operation in BUILT_IN}

@@ -181,7 +181,7 @@ class Policy:
             return steps * abs(log10(1 + edge.strength)) if 1 + edge.strength > 1e-6 else inf
         side = max(self.reference_size or (1,)) if operation.unit in SIDES else 1
         magnitude = abs(edge.strength) * steps * side
-        bounded = not operation.geometric or operation.unit == 'degree'
+        bounded = not operation.geometric or operation.unit in ('degree', 'flips')
         return 0.0 if bounded and magnitude < MAX_GROWTH else log10(1 + magnitude)
 
     @property

@@ -12,7 +12,8 @@ __all__ = ['OPERATIONS', 'SPACES', 'build_space', 'draw_index', 'get_operation',
 
 SPACES: Mapping[str, tuple[str, ...]] = {
     'paper': ('identity', 'translate_x', 'translate_y', 'rotate', 'scale'),
-    'large': tuple(operation.name for operation in BUILT_IN),
+    'flips': ('identity', 'translate_x', 'translate_y', 'rotate', 'scale', 'horizontal_flip'),
+    'large': tuple(operation.name for operation in BUILT_IN if operation.name != 'horizontal_flip'),
 }
 
 
@@ -22,7 +23,8 @@ def build_space(
     """Operations of a space, with their ranges narrowed or widened.
 
     Args:
-        space: ``'paper'``, ``'large'`` (all that mmdas itself has) or the names of operations, also registered ones.
+        space: ``'paper'``, ``'flips'`` (the same and the flip), ``'large'`` (all that mmdas itself has but the flip) or
+            the names of operations, also registered ones.
         ranges: name -> (low, high) in the operation's unit, in place of the table's. Those of operations that the space
             leaves out are checked and not used: a config may inherit them.
 
@@ -40,7 +42,7 @@ def build_space(
 
 
 def split_ranges(operations: Iterable[Operation], num_strengths: int) -> tuple[Operation, ...]:
-    """The operations of a space, each once for every equal part of its range; the identity stays one.
+    """The operations of a space, each once for every equal part of its range; those of one strength stay one.
 
     Args:
         operations: of :func:`build_space`.
@@ -53,7 +55,7 @@ def split_ranges(operations: Iterable[Operation], num_strengths: int) -> tuple[O
         raise ValueError(f'num_strengths must be at least 1, got {num_strengths}')
     parts = []
     for operation in operations:
-        count = 1 if operation.is_identity else num_strengths
+        count = 1 if operation.low == operation.high else num_strengths
         step = (operation.high - operation.low) / count
         bounds = [operation.low + step * part for part in range(count)] + [operation.high]
         parts += [replace(operation, low=low, high=high) for low, high in pairwise(bounds)]

@@ -28,6 +28,8 @@ def frame_by_hand(name: str, frame: Tensor, strength: float, offset: int, paddin
     """An operation on one frame (C, H, W) at an offset along the ramp."""
     if name == 'identity' or offset == 0:
         return frame
+    if name == 'horizontal_flip':
+        return frame.flip(-1) if strength * offset % 2 == 1 else frame
     magnitude = (1 + strength) ** offset - 1 if name == 'scale' else strength * offset
     options = {'padding': padding} if hasattr(affine, name) else {}
     function = getattr(affine if hasattr(affine, name) else photometric, name)

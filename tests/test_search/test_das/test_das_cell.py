@@ -130,7 +130,7 @@ def test_every_operation_of_the_large_space_passes_a_gradient_to_its_logit(train
 @pytest.mark.parametrize('share_strength', [False, True])
 @pytest.mark.parametrize('name', OPERATIONS)
 def test_one_hot_cell_equals_its_operation(name: str, share_strength: bool) -> None:
-    cell, images = build_cell(num_nodes=1, space='large', share_strength=share_strength), random_images()
+    cell, images = build_cell(num_nodes=1, space=list(OPERATIONS), share_strength=share_strength), random_images()
     column = list(OPERATIONS).index(name)
     cell.choose(0, column)
     cell.choose(1, column)
@@ -188,7 +188,7 @@ def test_construction_leaves_the_global_generator_alone() -> None:
 
 
 def test_learned_strengths_start_at_the_fixed_ones() -> None:
-    fixed, learned = (DASCell(3, 'large', strength=strength).strengths() for strength in ('fixed', 'learned'))
+    fixed, learned = (DASCell(3, list(OPERATIONS), strength=strength).strengths() for strength in ('fixed', 'learned'))
     span = torch.tensor([operation.high - operation.low for operation in OPERATIONS.values()])
     assert ((fixed - learned).abs() <= 2e-4 * span).all()
 

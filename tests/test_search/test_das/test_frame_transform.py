@@ -24,6 +24,8 @@ def run(transform: FrameTransform, name: str, images: Tensor) -> Tensor:
 def frame_by_hand(name: str, image: Tensor, offset: int, padding: str) -> Tensor:
     """One frame (C, H, W) at a signed or absolute distance, by the function of the operation alone."""
     strength = STRENGTHS[name]
+    if name == 'horizontal_flip':
+        return image.flip(-1) if round(strength * offset) % 2 else image
     magnitude = (1 + strength) ** offset - 1 if name == 'scale' else strength * offset
     options = {'padding': padding} if hasattr(affine, name) else {}
     function = getattr(affine if hasattr(affine, name) else photometric, name)

@@ -222,7 +222,7 @@ def test_random_policy_is_drawn_by_its_seed() -> None:
 
 def test_random_policies_draw_every_operation_and_source() -> None:
     edges = [edge for seed in range(60) for edge in Policy.random(4, 'large', seed=seed).edges]
-    assert {edge.operation for edge in edges} == set(OPERATIONS)
+    assert {edge.operation for edge in edges} == set(SPACES['large'])
     assert {edge.source for edge in edges if edge.target == 5} == set(range(5))
 
 

@@ -18,9 +18,10 @@ def test_paper_space_has_the_ranges_of_the_authors() -> None:
     }
 
 
-def test_large_space_holds_the_whole_table_and_the_paper_space() -> None:
-    assert SPACES['large'] == tuple(OPERATIONS)
+def test_large_space_holds_the_whole_table_but_the_flip_and_the_paper_space() -> None:
+    assert SPACES['large'] == tuple(name for name in OPERATIONS if name != 'horizontal_flip')
     assert set(SPACES['paper']) < set(SPACES['large'])
+    assert SPACES['flips'] == (*SPACES['paper'], 'horizontal_flip')
 
 
 @pytest.mark.parametrize('name', OPERATIONS)
@@ -30,7 +31,7 @@ def test_zero_strength_leaves_the_image_unchanged(name: str) -> None:
     torch.testing.assert_close(changed, images, atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize('name', [name for name in OPERATIONS if name != 'identity'])
+@pytest.mark.parametrize('name', SPACES['large'][1:])
 def test_highest_strength_changes_the_image_two_steps_away(name: str) -> None:
     images = torch.rand(2, 3, 19, 17, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     operation = get_operation(name)
