@@ -1,6 +1,6 @@
 """What is measured of a trained model beside its score: views at test time, one frame alone, what the gates do."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,8 @@ from mmengine.config import ConfigDict
 from mmseg.evaluation import IoUMetric
 from torch import Tensor, nn
 
-from mmdas.models import GateShift, GateShiftFuse
+from mmdas.analysis import noting_gates
+from mmdas.models.fusion import GatedFusion
 from mmdas.ops.affine import translate_x, translate_y
 from mmdas.ops.clip import clip_to_frames, reference_frame, split_frames
 
@@ -148,16 +149,10 @@ def reference_alone(model: nn.Module, inputs: Tensor, samples: list) -> Tensor:
 @torch.no_grad()
 def mean_gate(model: nn.Module, loader: Iterable[dict]) -> float | None:
     """Mean of |g| over the gates of all fusion modules on one batch: 0 says that nothing is shifted."""
-    gates: list[float] = []
-
-    def note(module: nn.Module, inputs: Sequence[Tensor]) -> None:
-        fused = inputs[0][:, : module.bn.num_features]
-        gates.append(float(module._gates(fused).abs().mean()))
-
-    modules = [module for module in model.modules() if isinstance(module, (GateShift, GateShiftFuse))]
-    hooks = [module.register_forward_pre_hook(note) for module in modules]
+    if not any(isinstance(module, GatedFusion) for module in model.modules()):
+        return None
     data = model.data_preprocessor(next(iter(loader)), False)
-    predict(model, data['inputs'], data['data_samples'])
-    for hook in hooks:
-        hook.remove()
-    return round(sum(gates) / len(gates), 4) if gates else None
+    with noting_gates(model) as noted:
+        predict(model, data['inputs'], data['data_samples'])
+    gates = [float(call.abs().mean()) for calls in noted.values() for call in calls]
+    return round(sum(gates) / len(gates), 4)

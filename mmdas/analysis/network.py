@@ -109,6 +109,11 @@ class ImageNetwork:
             return pick_logits(self.model(inputs, batch.samples, mode='tensor'), None, type(self.model).__name__)
         return self.model.inference(self._masked(inputs, batch), window_metas(batch))
 
+    def features(self, batch: Batch) -> Any:
+        """What the model's ``extract_feat`` gives for the images of a batch, which it sees whole."""
+        inputs = self.inputs(batch)
+        return self.model.extract_feat(self._masked(inputs, batch) if self.label_maps else inputs)
+
     def _masked(self, images: Tensor, batch: Batch) -> Tensor:
         """Images with the channel that tells content from padding, where the model makes clips of windows."""
         canvas = tuple(images.shape[-2:])

@@ -20,12 +20,13 @@ from mmdas.deploy import (
 from mmdas.deploy.description import describe
 from mmdas.deploy.graph import require_packages
 from mmdas.registry import type_name
+from mmdas.search.test_time import ViewPolicy
 
 from .clip_config import pipeline_of
 from .config_loading import load_config
 from .das_settings import preprocessor_of
 from .inference import Inferencer
-from .view_policy import channel_order, is_view_policy
+from .view_policy import channel_order
 
 ENDINGS = ('.onnx', '.pt2')
 
@@ -91,7 +92,7 @@ def export_model(
         config: path, name of an installed config, or a loaded config, as :func:`mmdas.apis.load_config` gives it.
         checkpoint: path of the weights.
         options: what is written.
-        policy: file in place of the config's.
+        policy: file in place of the config's, or one of views, all of which the graph looks at.
         accept_difference: whether to load weights that were trained with other settings.
 
     Raises:
@@ -102,16 +103,15 @@ def export_model(
     """
     if Path(options.out).suffix == '.onnx':
         require_packages()
-    if is_view_policy(policy):
-        raise ExportError(f'--policy {policy} is one of views; export the model alone and average its views outside')
     cfg = config if isinstance(config, Config) else load_config(config)
     order = channel_order(cfg, preprocessor_of(cfg))
     pipeline = test_steps(cfg)
     inferencer = Inferencer(cfg, checkpoint, 'cpu', policy, accept_difference)
     network = DeployableNetwork(inferencer.model, order, options.pixels, options.output)
-    size = options.size or find_size(cfg, inferencer.model)
+    size = options.size or find_size(cfg, network.model)
     told = describe(network, None if options.dynamic_size else size, classes=inferencer.classes, pipeline=pipeline)
     check_divisor(size, told.size_divisor)
+    check_view_sizes(network.views, size, told.size_divisor)
     with DefaultScope.overwrite_default_scope(inferencer.scope):
         difference = write(network, told, options, size)
     return Exported(told, difference, size, network)
@@ -181,6 +181,17 @@ def check_divisor(size: tuple[int, int], divisor: int) -> None:
             f'the sides of {size[0]} x {size[1]} are no multiples of {divisor}, to which the data preprocessor pads; '
             f'give --size {height} {width}, and pad the images on their right and at their bottom'
         )
+
+
+def check_view_sizes(policy: ViewPolicy | None, size: tuple[int, int], divisor: int) -> None:
+    """Raise an ExportError for views that the network's data preprocessor would pad."""
+    for view in () if policy is None else policy.views:
+        height, width = view.resized(size)
+        if height % divisor or width % divisor:
+            raise ExportError(
+                f'the view {str(view)!r} of {size[0]} x {size[1]} is {height} x {width}, no multiples of {divisor}, to '
+                'which the data preprocessor pads; give another --size H W, or a policy without views of other sizes'
+            )
 
 
 def test_steps(cfg: Config) -> tuple[dict, ...]:

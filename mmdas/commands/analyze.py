@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from . import analyze_confusion, analyze_flops, analyze_localize, analyze_logs, analyze_maps, analyze_rf
+from . import (
+    analyze_confusion,
+    analyze_flops,
+    analyze_gates,
+    analyze_localize,
+    analyze_logs,
+    analyze_maps,
+    analyze_rf,
+)
 from .parser import VerbParser
 
 # Verb -> the module with its options and its work, and what it does.
@@ -15,6 +23,7 @@ ANALYSES = {
     'saliency': (analyze_maps, 'which pixels the prediction depends on: the derivative of its logit'),
     'cam': (analyze_maps, 'class activation maps of a classifier with global average pooling'),
     'rf': (analyze_rf, 'the receptive field: in theory, what a clip adds to it, and measured'),
+    'gates': (analyze_gates, 'how much each place of each frame gives to its neighbours, by GSM or GSF'),
     'localize': (analyze_localize, 'the object of an image, as a box and a mask, from such a map'),
     'confusion': (analyze_confusion, 'which class is taken for which, on the data of the test'),
     'logs': (analyze_logs, 'the curves of trainings and searches, from their work directories'),

@@ -26,12 +26,17 @@ def add_arguments(parser: ArgumentParser, verb: str) -> None:
 
 
 def add_model_arguments(parser: ArgumentParser) -> None:
+    """Add the options of analyses that explain a class."""
+    add_image_arguments(parser)
+    parser.add_argument('--class', dest='label', metavar='NAME', help='to explain, or its number (the predicted one)')
+
+
+def add_image_arguments(parser: ArgumentParser) -> None:
     """Add the options that all analyses of images share."""
     parser.add_argument('config', help='file, or name of an installed config')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument('images', nargs='+', help='files and folders')
     parser.add_argument('--out-dir', default='analysis', help='folder for maps and pictures (default: %(default)s)')
-    parser.add_argument('--class', dest='label', metavar='NAME', help='to explain, or its number (the predicted one)')
     parser.add_argument('--device', help='such as cuda:0 (default: a GPU if there is one)')
     parser.add_argument('--policy', metavar='FILE', help="policy of clips to use in place of the config's")
     parser.add_argument(

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--output', choices=OUTPUTS, default='logits', help='(default: %(default)s)')
     parser.add_argument('--latency', action='store_true', help='print the time of an image, beside that in PyTorch')
-    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's")
+    parser.add_argument('--policy', metavar='FILE', help="policy to use in place of the config's, or one of views")
     parser.add_argument(
         '--accept-difference', action='store_true', help='load weights that were trained with other settings'
     )
@@ -77,6 +77,8 @@ def tell(out: str, done: Exported) -> None:
     images = 'RGB pixels, 0 to 255' if told.input == 'pixels' and told.channels == 3 else told.input
     print(f'{out}: images (B, {told.channels}, {height}, {width}), float32, {images} -> {told.output}')
     print(f'differs from the model by {done.difference:.1g}')
+    if told.views is not None:
+        print(f'{len(told.views["views"])} views of every image are in the graph, which costs as many passes')
     if told.size_divisor > 1:
         print(f'both sides must be multiples of {told.size_divisor}')
     if told.crop and told.stride:

@@ -31,6 +31,7 @@ class Description:
         num_frames: T of the clips; 1 for a plain model.
         used_frames: frames of them that the network sees.
         policy: content of the policy file; None for equal frames or a plain model.
+        views: content of the policy of views that the graph looks at; None for the image alone.
         mode: ``'whole'``, or ``'slide'`` where the input is a window of an image.
         crop, stride: of slide inference, (h, w); None for whole images.
         pipeline: steps of the config's test that prepare an image, for the caller to do.
@@ -50,6 +51,7 @@ class Description:
     num_frames: int = 1
     used_frames: int = 1
     policy: Mapping[str, Any] | None = None
+    views: Mapping[str, Any] | None = None
     mode: str = 'whole'
     crop: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
@@ -108,6 +110,7 @@ def describe(network: DeployableNetwork, size: tuple[int, int] | None, **known: 
         num_frames=frames,
         used_frames=getattr(preprocessor, 'used_frames', None) or frames,
         policy=clip.policy.to_dict() if hasattr(clip, 'policy') else None,
+        views=None if network.views is None else network.views.to_dict(),
         mode='slide' if slides else 'whole',
         crop=tuple(test_cfg['crop_size']) if slides else None,
         stride=tuple(test_cfg['stride']) if slides else None,

@@ -40,6 +40,8 @@ def export_program(network: DeployableNetwork, size: tuple[int, int], dynamic_si
             f'the policy has {", ".join(network.random_operations)}, whose random numbers are constants of one size in '
             'a graph; leave --dynamic-size out, or search a policy without them'
         )
+    if dynamic_size and network.views is not None:
+        raise ExportError('views have one size in a graph; leave --dynamic-size out, or the --policy of views')
     images = torch.rand(2, network.channels, *size) * 255
     network.fix_draws(images[:1])
     shapes: dict[int, Any] = {0: Dim('batch', min=1)}

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.models.distillation.logits import pick_logits
 from mmdas.models.frame_count import FrameCount
-from mmdas.search.test_time import to_probabilities
+from mmdas.models.views.view_model import ViewModel
+from mmdas.search.test_time import View, ViewPolicy, to_logits, to_probabilities, weighted_mean
 
 from .draws import FixedDraws
 from .error import ExportError
@@ -39,8 +40,11 @@ class DeployableNetwork(nn.Module):
     Random operations of a policy (noise, cutout) draw in a test from the policy's own seed, the same for every image.
     :meth:`fix_draws` keeps these draws as constants.
 
+    Of a model with views, the graph looks at all of them and gives the logarithms of their mean probabilities. It has
+    one size.
+
     Args:
-        model: of MMPretrain or MMSegmentation, with its weights.
+        model: of MMPretrain or MMSegmentation, with its weights, or a :class:`mmdas.models.ViewModel` of it.
         channel_order: in which the network takes colours: ``'rgb'`` or ``'bgr'``. The input is RGB.
         pixels: whether the input is what a file holds (0 to 255 for 8 bits); else it is normalised and in the network's
             own order. Default: True.
@@ -53,7 +57,7 @@ class DeployableNetwork(nn.Module):
 
     Raises:
         ExportError: for a model with neither a class for each image nor one for each pixel, labels or probabilities of
-            a classifier of several labels, or an unknown option.
+            a classifier of several labels, views of slide inference, or an unknown option.
     """
 
     mean: Tensor
@@ -63,13 +67,20 @@ class DeployableNetwork(nn.Module):
         self, model: nn.Module, channel_order: str = 'rgb', pixels: bool = True, output: str = 'logits'
     ) -> None:
         super().__init__()
+        wrapper = model if isinstance(model, ViewModel) else None
+        model = model if wrapper is None else wrapper.module
         check_options(model, channel_order, output)
         self.model: Any = copy.deepcopy(model).eval().requires_grad_(False)
+        self.views: ViewPolicy | None = None  # the image alone
+        self.view_pixels = None if wrapper is None else copy.deepcopy(wrapper.pixels)
+        if wrapper is not None and not wrapper.policy.is_image:
+            check_windows(model)
+            self.views = wrapper.policy
         preprocessor: Any = self.model.data_preprocessor
         self.label_maps = getattr(model, 'decode_head', None) is not None
         self.channel_order, self.pixels, self.output = channel_order, pixels, output
         owns_clip = isinstance(preprocessor, ImageToClip)
-        self.makes_clips = owns_clip and not preprocessor.gives_images
+        self.makes_clips = owns_clip and not preprocessor.gives_images if wrapper is None else wrapper.makes_clips
         if owns_clip:
             for module in self.model.modules():
                 if isinstance(module, FrameCount):
@@ -119,6 +130,20 @@ class DeployableNetwork(nn.Module):
 
     def logits(self, images: Tensor) -> Tensor:
         """Normalised images -> (B, K) or (B, K, H, W)."""
+        if self.views is None:
+            return self.logits_of(images)
+        parts = zip(self.views.weights, self.views.views, strict=True)
+        return to_logits(weighted_mean((weight, *self.look_at(view, images)) for weight, view in parts))
+
+    def look_at(self, view: View, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Probabilities of a view, carried back to the images, and which pixels it shows (None: all)."""
+        probabilities = to_probabilities(self.logits_of(view.apply(images, self.view_pixels)))
+        if not self.label_maps:
+            return probabilities, None
+        return view.undo(probabilities, (images.shape[-2], images.shape[-1]))
+
+    def logits_of(self, images: Tensor) -> Tensor:
+        """Of normalised images or of a view of them."""
         inputs = self.preprocessor.to_clip(images) if self.makes_clips else images
         if not self.label_maps:
             return pick_logits(self.model(inputs, mode='tensor'), None, type(self.model.head).__name__)
@@ -139,10 +164,19 @@ def check_options(model: nn.Module, channel_order: str, output: str) -> None:
     if head is None or not hasattr(model, 'backbone'):
         raise ExportError(
             f'{kind} has no head that predicts classes; classifiers of MMPretrain and segmentors of MMSegmentation are '
-            'exported, without wrappers: leave --tta and a --policy of views out'
+            'exported, without wrappers: leave --tta out'
         )
     if getattr(model.data_preprocessor, 'cell', None) is not None:
         raise ExportError('the model is that of a search, whose frames are mixtures; train with its policy first')
     several = any('MultiLabel' in base.__name__ for base in type(head).__mro__)
     if several and output != 'logits':
         raise ExportError(f"{type(head).__name__} predicts several labels of an image; take output='logits'")
+
+
+def check_windows(model: Any) -> None:
+    """Raise an ExportError for a model whose views are no views of the graph's input."""
+    if (getattr(model, 'test_cfg', None) or {}).get('mode') == 'slide':
+        raise ExportError(
+            'the model predicts by windows, which are the input of its graph, but its views are of whole images; leave '
+            "the --policy of views out, or test the model with test_cfg.mode='whole'"
+        )

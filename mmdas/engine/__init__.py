@@ -3,6 +3,7 @@
 from .hooks import (
     AtomicCheckpointHook,
     AugmentHook,
+    ClipHook,
     DataFilesHook,
     DistillHook,
     FeatureHook,
@@ -45,6 +46,7 @@ __all__ = [
     'AugmentHook',
     'BaseSelection',
     'BlankSelection',
+    'ClipHook',
     'DADAStep',
     'DDASStep',
     'DataFilesHook',

@@ -35,9 +35,9 @@ def warp_affine(images: Tensor, theta: Tensor, padding: str = 'zeros') -> Tensor
     """
     if padding not in PADDINGS:
         raise ValueError(f'padding must be one of {PADDINGS}, got {padding!r}')
-    if theta.shape != (len(images), 2, 3):
+    if theta.shape != (images.shape[0], 2, 3):  # not len(), which would be a constant of a graph
         raise ValueError(
-            f'theta must be ({len(images)}, 2, 3), one matrix (or magnitude) per image, got {tuple(theta.shape)}'
+            f'theta must be ({images.shape[0]}, 2, 3), one matrix (or magnitude) per image, got {tuple(theta.shape)}'
         )
     dtype = torch.promote_types(images.dtype, theta.dtype)
     grid = sampling_grid(theta.to(dtype), images.shape[-2:])

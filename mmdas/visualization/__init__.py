@@ -8,6 +8,7 @@ from .course_figure import draw_course
 from .curve_figure import draw_curves
 from .feature_figure import draw_dropped
 from .field_figure import draw_fields
+from .gate_figure import draw_gates
 from .keep_figure import draw_keep
 from .map_figure import draw_box, draw_pictures, overlay, to_grey
 from .mixture_figure import draw_mixtures
@@ -29,6 +30,7 @@ __all__ = [
     'draw_curves',
     'draw_dropped',
     'draw_fields',
+    'draw_gates',
     'draw_keep',
     'draw_mixtures',
     'draw_parting',

@@ -2,6 +2,7 @@
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .augment_hook import AugmentHook
+from .clip_hook import ClipHook
 from .data_files_hook import DataFilesHook
 from .distill_hook import DistillHook
 from .feature_hook import FeatureHook
@@ -19,6 +20,7 @@ from .stop_signal_hook import RunStopped, StopSignalHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'ClipHook',
     'DataFilesHook',
     'DistillHook',
     'FeatureHook',

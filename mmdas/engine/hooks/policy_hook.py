@@ -33,7 +33,7 @@ class PolicyHook(Hook):
             earlier search left there keeps its content under another name, ``policy_1.json``.
     """
 
-    priority = 'NORMAL'
+    priority = 65  # after LoggerHook: WandB knows no iteration but that of the row before; and before CheckpointHook
 
     def __init__(self, interval: int = 50, filename: str = 'policy.json') -> None:
         if interval < 1:

@@ -107,6 +107,7 @@ class GatedFusion(FrameFusion):
         if init not in INITS:
             raise ValueError(f'init of {type(self).__name__} must be one of {INITS}, got {init!r}')
         self.init = init
+        self.gated_channels = gated_channels
         self.bn = nn.BatchNorm3d(gated_channels)
         self.conv3D = nn.Conv3d(gated_channels, 2, kernel_size=3, padding=1, groups=2)
 
@@ -124,12 +125,20 @@ class GatedFusion(FrameFusion):
             Shifted gated features, of frame t+1 in the first half of the channels and of frame t-1 in the second, and
             residual, both (B*T, f, h, w).
         """
-        halves = x.unflatten(1, (2, -1)) * self._gates(x).unsqueeze(2)  # (B*T, 2, f/2, h, w)
+        halves = x.unflatten(1, (2, -1)) * self.gates(x).unsqueeze(2)  # (B*T, 2, f/2, h, w)
         gated = halves.flatten(1, 2)
         return self.shift(gated, x.shape[1] // 2), x - gated
 
-    def _gates(self, x: Tensor) -> Tensor:
-        """(B*T, f, h, w) -> (B*T, 2, h, w): tanh(conv3D(relu(bn(x)))) over the clips."""
+    def gates(self, x: Tensor) -> Tensor:
+        """The gates of features, tanh(conv3D(relu(bn(x)))) over the clips.
+
+        Args:
+            x: (B*T, f, h, w), the channels that are gated, the first f of those that the module takes.
+
+        Returns:
+            (B*T, 2, h, w), in [-1, 1]: of the first half of these channels, which goes one frame back, and of the
+            second half, which goes one frame forth.
+        """
         # The norm may be a BatchNorm3d or a SyncBatchNorm: both take a volume of depth 1, which is a view.
         normed = F.relu(self.bn(x.unsqueeze(2)).squeeze(2))
         taps = F.conv2d(

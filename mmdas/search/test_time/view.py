@@ -109,7 +109,7 @@ class View:
         size = images.shape[-2:]
         if operation.geometric:
             theta = self._matrix(size).to(images.device, torch.promote_types(images.dtype, torch.float32))
-            images = warp_affine(images, theta.expand(len(images), 2, 3), PADDING)
+            images = warp_affine(images, theta.expand(images.shape[0], 2, 3), PADDING)
         elif not operation.is_identity:
             images = self._recolour(images, operation, pixels or Pixels())
         images = images.flip(-1) if self.flip else images
@@ -132,13 +132,13 @@ class View:
             maps = maps.flip(-1) if self.flip else maps
             if tuple(maps.shape[-2:]) != tuple(size):
                 maps = F.interpolate(maps, tuple(size), mode='bilinear', align_corners=False)
-            return maps, maps.new_ones(len(maps), 1, *size)
+            return maps, maps.new_ones(maps.shape[0], 1, *size)
         dtype = torch.promote_types(maps.dtype, torch.float32)
         grid = sampling_grid(inverse(self._matrix(size)).to(maps.device, dtype), size)  # (1, H, W, 2)
-        seen = (grid.abs() <= 1 + CLOSE).all(dim=-1)[:, None].expand(len(maps), 1, *size)
+        seen = (grid.abs() <= 1 + CLOSE).all(dim=-1)[:, None].expand(maps.shape[0], 1, *size)
         if self.flip:
             grid = grid * grid.new_tensor([-1, 1])
-        grid = grid.expand(len(maps), *size, 2)
+        grid = grid.expand(maps.shape[0], *size, 2)
         back = F.grid_sample(maps.to(dtype), grid, mode='bilinear', padding_mode='border', align_corners=False)
         return back.to(maps.dtype), seen.to(maps.dtype)
 
@@ -154,5 +154,5 @@ class View:
 
     def _recolour(self, images: Tensor, operation: Operation, pixels: Pixels) -> Tensor:
         colours = pixels.scale(images) + pixels.zero
-        magnitude = colours.new_full((len(images),), self.magnitude)
+        magnitude = colours.new_full((images.shape[0],), self.magnitude)
         return pixels.unscale(operation.function(colours, magnitude) - pixels.zero).to(images.dtype)
