@@ -177,9 +177,10 @@ def write_page(out: Path) -> Path:
 
 
 def train_command(args: Namespace, best: Method, comparison: Any) -> str:
-    """The command of the training that is recommended: of the whole training set, at full length."""
+    """The command of the training that is recommended: of the whole training set, at full length, as compared."""
     options = best.options(comparison.policy(best))
-    return shlex.join(['mmdas', 'train', args.config, *options, *(['--amp'] if args.amp else [])])
+    settings = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    return shlex.join(['mmdas', 'train', args.config, *options, *(['--amp'] if args.amp else []), *settings])
 
 
 __all__ = ['PLAIN', 'add_arguments', 'run']

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import zlib
 from contextlib import suppress
@@ -349,3 +350,12 @@ def images(dataset):
     with DefaultScope.overwrite_default_scope('mmseg'):
         built = DATASETS.build(dataset)
     return [built.get_data_info(index)['img_path'] for index in range(len(built))]
+
+
+def test_the_command_at_the_end_has_the_settings_of_the_comparison(tmp_path, monkeypatch, capsys):
+    settings = ['train_dataloader.batch_size=3', "train_dataloader.dataset.data_prefix={'img_path': 'a b'}"]
+    World(monkeypatch, qualities())
+    assert compare(tmp_path, '--cfg-options', *settings, methods='uniform')[0] == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith('Train with it: '))
+    words = shlex.split(line.removeprefix('Train with it: '))
+    assert words[:3] == ['mmdas', 'train', PLAIN[0]] and words[-3:] == ['--cfg-options', *settings]
