@@ -283,6 +283,12 @@ def test_a_changed_option_is_refused(tmp_path, monkeypatch, capsys, options, nam
     assert compare(tmp_path, *options, methods='uniform')[0] == 2
     assert f'has a comparison with --{name}' in capsys.readouterr().err
     assert world.commands == []
+    for text, told in (
+        ('max_iters', 'takes KEY=VALUE'),
+        ('train_cfg=dict(max_iters=3)', 'train_cfg=dict(max_iters=3)'),
+    ):
+        assert compare(tmp_path, '--cfg-options', text, methods='uniform')[0] == 2
+        assert f'--cfg-options {told}' in capsys.readouterr().err
     (tmp_path / BASE).write_text('another = 1\n')
     assert compare(tmp_path, methods='uniform')[0] == 2
     assert 'of a comparison with another config' in capsys.readouterr().err
