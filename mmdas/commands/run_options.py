@@ -96,9 +96,9 @@ def settings_of(texts: list[str]) -> dict[str, Any]:
     parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
     try:
         return dict(parser.parse_args(['--cfg-options', *texts]).cfg_options)
-    except (ValueError, RecursionError) as error:  # of MMEngine's action, the second at a value with dict(...)
+    except (ValueError, RecursionError, AssertionError) as error:  # of MMEngine's action: a dict(...), an open bracket
         told = f'--cfg-options {" ".join(texts)}: a value cannot be read'
-        raise ValueError(f'{told}; a dict is given key by key, as A.B=VALUE') from error
+        raise ValueError(f'{told}; lists are KEY="[A,B]", a dict is given key by key, as A.B=VALUE') from error
 
 
 def add_das_arguments(parser: ArgumentParser) -> None:

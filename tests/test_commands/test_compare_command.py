@@ -285,7 +285,7 @@ def test_a_changed_option_is_refused(tmp_path, monkeypatch, capsys, options, nam
     assert world.commands == []
     for text, told in (
         ('max_iters', 'takes KEY=VALUE'),
-        ('train_cfg=dict(max_iters=3)', 'train_cfg=dict(max_iters=3)'),
+        ('train_cfg=dict(a=[1],b=2)', 'train_cfg=dict(a=[1],b=2)'),
     ):
         assert compare(tmp_path, '--cfg-options', text, methods='uniform')[0] == 2
         assert f'--cfg-options {told}' in capsys.readouterr().err
