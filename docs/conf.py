@@ -16,7 +16,15 @@ release = version = mmdas.__version__
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
 root_doc = 'docs/README'
-include_patterns = ['*.md', 'docs/**', 'benchmarks/*.md', 'benchmarks/results/*.md', 'configs/*/README.md']
+include_patterns = [
+    '*.md',
+    'docs/**',
+    'benchmarks/*.md',
+    'benchmarks/results/*.md',
+    'configs/README.md',
+    'configs/*/README.md',
+    'zoo/*.md',
+]
 # Folders that are not even looked through.
 exclude_patterns = ['.*', 'build', 'data', 'work_dirs', 'demo_out', 'findings', 'mmdas', 'tests', 'tools']
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONTENTS = runpy.run_path(str(ROOT / 'docs' / 'conf.py'))['CONTENTS']
+SETTINGS = runpy.run_path(str(ROOT / 'docs' / 'conf.py'))
+CONTENTS = SETTINGS['CONTENTS']
 AUTOMODULE = re.compile(r'^\.\. automodule:: (\S+)\n(?:   :exclude-members: (.*)\n)?', re.MULTILINE)
 SINGLE = re.compile(r'^\.\. auto(?:class|function):: (\S+)\.(\w+)$', re.MULTILINE)
 COMMANDS = ('mmdas.commands.main', 'mmdas.commands.run_command')  # which the pages describe
@@ -43,6 +44,16 @@ def test_contents_name_every_page_once():
     assert sorted(named) == sorted({*map(str, pages), 'api/index'} - {'README'})
     outside = [entry for pages in CONTENTS.values() for entry in pages if entry.startswith('/')]
     assert all(list(ROOT.glob(f'{entry[1:]}.md')) for entry in outside)
+    read = {path for pattern in SETTINGS['include_patterns'] for path in ROOT.glob(pattern)}
+    assert {path for entry in outside for path in ROOT.glob(f'{entry[1:]}.md')} <= read
+
+
+def test_bars_in_docstrings_are_code():
+    """Elsewhere the site takes what stands between them for the name of a substitution."""
+    texts = ((path, path.read_text()) for path in (ROOT / 'mmdas').rglob('*.py'))
+    docstrings = ((path, text) for path, source in texts for text in re.findall(r'"""(.*?)"""', source, re.DOTALL))
+    bare = ((path, re.sub(r'``.*?``', '', text, flags=re.DOTALL)) for path, text in docstrings)
+    assert [path for path, text in bare if re.search(r'(?<![\w|])\|[\w ]+\|(?![\w|])', text)] == []
 
 
 def test_index_of_the_api_names_every_page_of_it():

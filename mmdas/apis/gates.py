@@ -34,7 +34,7 @@ class SiteGates:
 
     @property
     def strength(self) -> np.ndarray:
-        """(T, h, w), the mean of |g| over the two gates."""
+        """(T, h, w), the mean of ``|g|`` over the two gates."""
         return np.abs(self.gates).mean(1)
 
 
@@ -54,11 +54,11 @@ class ImageGates:
 
     @property
     def strongest(self) -> SiteGates:
-        """The place with the largest mean of |g|."""
+        """The place with the largest mean of ``|g|``."""
         return max(self.sites, key=lambda site: float(site.strength.mean()))
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers as JSON has them: the means of |g| of each frame, of both gates together and of each."""
+        """The numbers as JSON has them: the means of ``|g|`` of each frame, of both gates together and of each."""
         sites = []
         for one in self.sites:
             back, forth = np.abs(one.gates).mean((2, 3), dtype=np.float64).T.round(6).tolist()

@@ -19,7 +19,7 @@ LINE = 0.18  # inches of the caption
 def draw_gates(
     frames: np.ndarray, sites: Mapping[str, tuple[np.ndarray, tuple[float, float]]], caption: str = ''
 ) -> 'Figure':
-    """Draw the frames of a clip, and below them each place of the network with the mean of |g| over each frame.
+    """Draw the frames of a clip, and below them each place of the network with the mean of ``|g|`` over each frame.
 
     Args:
         frames: (T, H, W, 3), uint8.
