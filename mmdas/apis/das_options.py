@@ -38,7 +38,7 @@ class DASOptions:
 
     Raises:
         ValueError: for fewer than two frames or more than a policy can have, a folder as policy, an unknown fusion,
-            pooling or selection, or sites without a fusion.
+            pooling or selection, or sites without a fusion or named twice.
     """
 
     frames: int = 4
@@ -68,6 +68,9 @@ class DASOptions:
             raise ValueError(f'a search has at least 2 iterations or epochs, got a length of {self.search_length}')
         if self.sites and self.fusion == 'none':
             raise ValueError(f'sites {" ".join(self.sites)} are where frames are fused, but fusion is none')
+        double = next((site for site in self.sites if self.sites.count(site) > 1), None)
+        if double is not None:
+            raise ValueError(f'sites names {double} twice, where frames are fused once; leave one out')
 
     @property
     def aligned(self) -> bool:

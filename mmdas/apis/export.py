@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmengine.config import Config
@@ -98,8 +99,8 @@ def export_model(
     Raises:
         FileNotFoundError: if there is no such config, checkpoint or policy.
         ValueError: as of :class:`mmdas.apis.Inferencer`.
-        ExportError: if the model cannot be exported so, a package is missing, or the file differs from the model; it
-            is then removed.
+        ExportError: if the model cannot be exported so, a package is missing, or the file differs from the model; a
+            file of that name then stays as it was.
     """
     if Path(options.out).suffix == '.onnx':
         require_packages()
@@ -118,17 +119,20 @@ def export_model(
 
 
 def write(network: DeployableNetwork, told: Description, options: ExportOptions, size: tuple[int, int]) -> float:
-    """Record, write and check; a file that fails is removed."""
-    program, out = export_program(network, size, options.dynamic_size), Path(options.out)
+    """Record, write and check; until the file is right, what has its name stays as it is."""
+    program, out = export_program(network, size, options.dynamic_size), Path(options.out).resolve()
     writer = write_onnx if out.suffix == '.onnx' else write_program
-    writer(program, told, out)
     other = tuple(side + told.size_divisor for side in size)
     sizes: list[Any] = [size, other] if options.dynamic_size else [size]
-    try:
-        return check_file(network, out, sizes)
-    except ExportError:
-        out.unlink(missing_ok=True)
-        raise
+    with TemporaryDirectory(prefix='.export_', dir=out.parent) as folder:
+        part = Path(folder, out.name)
+        try:
+            writer(program, told, part)
+            difference = check_file(network, part, sizes)
+        except ExportError as error:
+            raise ExportError(str(error).replace(str(part), options.out)) from error
+        part.replace(out)
+    return difference
 
 
 def find_size(cfg: Config, model: Any) -> tuple[int, int]:

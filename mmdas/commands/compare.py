@@ -17,6 +17,7 @@ from rich.console import Console
 from .compare_methods import PLAIN, Method, check_methods, read_methods
 from .compare_table import print_result
 from .parser import CommandError, told_in_one_line
+from .run_options import settings_of
 from .step_jobs import JobQueue
 from .step_log import Report
 from .step_process import can_serve
@@ -85,7 +86,7 @@ def run(args: Namespace) -> None:
     runs = StepRuns(out, Report(console), NOTES, args.processes, '' if jobs else served_toolbox(cfg), jobs)
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
-    comparison = Comparison(cfg, methods, runs, settings_of(args))
+    comparison = Comparison(cfg, methods, runs, options_of_steps(args))
     with runs.report.progress:
         result = comparison.run()
     print_result(console, result)
@@ -115,7 +116,7 @@ def read(args: Namespace) -> tuple[Config, list[Method]]:
             raise ValueError(f'--{name} is {getattr(args, name)}, expected 1 or more')
     if args.budget is not None:
         seconds_of(args.budget)
-    cfg = load_config(args.config, cfg_options=options_of(args.cfg_options))
+    cfg = load_config(args.config, cfg_options=settings_of(args.cfg_options))
     if is_search(cfg) or 'num_frames' in preprocessor_of(cfg):
         raise ValueError(f'{args.config} is a config of DAS or of a search; give the plain one that it came from')
     methods = read_methods(args.methods)
@@ -124,17 +125,7 @@ def read(args: Namespace) -> tuple[Config, list[Method]]:
     return cfg, methods
 
 
-def options_of(texts: list[str]) -> dict[str, Any]:
-    """Settings from texts KEY=VALUE."""
-    from mmengine.config import DictAction
-
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    found: dict[str, Any] = parser.parse_args(['--cfg-options', *texts] if texts else []).cfg_options
-    return found
-
-
-def settings_of(args: Namespace) -> dict[str, Any]:
+def options_of_steps(args: Namespace) -> dict[str, Any]:
     """What the steps need of the options."""
     budget = None if args.budget is None else seconds_of(args.budget)
     return {'budget': budget, 'seeds': args.seeds, 'seed': args.seed, 'finalists': args.finalists, 'amp': args.amp}
@@ -177,9 +168,10 @@ def write_page(out: Path) -> Path:
 
 
 def train_command(args: Namespace, best: Method, comparison: Any) -> str:
-    """The command of the training that is recommended: of the whole training set, at full length."""
+    """The command of the training that is recommended: of the whole training set, at full length, as compared."""
     options = best.options(comparison.policy(best))
-    return shlex.join(['mmdas', 'train', args.config, *options, *(['--amp'] if args.amp else [])])
+    settings = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    return shlex.join(['mmdas', 'train', args.config, *options, *(['--amp'] if args.amp else []), *settings])
 
 
 __all__ = ['PLAIN', 'add_arguments', 'run']

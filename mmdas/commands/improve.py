@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .parser import CommandError, told_in_one_line
+from .run_options import settings_of
 from .step_log import Report
 from .step_runs import StepRuns
 from .train import seconds_of
@@ -89,22 +90,6 @@ def run(args: Namespace) -> None:
     settings = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
     words = ['mmdas', 'analyze', 'confusion', args.config, str(out / 'improved.pth'), *settings]
     console.print(f'next: {shlex.join(words)}', soft_wrap=True, highlight=False)
-
-
-def settings_of(texts: list[str]) -> dict[str, Any]:
-    """Settings that were given as ``KEY=VALUE``.
-
-    Raises:
-        ValueError: for another text.
-    """
-    from mmengine.config import DictAction
-
-    without = [text for text in texts if '=' not in text]
-    if without:
-        raise ValueError(f'--cfg-options takes KEY=VALUE, several with spaces between them, got {without[0]}')
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
-    return dict(parser.parse_args(['--cfg-options', *texts]).cfg_options)
 
 
 def check_tests(cfg: Config, metric: str | None) -> None:

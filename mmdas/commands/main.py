@@ -74,9 +74,10 @@ def run_command(verb: str, arguments: Sequence[str] | None = None, prog: str | N
     module.add_arguments(parser)
     try:
         args = parser.parse_args(arguments)
-    except (ValueError, RecursionError):  # of MMEngine's action for KEY=VALUE, the second at a value with dict(...)
+    except (ValueError, RecursionError, AssertionError):  # of MMEngine's action: no =, a dict(...), an open bracket
         parser.error(
-            '--cfg-options takes KEY=VALUE, several with spaces between them; a dict is given key by key, as A.B=VALUE'
+            '--cfg-options takes KEY=VALUE, several with spaces between them, lists as KEY="[A,B]"; a dict is given '
+            'key by key, as A.B=VALUE'
         )
     args.command = parser.prog, sys.argv[1:] if arguments is None else list(arguments)
     try:

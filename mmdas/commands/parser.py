@@ -54,7 +54,7 @@ def command_without(add: Callable[[ArgumentParser], None], arguments: Sequence[s
         arguments: of the one.
         *command: the words that the other begins with.
     """
-    left_out = ArgumentParser(add_help=False, allow_abbrev=False)
+    left_out = ArgumentParser(add_help=False)  # the one takes options that are cut short, too
     add(left_out)
     _, left = left_out.parse_known_args(arguments)
     return shlex.join([*command, *left])

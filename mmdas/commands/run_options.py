@@ -83,6 +83,24 @@ def refusing_code() -> Iterator[None]:
         raise CommandError(explain(error)) from error
 
 
+def settings_of(texts: list[str]) -> dict[str, Any]:
+    """Settings that were given as ``KEY=VALUE``.
+
+    Raises:
+        ValueError: for another text.
+    """
+    without = [text for text in texts if '=' not in text]
+    if without:
+        raise ValueError(f'--cfg-options takes KEY=VALUE, several with spaces between them, got {without[0]}')
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='*', action=DictAction, default={})
+    try:
+        return dict(parser.parse_args(['--cfg-options', *texts]).cfg_options)
+    except (ValueError, RecursionError, AssertionError) as error:  # of MMEngine's action: a dict(...), an open bracket
+        told = f'--cfg-options {" ".join(texts)}: a value cannot be read'
+        raise ValueError(f'{told}; lists are KEY="[A,B]", a dict is given key by key, as A.B=VALUE') from error
+
+
 def add_das_arguments(parser: ArgumentParser) -> None:
     """Add ``--das`` and the options of its conversion."""
     group = parser.add_argument_group('a plain config becomes one of DAS')
@@ -213,7 +231,8 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
     """What ``--das`` asks for: the method of the conversion and its options, both None without.
 
     Raises:
-        ValueError: if options of a conversion stand without ``--das``, or two policies are given.
+        ValueError: if options of a conversion stand without ``--das``, that of a search without one, or two policies
+            are given.
         FileNotFoundError: if it is neither a method nor a file.
     """
     if args.das is None:
@@ -221,18 +240,19 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
         if given:
             raise ValueError(f'--{given[0].replace("_", "-")} goes with --das, which makes a plain config one of DAS')
         return None, None
-    from mmdas.apis import is_view_policy
+    from mmdas.apis import AUGMENT_SEARCHES, is_view_policy
 
+    if args.selection is not None and args.das not in ('search', *AUGMENT_SEARCHES):
+        raise ValueError(f'--selection {args.selection} is for a search, but --das is {args.das}; leave it out')
     if args.policy is not None and not is_view_policy(args.policy):
         raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')
     if args.das in METHODS:
         return args.das, conversion_options(args)
-    from mmdas.apis import AUGMENT_SEARCHES
-
     if args.das in AUGMENT_SEARCHES:
         given = [key for key in CONVERSION if getattr(args, key) is not None]
         if given:
-            raise ValueError(f'--{given[0]} is an option of DAS, which a search by {args.das} has nothing of')
+            option = f'--{given[0].replace("_", "-")}'
+            raise ValueError(f'{option} is an option of DAS, which a search by {args.das} has nothing of')
         return args.das, conversion_options(args)
     if not Path(args.das).is_file():
         what = f'there is no file {args.das}{nearest(args.das, METHODS)}'

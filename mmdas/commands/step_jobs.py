@@ -15,6 +15,8 @@ from .step_job import StepJob
 from .step_process import environment, newest
 
 SHORT = {'gpus': 'gpus_per_node', 'cpus': 'cpus_per_task'}
+SAME = {**SHORT, 'time': 'timeout_min', 'mem': 'mem_gb'}  # words of one setting
+CLUSTERS = ('slurm', 'local')
 SHARED = ('mem_gb', 'cpus_per_task', 'gpus_per_node')  # that submitit knows of all clusters
 REFUSED = ('nodes', 'tasks_per_node', 'ntasks_per_node', 'name', 'job_name')  # a step is one process
 # Ends that are no fault of the step.
@@ -132,7 +134,7 @@ class JobQueue:
             self.executor = AutoExecutor(self.folder / 'slurm', cluster=parameters.pop('cluster', 'slurm'))
             self.executor.update_parameters(**parameters)
         except (AssertionError, NameError, RuntimeError, ValueError) as error:
-            raise ValueError(f'--slurm {" ".join(texts)}: {error}') from error
+            raise ValueError(f'--slurm {" ".join(texts)}: {str(error).partition(chr(10))[0]}') from error
 
     def submit(self, command: Sequence[str], log: Path, resumes: bool = False) -> JobProcess:
         """Submit a command of mmdas.
@@ -178,11 +180,12 @@ def read_parameters(texts: Sequence[str]) -> dict[str, Any]:
     """The parameters of submitit from texts.
 
     Raises:
-        ValueError: naming the text.
+        ValueError: naming the text, also where two set the same.
     """
     from .train import seconds_of
 
     found: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition('=')
         if not (key.isidentifier() and equals and value):
@@ -190,6 +193,12 @@ def read_parameters(texts: Sequence[str]) -> dict[str, Any]:
         if key in REFUSED:
             raise ValueError(f'--slurm {text}: each step is a job of one process, whose name is that of the step')
         name = SHORT.get(key, key)
+        if key == 'cluster' and value not in CLUSTERS:
+            raise ValueError(f'--slurm {text}: give cluster=local, or leave it out for Slurm')
+        setting = SAME.get(key, key)
+        if setting in given:
+            raise ValueError(f'--slurm {given[setting]} {text}: both are the same setting; give one of them')
+        given[setting] = text
         if key == 'time':
             found['timeout_min'] = math.ceil(seconds_of(value, f'--slurm time={value}') / 60)
         else:
@@ -202,8 +211,13 @@ def read_parameters(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """A number, a list or another value of Python, or the text itself."""
+    """A number, a list or another value of Python, or the text itself, also where the value would be written otherwise.
+
+    An account ``1e5`` stays what it is, and a partition ``None``, which submitit would take for none.
+    """
     try:
-        return literal_eval(text)
+        value = literal_eval(text)
     except (SyntaxError, ValueError):
         return text
+    changed = value is None or (isinstance(value, (int, float)) and str(value) != text)
+    return text if changed else value

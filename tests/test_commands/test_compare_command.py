@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import zlib
 from contextlib import suppress
@@ -282,6 +283,12 @@ def test_a_changed_option_is_refused(tmp_path, monkeypatch, capsys, options, nam
     assert compare(tmp_path, *options, methods='uniform')[0] == 2
     assert f'has a comparison with --{name}' in capsys.readouterr().err
     assert world.commands == []
+    for text, told in (
+        ('max_iters', 'takes KEY=VALUE'),
+        ('train_cfg=dict(a=[1],b=2)', 'train_cfg=dict(a=[1],b=2)'),
+    ):
+        assert compare(tmp_path, '--cfg-options', text, methods='uniform')[0] == 2
+        assert f'--cfg-options {told}' in capsys.readouterr().err
     (tmp_path / BASE).write_text('another = 1\n')
     assert compare(tmp_path, methods='uniform')[0] == 2
     assert 'of a comparison with another config' in capsys.readouterr().err
@@ -349,3 +356,12 @@ def images(dataset):
     with DefaultScope.overwrite_default_scope('mmseg'):
         built = DATASETS.build(dataset)
     return [built.get_data_info(index)['img_path'] for index in range(len(built))]
+
+
+def test_the_command_at_the_end_has_the_settings_of_the_comparison(tmp_path, monkeypatch, capsys):
+    settings = ['train_dataloader.batch_size=3', "train_dataloader.dataset.data_prefix={'img_path': 'a b'}"]
+    World(monkeypatch, qualities())
+    assert compare(tmp_path, '--cfg-options', *settings, methods='uniform')[0] == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith('Train with it: '))
+    words = shlex.split(line.removeprefix('Train with it: '))
+    assert words[:3] == ['mmdas', 'train', PLAIN[0]] and words[-3:] == ['--cfg-options', *settings]

@@ -108,6 +108,13 @@ def test_help_names_all_choices(capsys: pytest.CaptureFixture):
             "fusion must be one of ['aligned-gsf', 'aligned-gsm', 'aligned-tsm', 'gsf', ",
         ),
         (['train', HOST, '--frames', '8'], '--frames goes with --das'),
+        (
+            ['train', HOST, '--das', 'repeat', '--selection', 'argmax'],
+            '--selection argmax is for a search, but --das is',
+        ),
+        (['train', HOST, '--cfg-options', 'a=[1,2'], '--cfg-options takes KEY=VALUE'),
+        (['improve', HOST, '--cfg-options', 'a=[1,2'], '--cfg-options a=[1,2: a value cannot be read'),
+        (['train', HOST, '--das', 'repeat', '--sites', 'a.b', 'c', 'a.b'], 'sites names a.b twice'),
         (['train', 'densenet121_4xb256_in1k', '--das', 'repeat'], 'DenseNet has no residual block'),
         (['search', HOST, '--das', 'repeat'], '--das repeat: this command searches'),
         (['test', HOST, 'x.pth', '--das', 'search'], '--das search is for a search'),

@@ -227,6 +227,11 @@ def test_settings_are_those_of_submitit_with_short_words():
     assert found == {**own, **slurm, 'slurm_additional_parameters': {'no-requeue': True}}
 
 
+@pytest.mark.parametrize('text', ['1e5', '1_0', '0x10', '007', '1.50', 'None', '7', '1.5', 'True', 'a&b'])
+def test_a_setting_reaches_the_cluster_as_it_was_written(text):
+    assert str(read_parameters(['time=1h', f'account={text}'])['slurm_account']) == text
+
+
 @pytest.mark.parametrize(
     ('texts', 'message'),
     [
@@ -234,7 +239,12 @@ def test_settings_are_those_of_submitit_with_short_words():
         (['time=4x'], '--slurm time=4x: give a time'),
         (['time'], 'give KEY=VALUE'),
         (['time=1h', 'nodes=2'], '--slurm nodes=2: each step is a job of one process'),
-        (['time=1h', 'partitoin=day'], "Unknown argument 'partitoin'"),
+        (['time=1h', 'partitoin=day'], r"Unknown argument 'partitoin'[^\n]*\Z"),
+        (['time=1h', 'time=2h'], '--slurm time=1h time=2h: both are the same setting'),
+        (['time=1h', 'timeout_min=5'], 'time=1h timeout_min=5: both are the same setting'),
+        (['gpus=1', 'time=1h', 'gpus_per_node=2'], 'gpus=1 gpus_per_node=2: both are the same setting'),
+        (['time=1h', 'mem=8GB', 'mem_gb=32'], 'mem=8GB mem_gb=32: both are the same setting'),
+        (['time=1h', 'cluster=debug'], '--slurm cluster=debug: give cluster=local'),
         (['time=1h', 'gpus=many'], '"gpus_per_node" expected type'),
     ],
 )

@@ -1,5 +1,6 @@
 """Curves, pictures and clips of trainings and searches reach all backends of the toolboxes' visualizers."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from toy_search import NUM_FRAMES, SIZE, differences, final_state, iter_search, 
 from toy_training import training
 
 from mmdas.analysis import AnalysisError
-from mmdas.engine import ClipHook
+from mmdas.engine import ClipHook, SaliencyHook
 
 INTERVAL = 12
 CLIPS = dict(type='mmdas.ClipHook', interval=INTERVAL, images=2)
@@ -125,6 +126,11 @@ def test_clips_of_a_training_hold_its_images_and_change_nothing(tmp_path: Path):
 def test_unusable_options_and_models_are_told(tmp_path: Path):
     with pytest.raises(ValueError, match='interval is 0 and images 4'):
         ClipHook(interval=0)
+    wrong = dict(interval='500'), dict(interval=2.5), dict(images='all'), dict(images=0), dict(channel_order='BGR')
+    for hook, options in product((ClipHook, SaliencyHook), wrong):
+        ((name, value),) = options.items()
+        with pytest.raises(ValueError, match=f'{hook.__name__}.*{name} .*{value}'):
+            hook(**options)
     cfg = shown(training(tmp_path, True, 0), 'NotingVisBackend', CLIPS)
     cfg.model.data_preprocessor = dict(type='ClsDataPreprocessor', num_classes=2)
     cfg.model.backbone, cfg.model.head = cfg.model.backbone.backbone, cfg.model.head.head

@@ -15,7 +15,7 @@ from mmdas.registry import HOOKS
 from mmdas.visualization import draw_clips
 
 from .random_state_hook import kept_random_state
-from .saliency_hook import pad_to
+from .saliency_hook import check_options, pad_to
 
 
 @HOOKS.register_module()
@@ -34,7 +34,7 @@ class ClipHook(Hook):
         folder: within the work directory. Default: ``'clips'``. Pictures are named by their iterations.
 
     Raises:
-        ValueError: for an interval or a number of images below 1.
+        ValueError: for an interval or a number of images that is no whole number of at least 1, or another order.
         AnalysisError: at the start of the training, for a model without clips or without classes.
     """
 
@@ -43,8 +43,7 @@ class ClipHook(Hook):
     def __init__(
         self, interval: int = 1000, images: int = 4, channel_order: str | None = None, folder: str = 'clips'
     ) -> None:
-        if interval < 1 or images < 1:
-            raise ValueError(f'ClipHook.interval is {interval} and images {images}, expected at least 1')
+        check_options('ClipHook', interval, images, channel_order)
         self.interval, self.images, self.channel_order, self.folder = interval, images, channel_order, folder
 
     def before_train(self, runner: Runner) -> None:

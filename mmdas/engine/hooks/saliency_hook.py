@@ -33,7 +33,7 @@ class SaliencyHook(Hook):
         folder: within the work directory. Default: ``'saliency'``. Pictures are named by their iterations.
 
     Raises:
-        ValueError: for an interval or a number of images below 1.
+        ValueError: for an interval or a number of images that is no whole number of at least 1, or another order.
         AnalysisError: at the start of the training, for one without validation, or a model that predicts no classes.
     """
 
@@ -48,8 +48,7 @@ class SaliencyHook(Hook):
         channel_order: str | None = None,
         folder: str = 'saliency',
     ) -> None:
-        if interval < 1 or images < 1:
-            raise ValueError(f'SaliencyHook.interval is {interval} and images {images}, expected at least 1')
+        check_options('SaliencyHook', interval, images, channel_order)
         self.interval, self.images, self.folder = interval, images, folder
         self.options, self.channel_order = {'samples': samples, 'noise': noise}, channel_order
         self.batches: list[dict] = []
@@ -102,3 +101,16 @@ def pad_to(picture: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """A picture with black at the bottom and the right, so that it has those sides."""
     rows, columns = (int(side - own) for side, own in zip(sides, picture.shape, strict=False))
     return np.pad(picture, ((0, rows), (0, columns), (0, 0)))
+
+
+def check_options(hook: str, interval: Any, images: Any, channel_order: Any) -> None:
+    """Check what hooks that draw pictures take from a config.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    whole = all(isinstance(number, int) and number >= 1 for number in (interval, images))
+    if not whole:
+        raise ValueError(f'{hook}.interval is {interval!r} and images {images!r}, expected whole numbers of at least 1')
+    if channel_order not in (None, 'rgb', 'bgr'):
+        raise ValueError(f"{hook}.channel_order is {channel_order!r}, expected 'rgb' or 'bgr'")
