@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,32 @@ def fixed_seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """No test leaves what its runs have for the whole process to the next one.
-
-    The default scope; logs, which write to a standard output that ends with the test; visualizers, which keep a folder.
-    """
+@contextmanager
+def managed_instances_kept() -> Iterator[None]:
+    """Default scopes and logs, of which MMEngine has one set a process, are afterwards those of before."""
     managed = DefaultScope._instance_dict, MMLogger._instance_dict
     before = [list(instances.items()) for instances in managed]
     yield
     for instances, kept in zip(managed, before, strict=True):
         instances.clear()
         instances.update(kept)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def nothing_left_by_a_file() -> Iterator[None]:
+    """No file leaves the default scope of its fixtures' runs to the next one."""
+    with managed_instances_kept():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No test leaves what its runs have for the whole process to the next one.
+
+    The default scope; logs, which write to a standard output that ends with the test; visualizers, which keep a folder.
+    """
+    with managed_instances_kept():
+        yield
     kinds = [Visualizer]
     for kind in kinds:
         kind._instance_dict.clear()

@@ -32,7 +32,7 @@ PLAIN, CLIP, OURS, NAIVE, DADA, FASTER_AA = 'plain', 'plain on clips', 'mmdas', 
 # Metrics of the others, ratios to the plain step.
 OTHERS = {NAIVE: 'naive_ratio_to_plain_step', DADA: 'dada_ratio', FASTER_AA: 'faster_autoaugment_ratio'}
 AHEAD = 'look_ahead_over_first_order'
-METRICS = ('ratio_to_plain_step', 'ratio_to_clip_step', *OTHERS.values(), AHEAD)
+METRICS = ('ratio_to_plain_step', 'ratio_to_clip_step', AHEAD, *OTHERS.values())
 PARTS = ('weights', 'policy')
 CAPTION = (
     f'T = {FRAMES}. plain: one training step of the 2-D model on B*T images; plain on clips: of the model with frame '

@@ -3,7 +3,6 @@
 import random
 import signal
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -50,8 +49,7 @@ def test_copies_of_a_server_draw_numbers_of_their_own():
 
 
 def test_a_signal_ends_it(tmp_path):
-    process = ServedProcess(['check'], tmp_path / 'log', ())  # which imports for seconds
-    time.sleep(0.2)
+    process = ServedProcess(['check'], tmp_path / 'log', ())
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL == process.poll()
     process.send_signal(signal.SIGKILL)  # nothing is there any more
