@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import cv2
 from mmengine.dist import master_only
@@ -41,13 +42,21 @@ class PolicyHook(Hook):
         self.interval = interval
         self.filename = filename
 
-    @master_only
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Write what the searchable reports, a cell its mixture weights, to all backends of the visualizer."""
+        """Write what the searchable reports, a cell its mixture weights, to all backends of the visualizer.
+
+        Raises:
+            NotFiniteError: in all processes, if what is searched is not finite.
+        """
         if self.every_n_train_iters(runner, self.interval):
-            report = find_searchable(runner.model).report()
-            curves = {f'policy/{name}': value for name, value in report.items()}
-            runner.visualizer.add_scalars(curves, step=runner.iter + 1)
+            searchable = find_searchable(runner.model)
+            check_finite(dict(searchable.named_parameters()), 'there is no policy to be had from it')
+            self._write(runner, searchable)
+
+    @master_only
+    def _write(self, runner: Runner, searchable: Any) -> None:
+        curves = {f'policy/{name}': value for name, value in searchable.report().items()}
+        runner.visualizer.add_scalars(curves, step=runner.iter + 1)
 
     @master_only
     def after_train(self, runner: Runner) -> None:
