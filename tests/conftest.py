@@ -34,7 +34,8 @@ def managed_instances_kept() -> Iterator[None]:
 
 @pytest.fixture(scope='module', autouse=True)
 def nothing_left_by_a_file() -> Iterator[None]:
-    """No file leaves the default scope of its fixtures' runs to the next one."""
+    """A file begins without a default scope, and leaves none."""
+    DefaultScope._instance_dict.clear()
     with managed_instances_kept():
         yield
 

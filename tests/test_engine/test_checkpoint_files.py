@@ -4,6 +4,7 @@ import os
 import pickle
 import random
 from collections import Counter, deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,17 @@ def test_what_a_checkpoint_of_the_toolboxes_holds_is_read(tmp_path):
     assert (content['score'], content['shape'].tolist()) == (0.5, [0, 1, 2])
 
 
+@pytest.fixture
+def nothing_allowed() -> Iterator[None]:
+    """Commands of other tests allow types for the whole process."""
+    allowed = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(allowed)
+
+
+@pytest.mark.usefixtures('nothing_allowed')
 def test_what_was_allowed_before_stays_allowed(tmp_path):
     """The commands allow MMEngine's types for the whole process, then read the checkpoint themselves first."""
     path = save(tmp_path / 'a.pth', history=HistoryBuffer([1.0], [1]))
