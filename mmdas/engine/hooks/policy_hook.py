@@ -3,7 +3,6 @@
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import cv2
 from mmengine.dist import master_only
@@ -49,13 +48,12 @@ class PolicyHook(Hook):
             NotFiniteError: in all processes, if what is searched is not finite.
         """
         if self.every_n_train_iters(runner, self.interval):
-            searchable = find_searchable(runner.model)
-            check_finite(dict(searchable.named_parameters()), 'there is no policy to be had from it')
-            self._write(runner, searchable)
+            runner.train_loop.check_policy()
+            self._write(runner)
 
     @master_only
-    def _write(self, runner: Runner, searchable: Any) -> None:
-        curves = {f'policy/{name}': value for name, value in searchable.report().items()}
+    def _write(self, runner: Runner) -> None:
+        curves = {f'policy/{name}': value for name, value in find_searchable(runner.model).report().items()}
         runner.visualizer.add_scalars(curves, step=runner.iter + 1)
 
     @master_only
