@@ -170,7 +170,7 @@ def test_a_fixed_policy_goes_by_its_name_unless_a_file_has_it(name, tmp_path, mo
 def test_a_name_without_a_policy_says_what_there_is():
     with pytest.raises(FileNotFoundError, match='no policy at randaugmen, .* and there are uniform, randaugment'):
         PolicyAugment('randaugmen').use_model(nn.Identity())
-    with pytest.raises(ValueError, match='shifts by pixels, .* import_policy.py trivialaugment FILE --size H W'):
+    with pytest.raises(ValueError, match='shifts by pixels, .*import_policy.py trivialaugment FILE --size H W'):
         PolicyAugment('trivialaugment')
 
 
