@@ -1,6 +1,7 @@
 """Draw the views of scenes with digits, the mean of their predictions, and the label that is made of it.
 
-``python tools/visualization/views_figure.py OUT.png`` takes the plain network of the zoo and scenes that it has not seen.
+``python tools/visualization/views_figure.py OUT.png`` takes the plain network of the zoo, and scenes that it has
+not seen.
 """
 
 import argparse
@@ -26,7 +27,12 @@ from digit_scenes import load_split, make_scene  # noqa: E402
 CONFIG = ROOT / 'configs/digit_scenes/fcn_r18-d4_digits-48x48.py'
 CHECKPOINT = ROOT / 'zoo/fcn_r18-d4_digits-48x48-1ead8a8b.pth'
 SIZE = 48
-VIEWS = {'image': View(), '1.5 times': View(size=1.5), 'shift': View('translate_x', 1 / 16), 'turn': View('rotate', 8.0)}
+VIEWS = {
+    'image': View(),
+    '1.5 times': View(size=1.5),
+    'shift': View('translate_x', 1 / 16),
+    'turn': View('rotate', 8.0),
+}
 COLOURS = 96  # of the file
 
 
