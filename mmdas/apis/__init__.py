@@ -2,7 +2,7 @@
 
 from .add_das import add_das, check_conversion
 from .augment_config import set_augment
-from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_search import AUGMENT_SEARCHES, convert_augment_search, is_search_method
 from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .comparison_config import hold_out_validation
 from .complexity import Complexity, measure_complexity
@@ -94,6 +94,7 @@ __all__ = [
     'measure_complexity',
     'measure_training',
     'is_search',
+    'is_search_method',
     'preprocessor_of',
     'preprocessor_place',
     'read_config',

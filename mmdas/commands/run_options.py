@@ -240,9 +240,9 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
         if given:
             raise ValueError(f'--{given[0].replace("_", "-")} goes with --das, which makes a plain config one of DAS')
         return None, None
-    from mmdas.apis import AUGMENT_SEARCHES, is_view_policy
+    from mmdas.apis import AUGMENT_SEARCHES, is_search_method, is_view_policy
 
-    if args.selection is not None and args.das not in ('search', *AUGMENT_SEARCHES):
+    if args.selection is not None and not is_search_method(args.das):
         raise ValueError(f'--selection {args.selection} is for a search, but --das is {args.das}; leave it out')
     if args.policy is not None and not is_view_policy(args.policy):
         raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')
