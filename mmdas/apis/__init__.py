@@ -29,7 +29,7 @@ from .das_settings import (
 from .das_text import das_configs
 from .device import adapt_to_device, check_precision, enable_amp
 from .distill_config import DistillOptions, set_distillation, set_self_distillation
-from .fast_search import set_fast
+from .fast_search import set_fast, take_up_earlier
 from .frame_numbers import check_num_frames
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
@@ -107,6 +107,7 @@ __all__ = [
     'set_training_length',
     'set_used_frames',
     'short_search',
+    'take_up_earlier',
     'training_length',
     'training_size',
     'use_views',

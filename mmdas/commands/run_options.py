@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmdas.apis import DASOptions
 
 METHODS = ('repeat', 'search')  # what --das takes beside the file of a policy
+FAST = 'the search of DAS at about a third of its cost, which may find another policy: see the user guide'
 CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites', 'any_frames', 'part_after')
 
 
@@ -155,7 +156,7 @@ def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions
     if policy is not None and 'frames' not in given and Path(policy).is_file():
         register_own_operations(args)
         given['frames'] = Policy.load(policy).num_frames
-    return DASOptions(**given, policy=policy)
+    return DASOptions(**given, policy=policy, fast=getattr(args, 'fast', False))
 
 
 def conversion_words(args: Namespace) -> list[str]:
