@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from mmengine.registry import FUNCTIONS
 from torch import nn
 
-from mmdas.registry import type_name
+from mmdas.registry import add_missing_registry, type_name
 
 BUILD = """
 import sys
@@ -108,3 +109,20 @@ def test_former_names_are_the_same_things():
         assert getattr(cell, name) is getattr(mmdas.search.das, name)
     for former, name in models.FORMER.items():
         assert getattr(models, former) is getattr(models, name)
+
+
+def test_inferencers_find_the_functions_of_a_toolbox_without_a_warning(monkeypatch):
+    logged = []
+    monkeypatch.setattr(FUNCTIONS, '_children', {})
+    monkeypatch.setattr('mmengine.logging.print_log', lambda message, **_: logged.append(message) if 'Failed' in message else None)
+
+    def find():
+        with FUNCTIONS.switch_scope_and_registry('mmseg') as registry:
+            return registry.get('pseudo_collate')
+
+    expected = find()
+    assert len(logged) == 1 and 'Failed to search registry with scope "mmseg"' in logged[0]
+    for _ in range(2):
+        add_missing_registry('mmseg')
+        assert find() is expected is FUNCTIONS.get('pseudo_collate')
+    assert len(logged) == 1
