@@ -31,10 +31,14 @@ BUILT_IN = (
     _warp(affine.translate_y, affine.translate_y_matrix, 0.12, 1.0, 'height', 'moves the content down'),
     _warp(affine.rotate, affine.rotate_matrix, 20.0, 180.0, 'degree', 'turns the content counter-clockwise'),
     _warp(affine.scale, affine.scale_matrix, 0.3, 10.0, 'relative size', 'enlarges the content', growth='power'),
-    _warp(affine.shear_x, affine.shear_x_matrix, 0.1, 5.0, 'slope', 'moves the lower half left and the upper half right'),
+    _warp(
+        affine.shear_x, affine.shear_x_matrix, 0.1, 5.0, 'slope', 'moves the lower half left and the upper half right'
+    ),
     _warp(affine.shear_y, affine.shear_y_matrix, 0.1, 5.0, 'slope', 'moves the right half up and the left half down'),
     _colour(photometric.brightness, -0.2, 0.2, 10.0, 'relative factor', 'brightens'),
-    _colour(photometric.contrast, -0.2, 0.2, 10.0, 'relative factor', 'moves pixels away from mean grey', reads_grey=True),
+    _colour(
+        photometric.contrast, -0.2, 0.2, 10.0, 'relative factor', 'moves pixels away from mean grey', reads_grey=True
+    ),
     _colour(photometric.saturation, -0.2, 0.2, 10.0, 'relative factor', 'makes colours stronger', reads_grey=True),
     _colour(photometric.sharpness, -0.2, 0.2, 10.0, 'relative factor', 'sharpens'),
     _colour(photometric.solarize, 0.0, 0.2, 1.0, 'lowering of the threshold', 'inverts the brightest pixels'),
