@@ -85,7 +85,7 @@ class Inferencer:
             use_views(cfg, views)
         device = device or get_device()
         import_toolbox(toolbox.scope)
-        add_missing_registry(self.scope)
+        add_missing_registry(toolbox.scope)
         leave_out_folders(cfg)
         with DefaultScope.overwrite_default_scope(self.scope):
             kind: Any = INFERENCERS.get(toolbox.inferencer)
