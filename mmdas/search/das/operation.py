@@ -39,6 +39,7 @@ class Operation:
         effect: what a positive strength does to the frames behind the reference frame, for tables.
         limit: the largest strength that means something, of either sign; a range stays within it. Default: none.
         is_odd: whether only odd numbers mean something, as of flips, of which two are none.
+        is_rounded: whether magnitudes are rounded to whole numbers.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operation:
     effect: str = ''
     limit: float = math.inf
     is_odd: bool = False
+    is_rounded: bool = False
 
     @property
     def is_identity(self) -> bool:

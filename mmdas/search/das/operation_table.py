@@ -42,7 +42,7 @@ BUILT_IN = (
     _colour(photometric.saturation, -0.2, 0.2, 10.0, 'relative factor', 'makes colours stronger', reads_grey=True),
     _colour(photometric.sharpness, -0.2, 0.2, 10.0, 'relative factor', 'sharpens'),
     _colour(photometric.solarize, 0.0, 0.2, 1.0, 'lowering of the threshold', 'inverts the brightest pixels'),
-    _colour(photometric.posterize, 0.0, 1.5, 7.0, 'bits removed', 'removes the lowest bits'),
+    _colour(photometric.posterize, 0.0, 1.5, 7.0, 'bits removed', 'removes the lowest bits', is_rounded=True),
     _colour(photometric.invert, 0.0, 0.25, 1.0, 'blend', 'blends in the negative'),
     _colour(photometric.auto_contrast, 0.0, 0.25, 1.0, 'blend', 'blends in the frame stretched to the full range'),
     _colour(photometric.equalize, 0.0, 0.25, 1.0, 'blend', 'blends in the frame with a flat histogram'),
@@ -58,6 +58,7 @@ BUILT_IN = (
         matrix=flip.horizontal_flips_matrix,
         effect='mirrors every second frame left to right',
         is_odd=True,
+        is_rounded=True,
     ),
 )
 

@@ -19,7 +19,7 @@ SPACES: Mapping[str, tuple[str, ...]] = {
 
 
 def build_space(
-    space: str | Sequence[str], ranges: Mapping[str, Sequence[float]] | None = None
+    space: str | Sequence[str], ranges: Mapping[str, Sequence[float]] | None = None, num_frames: int | None = None
 ) -> tuple[Operation, ...]:
     """Operations of a space, with their ranges narrowed or widened.
 
@@ -28,6 +28,8 @@ def build_space(
             the names of operations, also registered ones.
         ranges: name -> (low, high) in the operation's unit, in place of the table's. Those of operations that the space
             leaves out are checked and not used: a config may inherit them.
+        num_frames: T of the clips, where it is known, to check that the outermost frame is reached by strengths that
+            are rounded. Default: None.
 
     Raises:
         ValueError: for an unknown space or operation, a name that occurs twice, or a range that is empty or not finite,
@@ -40,6 +42,8 @@ def build_space(
     if not space or len(set(space)) != len(space):
         raise ValueError(f'a space names each of its operations once and at least one, got {list(space)}')
     own = {name: _with_range(get_operation(name), bounds) for name, bounds in (ranges or {}).items()}
+    for name in own.keys() & set(space) if num_frames is not None else ():
+        _check_reach(own[name], num_frames)
     return tuple(own.get(name) or get_operation(name) for name in space)
 
 
@@ -73,6 +77,17 @@ def _with_range(operation: Operation, bounds: Sequence[float]) -> Operation:
     if reason:
         raise ValueError(f'the range of {operation.name} {reason}, got {tuple(bounds)}')
     return replace(operation, low=float(low), high=float(high))
+
+
+def _check_reach(operation: Operation, num_frames: int) -> None:
+    """Refuse a range whose magnitudes are rounded to nothing, even in the outermost of T >= 2 frames."""
+    reach = max(-operation.low, operation.high) * (num_frames // 2)
+    if operation.is_rounded and num_frames > 1 and reach <= 0.5:  # which rounds to even
+        raise ValueError(
+            f'the range of {operation.name}, {(operation.low, operation.high)}, reaches {reach:g} {operation.unit} in '
+            f'the outermost of {num_frames} frames, which is rounded to none; widen it to more than '
+            f'{0.5 / (num_frames // 2):g}, or leave the operation out of the space'
+        )
 
 
 def _explain_range(operation: Operation, low: float, high: float) -> str | None:

@@ -112,6 +112,20 @@ def test_every_operation_acts_at_both_ends_of_every_range_that_its_limit_allows(
         build_space([name], {name: (0, 1.01 * limit)})
 
 
+def test_bits_that_are_rounded_to_none_in_every_frame_are_refused() -> None:
+    """By the definition, on an image of all levels: a range is refused where no frame of the clip would change."""
+    posterize, images = get_operation('posterize'), torch.linspace(0, 1, 3 * 256).view(1, 3, 16, 16)
+    for num_frames, high in [(2, 0.5), (2, 0.6), (4, 0.2), (4, 0.25), (4, 0.3), (8, 0.1), (8, 0.2), (1, 0.1)]:
+        offsets = torch.arange(num_frames) - float(num_frames // 2)
+        clip = posterize.function(images.expand(num_frames, -1, -1, -1), high * offsets)
+        if torch.equal(clip, images.expand_as(clip)) and num_frames > 1:
+            with pytest.raises(ValueError, match=f'range of posterize.* of {num_frames} frames, which is rounded to'):
+                build_space(['posterize'], {'posterize': (0, high)}, num_frames)
+        else:
+            build_space(['posterize'], {'posterize': (0, high)}, num_frames)
+    build_space(['rotate'], {'posterize': (0, 0.1)}, 2)  # not of the space
+
+
 def test_an_odd_number_of_flips_is_one_flip_a_step() -> None:
     images = torch.rand(5, 3, 4, 6, generator=torch.Generator().manual_seed(0))
     for number in (1, -1, 3):
