@@ -42,8 +42,8 @@ def build_space(
     if not space or len(set(space)) != len(space):
         raise ValueError(f'a space names each of its operations once and at least one, got {list(space)}')
     own = {name: _with_range(get_operation(name), bounds) for name, bounds in (ranges or {}).items()}
-    for name in own.keys() & set(space) if num_frames is not None else ():
-        _check_reach(own[name], num_frames)
+    for name in own.keys() & set(space):
+        _check_reach(own[name], num_frames or 1)
     return tuple(own.get(name) or get_operation(name) for name in space)
 
 
