@@ -1,5 +1,6 @@
 """The fast form of a search: its schedule, what it costs by passes, and a real one."""
 
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,8 @@ from mmdas.apis import (
     take_up_earlier,
 )
 from mmdas.apis.fast_search import RATE
+from mmdas.commands import convert as convert_command
+from mmdas.commands import search, train
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 
 HOSTS = {
@@ -145,3 +148,23 @@ def test_a_fast_search_resumes_in_the_folder_of_its_earlier_name(new, kept_is_fa
     cfg.work_dir = str(tmp_path / new)
     take_up_earlier(cfg)
     assert cfg.work_dir == str(tmp_path / new)
+
+
+def test_the_command_line_makes_plain_and_search_configs_fast(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser, convert_parser = ArgumentParser(), ArgumentParser()
+    search.add_arguments(parser)
+    convert_command.add_arguments(convert_parser)
+    convert_command.run(convert_parser.parse_args([HOSTS['epochs'], '--fast', '--out-dir', 'made']))
+    plain = parser.parse_args([HOSTS['epochs'], '--fast', '--das', 'search'])
+    written = parser.parse_args(['made/search-4f-gsf-fast_resnet18_8xb16_cifar10.py'])
+    default = tmp_path / 'search.py'
+    convert(read_config(find_config(HOSTS['epochs'])[0]), 'search').dump(default)
+    made = parser.parse_args([str(default), '--fast'])
+    found = {args.config: train.read(args) for args in (plain, written, made)}
+    assert [cfg.work_dir for cfg in found.values()] == [
+        *['work_dirs/search-4f-gsf-fast_resnet18_8xb16_cifar10'] * 2,
+        'work_dirs/search_fast',
+    ]
+    first, *others = (cfg.train_cfg for cfg in found.values())
+    assert first.image_epochs and others == [first, first]
