@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .augment_search import augmented_preprocessor
-from .augment_words import steps_of
+from .augment_words import KEEP, keeps_policy, steps_of
 from .das_config import preprocessor_at_top
 from .das_options import ConversionError
 from .das_settings import preprocessor_of, searches_augmentation
@@ -54,5 +54,6 @@ def folder_word(policy: Any) -> str:
     """What the name of a work directory says of a policy."""
     if isinstance(policy, dict):
         return 'policy'
-    path = Path(str(policy))
-    return path.parent.name if path.stem == 'policy' and path.parent.name else path.stem
+    keep = KEEP if keeps_policy(str(policy)) else ''
+    path = Path(str(policy).removeprefix(keep))
+    return keep + (path.parent.name if path.stem == 'policy' and path.parent.name else path.stem)

@@ -1,12 +1,11 @@
 """The words of ``--augment``, and the steps on batches that they stand for."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmdas.augment.named_policies import CUTOUT, NAMED, fixed_policy
+from mmdas.augment.named_policies import CUTOUT, NAMED, fixed_policy, what_is_there
 from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, kind_of, read_json
 from mmdas.search.test_time.policy import KIND as VIEWS
@@ -85,7 +84,7 @@ def step_of(cfg: Config, word: Any) -> dict[str, Any]:
         )
     if isinstance(word, str) and word in STEPS:
         return dict(STEPS[word])
-    keeps = isinstance(word, str) and word.startswith(KEEP)
+    keeps = keeps_policy(word)
     if keeps and word.removeprefix(KEEP) in STEPS:
         raise ConversionError(
             f'{word}: keep- goes before a policy, such as {KEEP}randaugment, and {word.removeprefix(KEEP)} is none; '
@@ -97,6 +96,11 @@ def step_of(cfg: Config, word: Any) -> dict[str, Any]:
         'policy': policy_content(cfg, word.removeprefix(KEEP) if keeps else word),
         **ignored_label(cfg),
     }
+
+
+def keeps_policy(word: Any) -> bool:
+    """Whether a word is a policy behind ``keep-``, and no file whose name begins so."""
+    return isinstance(word, str) and word.startswith(KEEP) and not Path(word).is_file()
 
 
 def policy_content(cfg: Config, policy: Any) -> Any:
@@ -111,7 +115,8 @@ def policy_content(cfg: Config, policy: Any) -> Any:
         fixed = fixed_policy(content, training_size(cfg))
         if fixed is None:
             raise FileNotFoundError(
-                f'an augmentation is the file of a policy, or one of {", ".join(WORDS)}; {what_is_there(content)}'
+                f'{what_is_there(content, WORDS)}; an augmentation is the file of a policy, or one of '
+                f'{", ".join(WORDS)}, several with spaces between them'
             )
         content = fixed.to_dict()
     if isinstance(content, dict):
@@ -136,15 +141,6 @@ def check_kind(path: str) -> None:
             f'{path} is a policy of {what}; --augment takes one of an augmentation, as a search by '
             'mmdas search --method ddas writes it, or a word'
         )
-
-
-def what_is_there(path: str) -> str:
-    """The part of a message that says what a path is that is no file, with the word that was meant."""
-    inside = Path(path, 'policy.json')
-    if Path(path).is_dir():
-        return f'{path} is a folder' + (f'; give {inside}' if inside.is_file() else ' without a policy.json')
-    close = get_close_matches(path, WORDS, n=1)
-    return f'there is no file {path}' + (f'; did you mean {close[0]}?' if close else '')
 
 
 def training_size(cfg: Config) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from mmdas.augment.content import content_sizes
+from mmdas.engine.utils import main_head
 from mmdas.hosts import Host
 from mmdas.models.views import ViewModel
 from mmdas.search.test_time import (
@@ -205,7 +206,7 @@ def learn(
     Raises:
         ValueError: if an image has no label.
     """
-    ignored = getattr(getattr(model.module, 'decode_head', None), 'ignore_index', 255)
+    ignored = getattr(main_head(model.module)[1], 'ignore_index', 255)
     table = ViewTable(views, len(loader.dataset), ignore_index=ignored, seed=options.seed)  # type: ignore[attr-defined]
     for batch in track_iter_progress((loader, len(loader))):  # type: ignore[arg-type]
         images, samples, sizes = model.preprocess(batch)

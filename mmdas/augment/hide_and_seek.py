@@ -10,6 +10,7 @@ from mmdas.registry import AUGMENTS
 from mmdas.search.augmentation.apply import IGNORE_INDEX
 from mmdas.search.das.operation import Size
 
+from .checks import are, check_share, is_number
 from .content import content_sizes
 from .label_maps import map_names, stack_maps, with_maps
 
@@ -49,12 +50,13 @@ class HideAndSeek:
         ignore_hidden: bool = False,
         ignore_index: int = IGNORE_INDEX,
     ) -> None:
-        if not 0 <= probability <= 1:
-            raise ValueError(f'probability of HideAndSeek must be in [0, 1], got {probability}')
-        if not shares or not all(0 <= share <= 1 for share in shares):
-            raise ValueError(f'shares of HideAndSeek must be numbers in [0, 1], at least one, got {shares}')
-        if sizes is not None and (not sizes or not all(isinstance(size, int) and size >= 0 for size in sizes)):
-            raise ValueError(f'sizes of HideAndSeek must be whole pixels, at least one number, got {sizes}')
+        check_share(probability, 'probability of HideAndSeek')
+        if not are(shares, lambda share: is_number(share) and 0 <= share <= 1):
+            raise ValueError(f'shares of HideAndSeek must be a list of numbers in [0, 1], at least one, got {shares!r}')
+        if sizes is not None and not are(sizes, lambda size: isinstance(size, int) and size >= 0):
+            raise ValueError(f'sizes of HideAndSeek must be a list of whole pixels, at least one, got {sizes!r}')
+        if not is_number(fill) and not are(fill, is_number):
+            raise ValueError(f'fill of HideAndSeek must be a number, or one for each channel, got {fill!r}')
         self.probability, self.shares, self.sizes = probability, tuple(shares), sizes
         self.fill = torch.tensor(fill, dtype=torch.float32).view(-1, 1, 1)
         if ignore_hidden:

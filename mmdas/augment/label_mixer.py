@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Beta
 
+from .checks import check_positive, check_share
 from .label_maps import map_names
 from .soft_scores import reason_against_scores
 
@@ -33,12 +34,10 @@ class LabelMixer:
 
     def __init__(self, alpha: float, probability: float, num_classes: int | None) -> None:
         name = type(self).__name__
-        if not alpha > 0:
-            raise ValueError(f'alpha of {name} must be above 0, got {alpha}')
-        if not 0 <= probability <= 1:
-            raise ValueError(f'probability of {name} must be in [0, 1], got {probability}')
-        if num_classes is not None and num_classes < 1:
-            raise ValueError(f'num_classes of {name} must be at least 1, got {num_classes}')
+        check_positive(alpha, f'alpha of {name}')
+        check_share(probability, f'probability of {name}')
+        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 1):
+            raise ValueError(f'num_classes of {name} must be a whole number of at least 1, got {num_classes!r}')
         self.alpha, self.probability, self.num_classes = alpha, probability, num_classes
 
     def use_model(self, model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from mmdas.search.augmentation import AUGMENT_OPERATIONS, Augmentation, AugmentO
 from mmdas.search.augmentation.apply import IGNORE_INDEX
 
 from .colour_augment import ColourAugment
-from .named_policies import NAMED, fixed_policy
+from .named_policies import NAMES, fixed_policy, what_is_there
 from .progress import training_progress
 
 
@@ -34,8 +35,8 @@ class PolicyAugment(ColourAugment):
 
     def __init__(self, policy: str | Path | Mapping | AugmentPolicy, ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__(ignore_index)
-        self._absent = policy if is_absent(policy) else None
-        self._augmentation = None if self._absent else Augmentation(read_policy(policy), ignore_index)
+        self._policy = policy
+        self._augmentation = None if is_absent(policy) else Augmentation(read_policy(policy), ignore_index)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -45,10 +46,7 @@ class PolicyAugment(ColourAugment):
             FileNotFoundError: if its file is absent.
         """
         if self._augmentation is None:
-            raise FileNotFoundError(
-                f'no policy at {self._absent}, which data_preprocessor.augments names; the work directory of a '
-                f'training keeps its policy as augmentation.json, and there are {", ".join(NAMED)}'
-            )
+            raise FileNotFoundError(f'data_preprocessor.augments: {told_absent(self._policy)}')
         return self._augmentation
 
     @property
@@ -83,10 +81,20 @@ def read_policy(policy: str | Path | Mapping | AugmentPolicy) -> AugmentPolicy:
         return replace(policy)
     if isinstance(policy, Mapping):
         return AugmentPolicy.from_dict(policy)
+    if is_absent(policy):
+        raise FileNotFoundError(told_absent(policy))
     fixed = None if Path(policy).is_file() else fixed_policy(str(policy))
     return fixed or AugmentPolicy.load(policy)
 
 
+def told_absent(policy: Any) -> str:
+    """The message on a policy that is neither a file nor the name of a fixed one."""
+    return (
+        f'no policy at {policy}: {what_is_there(str(policy))}; the work directory of a training keeps its policy as '
+        f'augmentation.json, and there are {", ".join(NAMES)}'
+    )
+
+
 def is_absent(policy: str | Path | Mapping | AugmentPolicy) -> bool:
     """Whether it names a file that is not there, and no fixed policy."""
-    return isinstance(policy, (str, Path)) and not Path(policy).is_file() and str(policy) not in (*NAMED, 'cutout')
+    return isinstance(policy, (str, Path)) and not Path(policy).is_file() and str(policy) not in NAMES

@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from torch import Tensor
 
 from mmdas.registry import AUGMENTS
-from mmdas.search.augmentation import Augmentation, AugmentPolicy
+from mmdas.search.augmentation import AUGMENT_OPERATIONS, Augmentation, AugmentPolicy
 from mmdas.search.augmentation.apply import IGNORE_INDEX
 from mmdas.search.das.pixels import CHANNEL_ORDERS
 from mmdas.search.policy_file import PolicyError
@@ -34,14 +34,15 @@ class PolicyTransform(BaseTransform):
         channel_order: of the pipeline's colour images: ``'bgr'``, as files are read (default), or ``'rgb'``, as data
             sets in memory such as CIFAR hold them.
         max_value: the pixel value that is white. Default: 255.
-        ignore_index: label of the places that no pixel comes to. Default: 255.
+        ignore_index: label of the places that no pixel comes to. Default: 255. Maps whose type does not hold it get
+            a wider one.
 
     Required keys: ``img`` (H, W) or (H, W, C), and the label maps (H, W) that ``seg_fields`` names. They are changed.
 
     Raises:
         FileNotFoundError: if there is no such file.
         PolicyError: if it is no augmentation policy, or one with a trajectory; in use, for images that are brighter
-            than white.
+            than white or whose channels have no grey, and label maps of another size than their image.
         ValueError: for another order of colours, or a white that is not positive.
     """
 
@@ -69,14 +70,38 @@ class PolicyTransform(BaseTransform):
         """Draw and apply."""
         self._check_white(results)
         names = [name for name in results.get('seg_fields', []) if name in results]
+        self._check_maps(results, names)
+        self._check_channels(results)
         image = self._to_colours(results['img'])
         maps = [torch.from_numpy(np.ascontiguousarray(results[name])).float() for name in names]
         changed, moved = self.augmentation(image, torch.stack(maps)[None] if maps else None)
         results['img'] = self._to_pixels(changed, results['img'])
         for place, name in enumerate(names):
             assert moved is not None
-            results[name] = moved[0, place].numpy().astype(results[name].dtype)
+            results[name] = moved[0, place].numpy().astype(self._label_type(results[name].dtype))
         return results
+
+    def _label_type(self, kind: np.dtype) -> np.dtype:
+        """The type of a label map, a wider one where it does not hold the ignored label."""
+        return np.promote_types(kind, np.min_scalar_type(self.augmentation.ignore_index))
+
+    @staticmethod
+    def _check_maps(results: dict, names: list[str]) -> None:
+        for name in names:
+            if results[name].shape != results['img'].shape[:2]:
+                raise PolicyError(
+                    f'{results.get("img_path", "an image")} is of {results["img"].shape[:2]} pixels, its {name} of '
+                    f'{results[name].shape}; put PolicyTransform where both have one size, in a training'
+                )
+
+    def _check_channels(self, results: dict) -> None:
+        channels = 1 if results['img'].ndim == 2 else results['img'].shape[2]
+        if self.augmentation.policy.reads_grey and channels not in (1, 3):
+            readers = [name for name in self.augmentation.policy.operations if AUGMENT_OPERATIONS[name].reads_grey]
+            raise PolicyError(
+                f'{results.get("img_path", "an image")} has {channels} channels, but {", ".join(readers)} of the '
+                'policy need RGB or grey; take a policy without them'
+            )
 
     def _check_white(self, results: dict) -> None:
         image = results['img']

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmdas.registry import AUGMENTS
 from mmdas.search.das.operation import Size
 
+from .checks import are, check_share, is_number
 from .content import content_sizes
 from .label_maps import map_names, stack_maps, with_maps
 from .label_mixer import LabelMixer
@@ -79,17 +80,18 @@ class PuzzleMix(LabelMixer):
         num_classes: int | None = None,
     ) -> None:
         super().__init__(alpha, probability, num_classes)
-        if not blocks or not all(isinstance(count, int) and count > 1 for count in blocks):
-            raise ValueError(f'blocks of PuzzleMix must be whole numbers above 1, at least one, got {blocks}')
-        if not 0 <= data_smoothness <= 1:
-            raise ValueError(f'data_smoothness of PuzzleMix must be in [0, 1], got {data_smoothness}')
-        if not 0 < resolution <= 1:
+        if not are(blocks, lambda count: isinstance(count, int) and count > 1):
+            raise ValueError(
+                f'blocks of PuzzleMix must be a list of whole numbers above 1, at least one, got {blocks!r}'
+            )
+        check_share(data_smoothness, 'data_smoothness of PuzzleMix')
+        if not is_number(resolution) or not 0 < resolution <= 1:
             raise ValueError(f'resolution of PuzzleMix must be in (0, 1], got {resolution}')
         least: dict[str, tuple[float, float]] = {'levels': (levels, 2), 'piece_size': (piece_size, 1)}
         least.update(smoothness=(smoothness, 0), prior=(prior, 0), effort=(effort, 0))
         for name, (value, limit) in least.items():
-            if not value >= limit:
-                raise ValueError(f'{name} of PuzzleMix must be at least {limit}, got {value}')
+            if not is_number(value) or value < limit:
+                raise ValueError(f'{name} of PuzzleMix must be at least {limit}, got {value!r}')
         self.blocks, self.levels = tuple(blocks), levels
         self.weights = {'smoothness': smoothness, 'data_smoothness': data_smoothness, 'prior': prior}
         self.transport, self.effort, self.piece_size = transport, effort, piece_size

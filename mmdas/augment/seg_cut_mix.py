@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmdas.registry import AUGMENTS
 
+from .checks import check_positive, check_share
 from .content import content_sizes
 from .cut_mix import draw_cuts
 from .label_maps import map_names, stack_maps, with_maps
@@ -30,10 +31,8 @@ class SegCutMix:
     """
 
     def __init__(self, probability: float = 0.5, beta: float = 1.0) -> None:
-        if not 0 <= probability <= 1:
-            raise ValueError(f'probability of SegCutMix must be in [0, 1], got {probability}')
-        if beta <= 0:
-            raise ValueError(f'beta of SegCutMix must be above 0, got {beta}')
+        check_share(probability, 'probability of SegCutMix')
+        check_positive(beta, 'beta of SegCutMix')
         self.probability = probability
         self.beta = beta
 

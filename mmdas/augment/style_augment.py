@@ -12,6 +12,7 @@ from mmdas.search.augmentation import AugmentOperation
 from mmdas.style import AdaINStyle, ColourStatistics, StyleDistribution, list_images, read_image
 from mmdas.style.stylizer import check_alpha
 
+from .checks import check_share
 from .colour_augment import ColourAugment
 
 
@@ -59,8 +60,7 @@ class StyleAugment(ColourAugment):
         if (encoder is None) != (decoder is None):
             raise ValueError('StyleAugment takes encoder and decoder, or neither for a transfer of colours')
         check_alpha(alpha)
-        if not 0 <= probability <= 1:
-            raise ValueError(f'probability of StyleAugment must be in [0, 1], got {probability}')
+        check_share(probability, 'probability of StyleAugment')
         for name, value, least in (('max_styles', max_styles, 2), ('style_size', style_size, 16)):
             if value < least:
                 raise ValueError(f'{name} of StyleAugment must be at least {least}, got {value}')

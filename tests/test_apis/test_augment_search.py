@@ -96,6 +96,17 @@ def test_what_is_no_file_is_told_with_what_was_meant(tmp_path: Path):
     cfg = load_config(HOSTS[0])
     with pytest.raises(FileNotFoundError, match='there is no file unifrom; did you mean uniform'):
         set_augment(cfg, 'unifrom')
+    for word, meant in (
+        ('RandAugment', 'randaugment'),
+        ('autoaugment-svnh', 'autoaugment-svhn'),
+        ('autoaugment-', 'autoaugment'),
+        ('randaugment,cutmix', 'randaugment cutmix'),
+    ):
+        with pytest.raises(FileNotFoundError, match=f'there is no file {word}; did you mean {meant}[?].*with spaces'):
+            set_augment(cfg, word)
+    for word in ('', 'keep-'):
+        with pytest.raises(FileNotFoundError, match='the name of a policy is empty'):
+            set_augment(cfg, word)
     with pytest.raises(FileNotFoundError, match='is a folder without a policy.json'):
         set_augment(cfg, tmp_path)
     uniform_policy().save(tmp_path / 'policy.json')
@@ -124,6 +135,23 @@ def test_the_folder_of_a_search_names_the_run_of_its_policy(tmp_path: Path):
     cfg = load_config(HOSTS[0], work_dir='runs')
     set_augment(cfg, folder / 'policy.json', own_folder=True)
     assert cfg.work_dir == 'runs_search-ddas_x'
+
+
+def test_a_policy_and_the_same_behind_keep_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path('mine').mkdir()
+    uniform_policy().save('mine/policy.json')
+    uniform_policy().save('keep-it.json')
+    for word, folder, kind in (
+        ('mine/policy.json', 'runs_mine', 'mmdas.PolicyAugment'),
+        ('keep-mine/policy.json', 'runs_keep-mine', 'mmdas.KeepPaste'),
+        ('keep-uniform', 'runs_keep-uniform', 'mmdas.KeepPaste'),
+        ('keep-it.json', 'runs_keep-it', 'mmdas.PolicyAugment'),  # a file of that name
+    ):
+        cfg = load_config(HOSTS[0], work_dir='runs')
+        set_augment(cfg, word, own_folder=True)
+        assert cfg.work_dir == folder
+        assert preprocessor_of(cfg).augments[0].type == kind
 
 
 def test_das_trains_with_an_augmentation_too():

@@ -16,6 +16,7 @@ from tool_scripts import TOOLS, load_script
 from mmdas.apis import Inferencer, load_config
 from mmdas.apis.data_distillation import DataDistillation, distill_data, hard_label, hard_map
 from mmdas.apis.data_distillation.data_set import metainfo_of, zero_is_reduced
+from mmdas.apis.data_distillation.labels import ignored_as_written
 from mmdas.apis.data_distillation.tally import check_labels
 from mmdas.commands import main
 from mmdas.search.test_time import View, ViewPolicy
@@ -178,6 +179,27 @@ def test_labels_of_a_set_without_zero_are_read_as_they_were_predicted(tmp_path: 
     read = LoadAnnotations()(given)['gt_seg_map']
     sure = logits.softmax(0).amax(0) >= 0.5
     np.testing.assert_array_equal(read, np.where(sure, labels[0], 255))
+
+
+@pytest.mark.parametrize(('ignored', 'zero'), [(255, True), (7, True), (0, False), (7, False), (254, False)])
+def test_pixels_that_are_not_sure_are_read_as_what_the_head_leaves_out(ignored, zero, tmp_path: Path, mmseg_scope):
+    from mmseg.datasets.transforms import LoadAnnotations
+
+    logits = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(0))
+    labels = logits.argmax(0, keepdim=True)
+    sample = SimpleNamespace(seg_logits=SimpleNamespace(data=logits), pred_sem_seg=SimpleNamespace(data=labels))
+    found, kept = hard_map(sample, 0.5, ignored_as_written(ignored, int(zero)), shift=int(zero))
+    cv2.imwrite(str(tmp_path / 'x.png'), found)
+    given = {'seg_map_path': str(tmp_path / 'x.png'), 'reduce_zero_label': zero, 'seg_fields': [], 'label_map': None}
+    read = LoadAnnotations()(given)['gt_seg_map']
+    np.testing.assert_array_equal(read, np.where(logits.softmax(0).amax(0) >= 0.5, labels[0], ignored))
+    assert 0 < kept < 1
+
+
+@pytest.mark.parametrize(('ignored', 'shift'), [(-100, 0), (-1, 1), (256, 0), (254, 1)])
+def test_a_label_that_no_byte_holds_is_refused(ignored: int, shift: int):
+    with pytest.raises(ValueError, match=f'decode_head.ignore_index is {ignored}, which no label map of one byte'):
+        ignored_as_written(ignored, shift)
 
 
 def test_stopped_run_goes_on_and_gives_what_an_uninterrupted_one_gives(place: Path, tmp_path: Path, monkeypatch):

@@ -94,7 +94,7 @@ def test_seed_decides():
         (dict(shares=[0.1, 2.0]), r'shares of HideAndSeek .*got \[0.1, 2.0\]'),
         (dict(shares=[]), 'shares of HideAndSeek'),
         (dict(sizes=[]), 'sizes of HideAndSeek'),
-        (dict(sizes=[0.5]), r'sizes of HideAndSeek must be whole pixels.*got \[0.5\]'),
+        (dict(sizes=[0.5]), r'sizes of HideAndSeek must be a list of whole pixels.*got \[0.5\]'),
     ],
 )
 def test_settings_outside_their_range_are_errors(options, message):

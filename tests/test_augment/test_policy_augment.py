@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmdas.augment import PolicyAugment, PolicyTransform
-from mmdas.augment.named_policies import fixed_policy
+from mmdas.augment.named_policies import NAMES, fixed_policy
 from mmdas.engine.hooks import KeepPolicyHook
 from mmdas.registry import AUGMENTS, MODELS
 from mmdas.search import PolicyError
@@ -155,11 +155,11 @@ def test_an_absent_file_is_no_matter_in_a_test_and_stops_a_training(tmp_path):
     options = dict(num_frames=1, mean=MEAN, std=STD, augments=[augment])
     model = MODELS.build(dict(type='mmdas.DASClsDataPreprocessor', **options)).eval()
     model({'inputs': torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, False)
-    with pytest.raises(FileNotFoundError, match=r'no policy at .*gone.json, .* augmentation.json'):
+    with pytest.raises(FileNotFoundError, match=r'no policy at .*gone.json: .* augmentation.json'):
         model.augments.use_model(model)
 
 
-@pytest.mark.parametrize('name', ['randaugment', 'uniform', 'autoaugment', 'autoaugment-svhn', 'cutout'])
+@pytest.mark.parametrize('name', NAMES[:2] + NAMES[3:])
 def test_a_fixed_policy_goes_by_its_name_unless_a_file_has_it(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert PolicyAugment(name).augmentation.policy == fixed_policy(name)
@@ -168,8 +168,13 @@ def test_a_fixed_policy_goes_by_its_name_unless_a_file_has_it(name, tmp_path, mo
 
 
 def test_a_name_without_a_policy_says_what_there_is():
-    with pytest.raises(FileNotFoundError, match='no policy at randaugmen, .* and there are uniform, randaugment'):
-        PolicyAugment('randaugmen').use_model(nn.Identity())
+    meant = 'no policy at RandAugmen: .* did you mean randaugment.* and there are uniform, randaugment, .*, cutout'
+    with pytest.raises(FileNotFoundError, match=meant):
+        PolicyAugment('RandAugmen').use_model(nn.Identity())
+    with pytest.raises(FileNotFoundError, match=meant):
+        PolicyTransform('RandAugmen')
+    with pytest.raises(FileNotFoundError, match='the name of a policy is empty'):
+        PolicyAugment('').use_model(nn.Identity())
     with pytest.raises(ValueError, match='shifts by pixels, .*import_policy.py trivialaugment FILE --size H W'):
         PolicyAugment('trivialaugment')
 
@@ -272,3 +277,26 @@ def test_a_resumed_training_warns_of_another_augmentation(after, tmp_path):
     note(after, 5)
     assert len(told['warning']) == 1
     assert 'augmentation.json' in told['warning'][0]
+
+
+@pytest.mark.parametrize('ignored', [-100, -1, 0, 255, 300])
+@pytest.mark.parametrize('kind', [np.uint8, np.int64])
+def test_uncovered_places_have_the_ignored_label_whatever_the_type_of_the_map(ignored, kind):
+    labels = np.arange(1, 65).reshape(8, 8).astype(kind)
+    results = {'img': np.zeros((8, 8, 3), np.uint8), 'gt_seg_map': labels, 'seg_fields': ['gt_seg_map']}
+    moved = PolicyTransform(policy_of(Choice('translate_x', 0.5)), ignore_index=ignored)(results)['gt_seg_map']
+    assert (moved[:, :4] == ignored).all()
+    assert (moved[:, 4:] == labels[:, :4]).all()
+
+
+def test_a_map_of_another_size_than_its_image_is_refused():
+    results = {'img': np.zeros((8, 8, 3), np.uint8), 'gt_seg_map': np.zeros((4, 8), np.uint8)}
+    with pytest.raises(PolicyError, match=r'a.png is of \(8, 8\) pixels, its gt_seg_map of \(4, 8\)'):
+        PolicyTransform(GEOMETRIC)({**results, 'seg_fields': ['gt_seg_map'], 'img_path': 'a.png'})
+
+
+def test_an_image_without_a_grey_is_named_with_the_operation_that_reads_it():
+    image = np.zeros((8, 8, 4), np.uint8)
+    PolicyTransform(GEOMETRIC)({'img': image})
+    with pytest.raises(PolicyError, match='a.png has 4 channels, but saturation of the policy need RGB or grey'):
+        PolicyTransform(policy_of(Choice('saturation', 0.5)))({'img': image, 'img_path': 'a.png'})

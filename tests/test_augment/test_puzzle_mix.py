@@ -200,7 +200,7 @@ def test_numbers_of_blocks_that_do_not_divide_the_image_are_left_out():
     ('options', 'message'),
     [
         (dict(blocks=()), 'blocks of PuzzleMix'),
-        (dict(blocks=(1,)), 'blocks of PuzzleMix must be whole numbers above 1'),
+        (dict(blocks=(1,)), 'blocks of PuzzleMix must be a list of whole numbers above 1'),
         (dict(levels=1), 'levels of PuzzleMix must be at least 2, got 1'),
         (dict(data_smoothness=1.5), r'data_smoothness of PuzzleMix must be in \[0, 1\], got 1.5'),
         (dict(smoothness=-1.0), 'smoothness of PuzzleMix must be at least 0, got -1'),

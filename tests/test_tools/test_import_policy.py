@@ -46,6 +46,15 @@ def test_the_policy_of_a_config_is_that_of_its_training(tool, tmp_path):
     assert [(choice.operation, choice.magnitude) for choice in stage.choices] == [('invert', 0.0), ('rotate', 15.0)]
 
 
+@pytest.mark.parametrize('brackets', ['[{}]', '{}'])
+def test_a_policy_that_is_applied_to_a_part_of_the_images_keeps_its_share(tool, tmp_path, brackets):
+    inner = "dict(type='AutoAugment', policies=[[dict(type='Invert', prob=1.0)]])"
+    step = f"dict(type='RandomApply', prob=0.3, transforms={brackets.format(inner)})"
+    (tmp_path / 'config.py').write_text(f'train_dataloader = dict(dataset=dict(pipeline=[{step}]))')
+    tool.main([str(tmp_path / 'config.py'), str(tmp_path / 'p.json')])
+    assert load_policy(tmp_path / 'p.json').probability == 0.3
+
+
 def test_an_installed_config_is_found_by_its_name(tool, tmp_path):
     tool.main(['mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py', str(tmp_path / 'p.json')])
     policy = load_policy(tmp_path / 'p.json')

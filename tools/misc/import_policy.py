@@ -85,7 +85,10 @@ def read_file(path: str, args: Namespace) -> AugmentPolicy:
         cfg = read_config(find_config(path)[0])
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{path} is no name of --list, and {error}') from None
-    found = [step for _, step in iterate_dicts(cfg.get('train_dataloader', {})) if _is_policy(step)]
+    steps = [step for _, step in iterate_dicts(cfg.get('train_dataloader', {}))]
+    applied = [step for step in steps if _kind(step) == 'RandomApply' and any(map(_is_policy, _inner(step)))]
+    within = [id(inner) for step in applied for inner in _inner(step)]
+    found = applied + [step for step in steps if _is_policy(step) and id(step) not in within]
     if len(found) != 1:
         raise ValueError(
             f'train_dataloader of {path} has {len(found)} transforms AutoAugment or RandAugment, expected one; a text '
@@ -95,8 +98,17 @@ def read_file(path: str, args: Namespace) -> AugmentPolicy:
 
 
 def _is_policy(step: Mapping[str, Any]) -> bool:
-    kind = step.get('type')
-    return isinstance(kind, str) and kind.removeprefix('mmpretrain.') in ('AutoAugment', 'RandAugment')
+    return _kind(step) in ('AutoAugment', 'RandAugment')
+
+
+def _kind(step: Mapping[str, Any]) -> str:
+    return str(step.get('type')).removeprefix('mmpretrain.')
+
+
+def _inner(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The transforms of a RandomApply, which may be a single one."""
+    inner = step.get('transforms')
+    return [one for one in (inner if isinstance(inner, list) else [inner]) if isinstance(one, Mapping)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,10 +17,11 @@ from mmdas.apis.config_files import host_of
 from mmdas.apis.inference import Inferencer
 from mmdas.engine.checkpoints.atomic_file import write_atomically
 from mmdas.engine.hooks.distill_hook import fingerprint
+from mmdas.engine.utils import main_head
 
 from .data_set import MAPS, RETRAIN, metainfo_of, retrain_text, training_set, write_data_set, zero_is_reduced
 from .images import list_images, told
-from .labels import hard_label, hard_map
+from .labels import LARGEST, hard_label, hard_map, ignored_as_written
 from .options import DataDistillation, DistilledSet
 from .record import Record
 from .tally import check_labels, shares
@@ -129,13 +130,14 @@ def label_maps(
     infer: Inferencer, names: Sequence[str], folder: Path, target: Path, options: DataDistillation, shift: int
 ) -> Iterator[list]:
     """Rows of the record of each batch, of a segmentation, whose label maps are written before."""
-    ignore_index = getattr(infer.model.module.decode_head, 'ignore_index', 255)
+    ignore_index = getattr(main_head(infer.model.module)[1], 'ignore_index', LARGEST)
+    ignored = ignored_as_written(ignore_index, shift) if options.confidence else LARGEST  # else no pixel gets it
     for batch, samples in predictions(infer, names, folder, options.batch_size):
         rows = []
         for name, sample in zip(batch, samples, strict=True):
-            found, kept = hard_map(sample, options.confidence, ignore_index, shift)
+            found, kept = hard_map(sample, options.confidence, ignored, shift)
             write_atomically(target / MAPS / f'{name}.png', cv2.imencode('.png', found)[1].tobytes())
-            counts = Counter(found[found != ignore_index].tolist())
+            counts = Counter(found[found != ignored].tolist())
             pixels = {str(label - shift): count / found.size for label, count in sorted(counts.items())}
             rows.append({'image': name, 'kept': round(kept, 6), 'pixels': pixels})
         yield rows

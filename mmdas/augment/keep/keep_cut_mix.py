@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
 
+from mmdas.augment.checks import check_positive
 from mmdas.augment.cut_mix import Cuts
 from mmdas.augment.label_maps import map_names, stack_maps, with_maps
 from mmdas.augment.label_mixer import with_score
@@ -52,8 +53,7 @@ class KeepCutMix(KeepStep):
         saliency: str | Mapping | SaliencySource = 'full',
     ) -> None:
         super().__init__(quantile, probability, saliency)
-        if not beta > 0:
-            raise ValueError(f'beta of KeepCutMix must be above 0, got {beta}')
+        check_positive(beta, 'beta of KeepCutMix')
         self.beta = beta
         self._network: Any = None
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mmdas.augment.label_maps import map_names, stack_maps, with_maps
+from mmdas.augment.label_mixer import LabelMixer
 from mmdas.augment.policy_augment import PolicyAugment
+from mmdas.augment.seg_cut_mix import SegCutMix
 from mmdas.registry import AUGMENTS
 from mmdas.search.augmentation import AugmentOperation, AugmentPolicy
 from mmdas.search.augmentation.apply import IGNORE_INDEX
@@ -103,7 +105,7 @@ def build_step(policy: Any, ignore_index: int = IGNORE_INDEX) -> Any:
     step: Any = AUGMENTS.build(dict(policy)) if isinstance(policy, Mapping) else policy
     if not callable(step):
         raise ValueError(f'policy of KeepPaste must be an augmentation policy or a step on batches, got {policy!r}')
-    if hasattr(step, 'searchable') or isinstance(step, KeepStep):
+    if hasattr(step, 'searchable') or isinstance(step, (KeepStep, LabelMixer, SegCutMix)):
         raise ValueError(
             f'policy of KeepPaste is a {type(step).__name__}, expected an augmentation that is fixed and changes each '
             'image for itself, such as a file of a policy'

@@ -1,10 +1,11 @@
 """How large the regions are."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from mmdas.augment.checks import is_number
 
 
 class RegionSizes:
@@ -23,9 +24,9 @@ class RegionSizes:
 
     def __init__(self, size: float | Sequence[float], aspect: float | Sequence[float], name: str) -> None:
         self.size, self.aspect = pair(size), pair(aspect)
-        if not (len(self.size) == 2 and 0 < self.size[0] <= self.size[1] <= 1):
+        if not (len(self.size) == 2 and all(map(is_number, self.size)) and 0 < self.size[0] <= self.size[1] <= 1):
             raise ValueError(f'size of {name} must be in (0, 1], or two such numbers, the smaller first, got {size!r}')
-        if not (len(self.aspect) == 2 and 0 < self.aspect[0] <= self.aspect[1] < math.inf):
+        if not (len(self.aspect) == 2 and all(map(is_number, self.aspect)) and 0 < self.aspect[0] <= self.aspect[1]):
             raise ValueError(f'aspect of {name} must be above 0, or two such numbers in their order, got {aspect!r}')
 
     def __call__(self, contents: Tensor) -> Tensor:

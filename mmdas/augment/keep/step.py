@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from mmdas.augment.checks import check_share
 from mmdas.augment.content import content_sizes
 from mmdas.ops.keep import draw_regions
 
@@ -40,8 +41,7 @@ class KeepStep:
         saliency: str | Mapping | SaliencySource = 'full',
     ) -> None:
         for name, value in (('quantile', quantile), ('probability', probability)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'{name} of {type(self).__name__} must be in [0, 1], got {value}')
+            check_share(value, f'{name} of {type(self).__name__}')
         self.quantile, self.probability = quantile, probability
         self.source = build_source(saliency)
         self._ready = False

@@ -86,7 +86,7 @@ def _step(choice: Choice, policy: AugmentPolicy, approximate: bool) -> dict[str,
     if name == 'identity':
         return dict(type='Invert', prob=0.0)  # which does nothing
     if name in FLIPS:
-        return dict(type='RandomFlip', prob=probability, direction=FLIPS[name])
+        return dict(type='RandomFlip', prob=float(probability), direction=FLIPS[name])  # MMCV refuses 1
     if name in PLAIN.values():
         return dict(type=TYPES[name], prob=probability)
     if name in OTHERWISE and not approximate:

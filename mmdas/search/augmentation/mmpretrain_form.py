@@ -11,7 +11,7 @@ shears move lower rows right and right columns down. Three differences stay:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from statistics import NormalDist
 from typing import Any
@@ -30,6 +30,7 @@ FACTORS = {
     'Brightness': 'brightness',
     'Sharpness': 'sharpness',
 }
+FLIPS = {'horizontal': 'horizontal_flip', 'vertical': 'vertical_flip'}
 PLAIN = {'AutoContrast': 'auto_contrast', 'Equalize': 'equalize', 'Invert': 'invert'}
 # Type -> the argument that holds its magnitude.
 MAGNITUDE_KEYS = {
@@ -41,7 +42,7 @@ MAGNITUDE_KEYS = {
 }
 WARPS = {'Rotate': 'nearest', 'Shear': 'bicubic', 'Translate': 'nearest'}  # and their interpolation
 SIGNED = (*WARPS, *FACTORS)
-KNOWN = (*PLAIN, *MAGNITUDE_KEYS)
+KNOWN = (*PLAIN, *MAGNITUDE_KEYS, 'RandomFlip')
 LEVELS = {'magnitude_level': 10, 'magnitude_std': 0.0, 'total_level': 10}  # defaults of its transforms
 
 
@@ -70,6 +71,11 @@ class _Reader:
         probability = _number(transform.get('prob', 0.5), f'{where}.prob')  # its transforms' default
         if kind in PLAIN:
             return [choice(PLAIN[kind], probability=probability)]
+        if kind == 'RandomFlip':
+            direction = transform.get('direction', 'horizontal')
+            if not isinstance(direction, str) or direction not in FLIPS:
+                raise ValueError(f'{where}.direction is {shown(direction)[:80]}, expected one of {list(FLIPS)}')
+            return [choice(FLIPS[direction], probability=probability)]
         self._note_warp(kind, transform, where)
         found = []
         for low, high, weight in self._ranges(transform, MAGNITUDE_KEYS[kind], where):
@@ -199,8 +205,8 @@ def from_mmpretrain(
     """A policy from a transform of a pipeline.
 
     Args:
-        transform: a dict of the type ``AutoAugment`` or ``RandAugment``. Where MMPretrain says ``prob=0.5`` by default,
-            also within RandAugment, so does the policy.
+        transform: a dict of the type ``AutoAugment`` or ``RandAugment``, or ``RandomApply`` of one of them. Where
+            MMPretrain says ``prob=0.5`` by default, also within RandAugment, so does the policy.
         size: (H, W) of the images in pixels, needed where ``Cutout`` occurs.
         presets: name -> list of transforms, for ``policies`` that are a name. Default: none.
 
@@ -214,6 +220,8 @@ def from_mmpretrain(
     if not isinstance(transform, Mapping):
         raise ValueError(f'expected a dict of a transform, got {shown(transform)[:80]}')
     kind = str(transform.get('type')).removeprefix('mmpretrain.')
+    if kind == 'RandomApply':
+        return _applied(transform, size, presets)
     if kind not in ('AutoAugment', 'RandAugment'):
         raise ValueError(f'type is {kind}, expected AutoAugment or RandAugment')
     policies = transform.get('policies')
@@ -237,6 +245,16 @@ def from_mmpretrain(
         origin['notes'] = sorted(reader.notes)
     interpolation = 'nearest' if reader.interpolations == {'nearest'} else 'bilinear'
     return AugmentPolicy(subs, fill=fill, interpolation=interpolation, origin=origin)
+
+
+def _applied(transform: Mapping, size: Sequence[int] | None, presets: Mapping[str, list] | None) -> AugmentPolicy:
+    """Of RandomApply around the transform of a policy."""
+    inner = _as_list(transform.get('transforms'))
+    if len(inner) != 1:
+        raise ValueError(f'RandomApply has {len(inner)} transforms, expected one: AutoAugment or RandAugment')
+    policy = from_mmpretrain(inner[0], size, presets)
+    probability = _number(transform.get('prob', 0.5), 'RandomApply.prob')
+    return replace(policy, probability=policy.probability * probability)
 
 
 def _sub_policies(policies: Sequence, reader: _Reader) -> tuple[SubPolicy, ...]:

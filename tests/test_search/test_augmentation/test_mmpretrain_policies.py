@@ -201,6 +201,7 @@ def test_hparams_reach_rand_augment_alone() -> None:
     ('step', 'message'),
     [
         (dict(type='GaussianBlur', radius=2), 'type GaussianBlur, which has no counterpart'),
+        (dict(type='RandomFlip', prob=0.5, direction='diagonal'), r"direction is 'diagonal', expected one of"),
         (dict(type='Rotate', angle=1.0, center=(0, 0)), 'rotates about another centre'),
         (dict(type='Rotate', angle=1.0, scale=2.0), 'rotates about another centre, or scales'),
         (dict(type='Rotate'), 'needs either angle or magnitude_range'),
@@ -226,6 +227,8 @@ def test_what_has_no_counterpart_is_refused_with_its_place(step: Any, message: s
     ('transform', 'message'),
     [
         (dict(type='ColorJitter'), 'expected AutoAugment or RandAugment'),
+        (dict(type='RandomApply', transforms=dict(type='ColorJitter')), 'type is ColorJitter, expected'),
+        (dict(type='RandomApply', transforms=[{}, {}]), 'RandomApply has 2 transforms, expected one'),
         (dict(type='AutoAugment', policies='unheard'), "is 'unheard', known are"),
         (dict(type='AutoAugment', policies=[]), 'expected a list'),
         (dict(type='AutoAugment', policies=[3]), r'policies\[0\] is 3, expected a list'),
@@ -274,18 +277,24 @@ class TestExport:
             Choice('posterize', 2.0),
             Choice('solarize', (0.25, 0.5)),
         )
+        flips = (Choice('horizontal_flip', probability=1), Choice('vertical_flip', probability=0.5))
         for policy in (
             AugmentPolicy((SubPolicy((Stage(choices, 3),)),), fill=0.0, interpolation='nearest'),
             AugmentPolicy(tuple(SubPolicy((Stage((one,)), Stage((Choice('invert'),)))) for one in choices), fill=0.4),
+            AugmentPolicy((SubPolicy((Stage(flips),)),), probability=0.3, fill=0.0),
         ):
             config = to_mmpretrain(policy)
-            TRANSFORMS.build(config)
+            with DefaultScope.overwrite_default_scope('mmpretrain'):
+                TRANSFORMS.build(config)
             again = from_mmpretrain(config)
+            assert again.probability == policy.probability
             assert [len(sub.stages) for sub in again.sub_policies] == [len(sub.stages) for sub in policy.sub_policies]
             for mine, other in zip(policy.choices(), again.choices(), strict=True):
                 assert (mine.operation, mine.signed) == (other.operation, other.signed)
                 assert (mine.probability, mine.weight) == (other.probability, other.weight)
                 assert mine.bounds == pytest.approx(other.bounds, abs=0.004)
+            if policy.operations == ('horizontal_flip', 'vertical_flip'):
+                continue  # no warp says fill and interpolation
             assert again.fill == pytest.approx(policy.fill, abs=0.002)
             assert again.interpolation == policy.interpolation
 
