@@ -15,7 +15,7 @@ from .clip_config import last_size, pair, pipeline_of
 from .config_files import host_of
 from .das_options import ConversionError
 from .das_settings import preprocessor_of
-from .soft_labels import check_unmixed, take_soft_labels
+from .soft_labels import check_pairs, check_unmixed, take_soft_labels
 
 LOW = {'saliency': 'low'}  # at half the resolution, for a quarter of the work
 # Steps -> their configs.
@@ -60,6 +60,8 @@ def steps_of(cfg: Config, words: list[Any]) -> list[dict[str, Any]]:
     if twice:
         raise ConversionError(f'{twice[0]} is named twice; leave one out')
     steps = [step_of(cfg, word) for word in words]
+    if mixing:
+        check_pairs(cfg, mixing[0])
     if mixing and not host_of(cfg).label_maps:
         check_unmixed(cfg)
         take_soft_labels(cfg)

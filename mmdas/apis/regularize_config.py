@@ -17,6 +17,7 @@ from mmdas.registry import type_name
 from .config_files import did_you_mean, host_of, iterate_dicts
 from .das_options import ConversionError
 from .das_settings import is_search, parts_with_frames
+from .soft_labels import check_pairs
 
 SMOOTHING = 'label-smoothing'
 # Word of the command -> type of the regulariser of features.
@@ -79,11 +80,8 @@ def regularize_features(cfg: Config, word: str) -> None:
     named = [type_name(hook.get('feature')) for hook in hooks if isinstance(hook, dict)]
     if type_name({'type': FEATURES[word]}) in named:
         raise ConversionError(f'custom_hooks of the config has {FEATURES[word]} already; leave {word} out')
-    if word == 'mixstyle' and (cfg.get('train_dataloader') or {}).get('batch_size') == 1:
-        raise ConversionError(
-            'mixstyle mixes two images of a batch, but train_dataloader.batch_size is 1; raise it by --cfg-options, or '
-            'leave mixstyle out'
-        )
+    if word == 'mixstyle':
+        check_pairs(cfg, word)
     cfg.custom_hooks = [*hooks, {'type': 'mmdas.FeatureHook', 'feature': {'type': FEATURES[word]}}]
 
 

@@ -1,4 +1,4 @@
-"""Heads of any config that learn from the scores of several classes, as Mixup, CutMix and Puzzle Mix give them."""
+"""What mixed images need of a config: two of them in a batch, and a head that learns from the scores of classes."""
 
 from typing import Any
 
@@ -45,6 +45,23 @@ def take_soft_labels(cfg: Config) -> None:
             reason = f'{head.get("type")} cannot be built: {error.args[0]}'
     if reason:
         raise ConversionError(f'mixed images have the scores of several classes, but {reason}')
+
+
+def check_pairs(cfg: Config, word: str) -> None:
+    """Check that a batch has a second image to mix the first one with.
+
+    Args:
+        cfg: of the training.
+        word: of the command, which mixes.
+
+    Raises:
+        ConversionError: for batches of one.
+    """
+    if (cfg.get('train_dataloader') or {}).get('batch_size') == 1:
+        raise ConversionError(
+            f'{word} mixes two images of a batch, but train_dataloader.batch_size is 1; raise it by --cfg-options, or '
+            f'leave {word} out'
+        )
 
 
 def check_unmixed(cfg: Config) -> None:

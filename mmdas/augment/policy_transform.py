@@ -83,7 +83,7 @@ class PolicyTransform(BaseTransform):
 
     def _label_type(self, kind: np.dtype) -> np.dtype:
         """The type of a label map, a wider one where it does not hold the ignored label."""
-        return np.promote_types(kind, np.min_scalar_type(self.augmentation.ignore_index))
+        return np.promote_types(kind, np.min_scalar_type(self.augmentation.canvas.ignore_index))
 
     @staticmethod
     def _check_maps(results: dict, names: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Any plain config searches an augmentation and trains with one."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -142,13 +143,14 @@ def test_a_policy_and_the_same_behind_keep_have_folders_of_their_own(tmp_path: P
     Path('mine').mkdir()
     uniform_policy().save('mine/policy.json')
     uniform_policy().save('keep-it.json')
+    plain = load_config(HOSTS[0], work_dir='runs')
     for word, folder, kind in (
         ('mine/policy.json', 'runs_mine', 'mmdas.PolicyAugment'),
         ('keep-mine/policy.json', 'runs_keep-mine', 'mmdas.KeepPaste'),
         ('keep-uniform', 'runs_keep-uniform', 'mmdas.KeepPaste'),
         ('keep-it.json', 'runs_keep-it', 'mmdas.PolicyAugment'),  # a file of that name
     ):
-        cfg = load_config(HOSTS[0], work_dir='runs')
+        cfg = copy.deepcopy(plain)
         set_augment(cfg, word, own_folder=True)
         assert cfg.work_dir == folder
         assert preprocessor_of(cfg).augments[0].type == kind

@@ -157,6 +157,16 @@ def test_what_cannot_be_is_told(words, kind, message):
         set_augment(plain_config('mmpretrain'), words)
 
 
+@pytest.mark.parametrize('toolbox', ['mmpretrain', 'mmseg'])
+def test_batches_of_one_are_not_mixed_in_silence(toolbox):
+    cfg = plain_config(toolbox)
+    cfg.train_dataloader.batch_size = 1
+    set_augment(copy.deepcopy(cfg), ['randaugment', 'hide-and-seek', 'keep-cutout'])
+    for word in MIXING if toolbox == 'mmpretrain' else ('cutmix', 'puzzle-mix', 'keep-cutmix'):
+        with pytest.raises(ConversionError, match=f'{word} mixes two images of a batch, but .*batch_size is 1; raise'):
+            set_augment(copy.deepcopy(cfg), word)
+
+
 def test_a_config_that_mixes_itself_takes_no_mixer():
     cfg = plain_config('mmpretrain')
     cfg.model.train_cfg = dict(augments=[dict(type='Mixup', alpha=0.2)])
