@@ -14,7 +14,7 @@ from .run_options import CONVERSION, load_run_config, refuse_search, refusing_co
 if TYPE_CHECKING:
     from mmdas.search.test_time import ViewPolicy
 
-FILE = 'views.json'
+FILE, PICTURE = 'views.json', '.png'
 # Options that this search alone has, and those of trainings that it has no use for.
 OWN = ('checkpoint', 'out', 'views', 'max_views', 'price', 'images', 'holdout', 'metric', 'view_seed')
 OF_TRAININGS = ('resume', 'amp', 'augment', 'regularize', 'budget', 'fast')
@@ -55,12 +55,25 @@ def run(args: Namespace) -> None:
         options = ViewSearchOptions(**given_options(args))
         cfg = load_run_config(args)
         path = Path(args.out or Path(cfg.work_dir, FILE))
+        check_file(path)
         found = search_views(cfg, args.checkpoint, options)
         path.parent.mkdir(parents=True, exist_ok=True)
         set_aside_earlier(path)
         found.policy.save(path)
-    save_view_figure(found.policy, found.image, path.with_suffix('.png'))
+    save_view_figure(found.policy, found.image, path.with_suffix(PICTURE))
     print('\n'.join(report(found.policy, path, args)))
+
+
+def check_file(path: Path) -> None:
+    """Check that a policy can be written to a file, with its picture beside it.
+
+    Raises:
+        ValueError: for a folder, or the name of a picture.
+    """
+    if path.is_dir():
+        raise ValueError(f'--out {path} is a folder; give a file, such as {path / FILE}')
+    if path.suffix == PICTURE:
+        raise ValueError(f'--out {path} would be the picture of the policy; give a name that ends with .json')
 
 
 def given_options(args: Namespace) -> dict:
@@ -111,7 +124,7 @@ def report(policy: ViewPolicy, path: Path, args: Namespace) -> list[str]:
         f'milliseconds an image: {cost["image"]:g} the image alone, {cost["views"]:g} with views',
         f'seconds of the search: {origin["search_cost"]["seconds"]:g}',
         f'policy: {path}',
-        f'picture: {path.with_suffix(".png")}',
+        f'picture: {path.with_suffix(PICTURE)}',
     ]
     if policy.is_image and 'tried' in origin:
         lines.append(f'tried: {"; ".join(origin["tried"])}')

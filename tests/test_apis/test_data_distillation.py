@@ -17,7 +17,7 @@ from mmdas.apis import Inferencer, load_config
 from mmdas.apis.data_distillation import DataDistillation, distill_data, hard_label, hard_map
 from mmdas.apis.data_distillation.data_set import metainfo_of, zero_is_reduced
 from mmdas.apis.data_distillation.labels import ignored_as_written
-from mmdas.apis.data_distillation.tally import check_labels
+from mmdas.apis.data_distillation.tally import check_kept, check_labels
 from mmdas.commands import main
 from mmdas.search.test_time import View, ViewPolicy
 
@@ -235,6 +235,18 @@ def test_folder_of_other_settings_is_refused(place: Path, tmp_path: Path):
     match = 'holds labels of another distillation: views is .* confidence is 0.9 and was 0.0'
     with pytest.raises(ValueError, match=match):
         distilled('mmpretrain', place, tmp_path, DataDistillation(views=('flip',), confidence=0.9))
+
+
+def test_a_confidence_that_no_image_has_is_told_with_the_surest():
+    rows = [
+        {'image': 'a.png', 'label': 1, 'score': 0.4, 'kept': 0},
+        {'image': 'b.png', 'label': 0, 'score': 0.6, 'kept': 0},
+    ]
+    with pytest.raises(ValueError, match='no image of photos has a label: .* 0.9, surest of them has 0.6; give'):
+        check_kept(rows, Path('photos'), 0.9)
+    with pytest.raises(ValueError, match='all are below --confidence 0.9; give a lower one'):
+        check_kept([{'kept': 0.0, 'pixels': {}}], Path('photos'), 0.9)
+    check_kept([*rows, {'label': 2, 'score': 0.95, 'kept': 1}], Path('photos'), 0.9)
 
 
 @pytest.mark.slow

@@ -212,6 +212,14 @@ def test_next_command_names_all_that_decides_the_model(saved, tmp_path: Path):
     assert again.policy == str(tmp_path / 'views.json')
 
 
+def test_a_policy_of_views_takes_neither_a_folder_nor_the_place_of_its_picture(tmp_path: Path):
+    with pytest.raises(ValueError, match='is a folder; give a file, such as .*views.json'):
+        search_tta.check_file(tmp_path)
+    with pytest.raises(ValueError, match='x.png would be the picture of the policy; give a name that ends with .json'):
+        search_tta.check_file(tmp_path / 'x.png')
+    search_tta.check_file(tmp_path / 'x.json')
+
+
 def test_command_without_checkpoint_is_refused(saved):
     with pytest.raises(CommandError, match='give --checkpoint FILE'):
         search_tta.run(command_line(saved[0]))

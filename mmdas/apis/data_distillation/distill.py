@@ -24,7 +24,7 @@ from .images import list_images, told
 from .labels import LARGEST, hard_label, hard_map, ignored_as_written
 from .options import DataDistillation, DistilledSet
 from .record import Record
-from .tally import check_labels, shares
+from .tally import check_kept, check_labels, shares
 
 
 def distill_data(
@@ -56,7 +56,8 @@ def distill_data(
     Raises:
         FileNotFoundError: if there is no such checkpoint or folder, or no image.
         ValueError: for a model without classes or with several classes an image, a training set without files or with
-            fewer classes than the model, or an ``out_dir`` with labels of other settings.
+            fewer classes than the model, an ``out_dir`` with labels of other settings, or a confidence that no image
+            has.
     """
     options = options or DataDistillation()
     source, target = Path(folder).resolve(), Path(out_dir).resolve()
@@ -65,6 +66,8 @@ def distill_data(
     infer = viewing(cfg, checkpoint, options, device, accept_difference)
     meta = metainfo_of(cfg, inner, infer.classes)
     shift = int(host.label_maps and zero_is_reduced(cfg, inner))
+    if host.label_maps:
+        unsure_label(infer, options, shift)  # before anything is written
     settings = {
         'model': fingerprint(infer.model),
         'views': options.view_policy.to_dict()['views'],
@@ -84,6 +87,7 @@ def distill_data(
         record.add(rows)
     rows = [record.done[name] for name in names]
     check_labels(rows, meta.get('classes'))
+    check_kept(rows, source, options.confidence)
     dataset = write_data_set(cfg, target, source, rows, meta)
     text = retrain_text(config or str(cfg.filename), target, host.label_maps)
     write_atomically(target / RETRAIN, text.encode())
@@ -130,8 +134,7 @@ def label_maps(
     infer: Inferencer, names: Sequence[str], folder: Path, target: Path, options: DataDistillation, shift: int
 ) -> Iterator[list]:
     """Rows of the record of each batch, of a segmentation, whose label maps are written before."""
-    ignore_index = getattr(main_head(infer.model.module)[1], 'ignore_index', LARGEST)
-    ignored = ignored_as_written(ignore_index, shift) if options.confidence else LARGEST  # else no pixel gets it
+    ignored = unsure_label(infer, options, shift)
     for batch, samples in predictions(infer, names, folder, options.batch_size):
         rows = []
         for name, sample in zip(batch, samples, strict=True):
@@ -141,3 +144,9 @@ def label_maps(
             pixels = {str(label - shift): count / found.size for label, count in sorted(counts.items())}
             rows.append({'image': name, 'kept': round(kept, 6), 'pixels': pixels})
         yield rows
+
+
+def unsure_label(infer: Inferencer, options: DataDistillation, shift: int) -> int:
+    """What is written for a pixel that is not sure; without a confidence there is none."""
+    ignore_index = getattr(main_head(infer.model.module)[1], 'ignore_index', LARGEST)
+    return ignored_as_written(ignore_index, shift) if options.confidence else LARGEST

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -13,6 +14,18 @@ def check_labels(rows: list[dict[str, Any]], classes: Sequence[str] | None) -> N
             f'the model predicts class {max(labels)}, but the data set of the training has {len(classes)} classes; '
             'give the config that the model was trained with'
         )
+
+
+def check_kept(rows: list[dict[str, Any]], folder: Path, confidence: float) -> None:
+    """Raise a ValueError if no image of a folder has a label, with which nothing could be trained."""
+    if any(row['kept'] for row in rows):
+        return
+    surest = max((row.get('score', 0.0) for row in rows), default=0.0)
+    most = f', the surest of them has {surest:.3g}' if surest else ''
+    raise ValueError(
+        f'no image of {folder} has a label: all are below --confidence {confidence:g}{most}; give a lower one, and '
+        'another --out-dir'
+    )
 
 
 def shares(rows: list[dict[str, Any]], classes: Sequence[str]) -> dict[str, float]:
