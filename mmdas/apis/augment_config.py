@@ -11,6 +11,7 @@ from .augment_words import KEEP, keeps_policy, steps_of
 from .das_config import preprocessor_at_top
 from .das_options import ConversionError
 from .das_settings import preprocessor_of, searches_augmentation
+from .regularize_config import REGULARIZERS
 
 
 def set_augment(
@@ -34,6 +35,9 @@ def set_augment(
     words = [policy] if isinstance(policy, (str, Path, dict)) else list(policy)
     if not words:
         raise ConversionError('--augment names nothing; give the file of a policy or a word')
+    regularisers = [str(word) for word in words if str(word) in REGULARIZERS]
+    if regularisers:
+        raise ConversionError(f'{regularisers[0]} is a regulariser, which --regularize takes')
     if searches_augmentation(cfg):
         shown = ' '.join(str(word) for word in words)
         raise ConversionError(f'--augment {shown}: this run searches the augmentation of its batches; leave it out')

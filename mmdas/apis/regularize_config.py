@@ -14,6 +14,7 @@ from mmdas.hosts import Host
 from mmdas.noise import import_toolbox
 from mmdas.registry import type_name
 
+from .augment_words import WORDS
 from .config_files import did_you_mean, host_of, iterate_dicts
 from .das_options import ConversionError
 from .das_settings import is_search, parts_with_frames
@@ -43,11 +44,9 @@ def set_regularizers(cfg: Config, words: Sequence[str], own_folder: bool = False
     """
     for place, word in enumerate(words):
         if word not in REGULARIZERS:
-            close = get_close_matches(word, REGULARIZERS, n=1)
-            names = ', '.join(REGULARIZERS)
-            raise ConversionError(
-                f'there is no regulariser {word}; {did_you_mean(close[0] if close else None)}they are {names}'
-            )
+            close = get_close_matches(word.lower().replace('_', '-'), REGULARIZERS, n=1)
+            told = '--augment takes it; ' if word in WORDS else did_you_mean(close[0] if close else None)
+            raise ConversionError(f'there is no regulariser {word}; {told}they are {", ".join(REGULARIZERS)}')
         if word in words[:place]:
             raise ConversionError(f'the regulariser {word} is named twice; leave one out')
     for word in words:

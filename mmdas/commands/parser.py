@@ -2,10 +2,12 @@
 
 import re
 import shlex
+import traceback
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 FAILED = 1  # exit code of a run that another process has ended
@@ -38,6 +40,17 @@ def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise CommandError(' '.join(str(error).split())) from error
+    except (AssertionError, RuntimeError) as error:
+        if not is_of_data_set(error):
+            raise
+        raise CommandError(f'a data set of the config: {" ".join(str(error).split())}') from error
+
+
+def is_of_data_set(error: Exception) -> bool:
+    """Whether a data set of a toolbox says what is wrong with its files or settings."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = Path(frames[-1].filename).parts[-3:-1] if frames else ()
+    return bool(str(error)) and place in (('mmpretrain', 'datasets'), ('mmseg', 'datasets'), ('mmengine', 'dataset'))
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -148,6 +148,7 @@ def test_mixed_labels_reach_the_loss_as_shares():
         (['randaugment', 'randaugment'], ConversionError, 'randaugment is named twice'),
         ([], ConversionError, 'names nothing'),
         ('randaugmnt', FileNotFoundError, 'did you mean randaugment'),
+        (['cutmix', 'dropblock'], ConversionError, 'dropblock is a regulariser, which --regularize takes'),
         ('keep-randaugmnt', FileNotFoundError, 'did you mean'),
         ({'sub_policies': []}, PolicyError, 'schema_version'),
     ],

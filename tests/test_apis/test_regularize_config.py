@@ -127,6 +127,8 @@ def test_a_pretraining_without_labels_is_refused():
             {},
             'there is no regulariser mixstile; did you mean mixstyle[?] they are label-smoothing, dropb',
         ),
+        (['Label_Smoothing'], {}, 'no regulariser Label_Smoothing; did you mean label-smoothing[?]'),
+        (['cutmix'], {}, 'there is no regulariser cutmix; --augment takes it; they are'),
         (['adl', 'adl'], {}, 'the regulariser adl is named twice; leave one out'),
         (['mixstyle'], dict(train_dataloader=dict(batch_size=1)), 'train_dataloader.batch_size is 1'),
         (

@@ -63,6 +63,8 @@ def distill_data(
     source, target = Path(folder).resolve(), Path(out_dir).resolve()
     host, inner = host_of(cfg), training_set(cfg)
     names = list_images(source, target)
+    if target.is_file():
+        raise ValueError(f'--out-dir {out_dir} is a file; give a folder')
     infer = viewing(cfg, checkpoint, options, device, accept_difference)
     meta = metainfo_of(cfg, inner, infer.classes)
     shift = int(host.label_maps and zero_is_reduced(cfg, inner))

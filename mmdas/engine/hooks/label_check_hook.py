@@ -12,6 +12,7 @@ from mmdas.engine.data_error import DataError
 from mmdas.engine.utils import main_head, unwrap
 from mmdas.registry import HOOKS
 
+from .folder_checks import check_folders
 from .label_checks import (
     check_labels,
     check_num_classes,
@@ -43,7 +44,8 @@ class LabelCheckHook(Hook):
         num_sure: label files that are looked at where the first hold one class alone. Default: 256.
 
     Raises:
-        DataError: naming the label, the classes and the image; or the numbers of classes that disagree.
+        DataError: naming the label, the classes and the image; or the numbers of classes that disagree, or folders of
+            classes in another order than the names.
     """
 
     def __init__(self, num_files: int = 16, num_images: int | None = None, num_sure: int = 256) -> None:
@@ -52,6 +54,7 @@ class LabelCheckHook(Hook):
         self.num_sure = num_sure
         self._tallies: dict[str, LabelTally] = {}
         self._warned: set[str] = set()
+        self._folders: dict[str, int] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Check the training set and the validation set, which is needed hours later."""
@@ -95,6 +98,7 @@ class LabelCheckHook(Hook):
         num_classes = getattr(head, 'num_classes', None)
         if mode in self._tallies or dataset is None or not num_classes:
             return
+        check_folders(dataset, mode, self._folders)
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
         if host.label_maps:
             num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
