@@ -32,6 +32,8 @@ class CommandError(Exception):
 def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of what the user gave (files, options, configs) into one line without a traceback.
 
+    What a data set of a toolbox refuses, by an assertion or so, is one of them.
+
     Args:
         *kinds: of errors. Default: those of files and values.
     """
