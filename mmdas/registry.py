@@ -127,6 +127,35 @@ def type_name(node: Any) -> str:
     return kind.rpartition('.')[2] if isinstance(kind, str) else getattr(kind, '__name__', str(kind))
 
 
+def build_at(
+    registry: Registry,
+    config: Mapping,
+    place: str,
+    kind: type[ValueError],
+    kept: tuple[type[Exception], ...] = (),
+) -> Any:
+    """An object of its config, whose errors name the place of the config.
+
+    Args:
+        registry: that knows its type.
+        config: of the object.
+        place: of the config, for messages.
+        kind: of the error for a type that is not there, and for options that it does not take.
+        kept: errors that stay as they are.
+
+    Raises:
+        kind: with the place and the reason.
+    """
+    try:
+        return registry.build(dict(config))
+    except kept:
+        raise
+    except KeyError as error:  # of MMEngine, whose further sentences are about how types are registered
+        raise kind(f'{place}: {str(error.args[0]).partition(". ")[0]}') from error
+    except (TypeError, ValueError) as error:
+        raise kind(f'{place}: {error}') from error
+
+
 __all__ = [
     'AUGMENTS',
     'DATASETS',
@@ -138,5 +167,6 @@ __all__ = [
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'TASK_UTILS',
+    'build_at',
     'type_name',
 ]

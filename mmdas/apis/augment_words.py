@@ -117,7 +117,7 @@ def policy_content(cfg: Config, policy: Any) -> Any:
         fixed = fixed_policy(content, training_size(cfg))
         if fixed is None:
             raise FileNotFoundError(
-                f'{what_is_there(content, WORDS)}; an augmentation is the file of a policy, or one of '
+                f'{what_is_there(content, WORDS)} an augmentation is the file of a policy, or one of '
                 f'{", ".join(WORDS)}, several with spaces between them'
             )
         content = fixed.to_dict()

@@ -7,7 +7,7 @@ from mmdas.search.dada import DADASearch
 from mmdas.search.ddas import DDASSearch
 from mmdas.search.faster_aa import FasterAASearch
 
-from .chain import Augment, AugmentChain
+from .chain import Augment, AugmentChain, AugmentError
 from .cls_cut_mix import CutMix
 from .hide_and_seek import HideAndSeek
 from .keep import KeepCutMix, KeepCutout, KeepPaste
@@ -34,6 +34,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     'Augment',
     'AugmentChain',
+    'AugmentError',
     'CutMix',
     'DADASearch',
     'DDASSearch',

@@ -5,9 +5,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmdas.registry import AUGMENTS
+from mmdas.registry import AUGMENTS, build_at
+from mmdas.search.policy_file import PolicyError
 
 Augment = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+
+class AugmentError(ValueError):
+    """An augment that a config describes and that cannot be; the message names its place."""
 
 
 class AugmentChain:
@@ -27,21 +32,22 @@ class AugmentChain:
         steps: callables ``(images, samples) -> (images, samples)``, or their configs.
 
     Raises:
-        ValueError: for a step that cannot be called, or two that mix labels.
+        AugmentError: for a step that cannot be built or called, or two that mix labels.
+        PolicyError: for a policy that is none.
     """
 
     def __init__(self, steps: Sequence[Mapping | Augment]) -> None:
-        self.steps = [AUGMENTS.build(dict(step)) if isinstance(step, Mapping) else step for step in steps]
+        self.steps = [build_augment(step, f'data_preprocessor.augments[{place}]') for place, step in enumerate(steps)]
         for index, step in enumerate(self.steps):
             if not callable(step):
-                raise ValueError(
+                raise AugmentError(
                     f'data_preprocessor.augments[{index}] must be a callable (images, samples) -> (images, samples), '
                     f'or the config of one, got {step!r}'
                 )
         mixers = [(place, step) for place, step in enumerate(self.steps) if getattr(step, 'mixes_labels', False)]
         if len(mixers) > 1:
             found = ' and '.join(f'augments[{place}] ({type(step).__name__})' for place, step in mixers)
-            raise ValueError(
+            raise AugmentError(
                 f'data_preprocessor.{found} mix labels, the later ones what is mixed already; leave one of them'
             )
 
@@ -83,3 +89,19 @@ class AugmentChain:
                     f'{type(step).__name__ if step else "not there"} now; resume with the augments of its training'
                 )
             step.load_state_dict(state)
+
+
+def build_augment(step: Any, place: str) -> Any:
+    """A step of its config; any other as it is.
+
+    Args:
+        step: of the list in a config.
+        place: of the step, for messages.
+
+    Raises:
+        AugmentError: for a type that is not there, or options that it does not take.
+        PolicyError: for a policy that is none.
+    """
+    if not isinstance(step, Mapping):
+        return step
+    return build_at(AUGMENTS, step, place, AugmentError, kept=(PolicyError,))

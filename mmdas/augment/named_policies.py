@@ -50,17 +50,17 @@ def fixed_policy(name: str, size: tuple[int, int] | None = None) -> AugmentPolic
 
 
 def what_is_there(path: str, words: Sequence[str] = NAMES) -> str:
-    """The part of a message that says what a text is that names no file, with the words that were meant.
+    """The beginning of a message that says what a text is that names no file, with the words that were meant.
 
     Args:
         path: the text.
         words: that could be meant. Default: the names of the fixed policies.
     """
     if not path.strip():
-        return 'the name of a policy is empty'
+        return 'the name of a policy is empty;'
     if Path(path).is_dir():
         inside = Path(path, 'policy.json')
-        return f'{path} is a folder' + (f'; give {inside}' if inside.is_file() else ' without a policy.json')
+        return f'{path} is a folder' + (f'; give {inside};' if inside.is_file() else ' without a policy.json;')
     parts = path.lower().replace(',', ' ').replace('+', ' ').split()
     close = [match for part in parts for match in get_close_matches(part, words, n=1)]
-    return f'there is no file {path}' + (f'; did you mean {" ".join(close)}?' if len(close) == len(parts) else '')
+    return f'there is no file {path}' + (f'; did you mean {" ".join(close)}?' if len(close) == len(parts) else ';')

@@ -90,7 +90,7 @@ def read_policy(policy: str | Path | Mapping | AugmentPolicy) -> AugmentPolicy:
 def told_absent(policy: Any) -> str:
     """The message on a policy that is neither a file nor the name of a fixed one."""
     return (
-        f'no policy at {policy}: {what_is_there(str(policy))}; the work directory of a training keeps its policy as '
+        f'no policy at {policy}: {what_is_there(str(policy))} the work directory of a training keeps its policy as '
         f'augmentation.json, and there are {", ".join(NAMES)}'
     )
 

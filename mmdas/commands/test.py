@@ -173,6 +173,7 @@ def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
         CommandError: if the user has to change something.
     """
     from mmdas.apis import build_runner, end_processes
+    from mmdas.augment import AugmentError
     from mmdas.engine.checkpoints import CheckpointError
     from mmdas.engine.data_error import DataError
     from mmdas.models.backbones.parting import PartingError
@@ -180,8 +181,8 @@ def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     from mmdas.models.settings import DifferenceError
     from mmdas.search import PolicyError
 
-    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, PartingError
-    with told_in_one_line(*kinds), refusing_code():
+    kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError
+    with told_in_one_line(*kinds, PartingError, AugmentError), refusing_code():
         runner = build_runner(cfg)
         metrics = runner.test()
     meta = dict(getattr(runner.test_dataloader.dataset, 'metainfo', None) or {})

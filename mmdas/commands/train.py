@@ -65,6 +65,7 @@ def train(args: Namespace) -> None:
     with told_in_one_line():
         cfg = read(args)
     from mmdas.apis import build_runner, end_processes, explain_lost_process
+    from mmdas.augment import AugmentError
     from mmdas.engine.checkpoints import CheckpointError, FolderInUseError, WriteError
     from mmdas.engine.data_error import DataError
     from mmdas.engine.finite import NotFiniteError
@@ -78,7 +79,7 @@ def train(args: Namespace) -> None:
     from mmdas.search import PolicyError
 
     given = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError, DistillationError
-    found = FeatureError, NotFiniteError, FolderInUseError, WriteError, PartingError, SearchError
+    found = AugmentError, FeatureError, NotFiniteError, FolderInUseError, WriteError, PartingError, SearchError
     try:
         with told_in_one_line(*given, *found), refusing_code():
             build_runner(cfg).train()

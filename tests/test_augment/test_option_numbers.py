@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from mmdas.augment import AugmentChain, AugmentError, HideAndSeek
 from mmdas.registry import AUGMENTS
+from mmdas.search import PolicyError
 
 SHARES = ('KeepCutout.quantile', 'KeepCutMix.probability', 'CutMix.probability', 'Mixup.probability')
 SHARES += ('PuzzleMix.probability', 'SegCutMix.probability', 'HideAndSeek.probability')
@@ -30,3 +32,22 @@ def test_a_wrong_number_is_told_with_its_option(place: str, value: Any):
 def test_a_region_is_not_pasted_back_into_mixed_images(kind: str):
     with pytest.raises(ValueError, match=f'policy of KeepPaste is a {kind}, expected an augmentation that is fixed'):
         AUGMENTS.build({'type': 'mmdas.KeepPaste', 'policy': {'type': f'mmdas.{kind}'}})
+
+
+@pytest.mark.parametrize(
+    ('step', 'message'),
+    [
+        ({'type': 'mmdas.SegCutMix', 'beta': 'x'}, 'beta of SegCutMix must be above 0'),
+        ({'type': 'mmdas.SegCutMix', 'betta': 1}, "unexpected keyword argument 'betta'"),
+        ({'type': 'mmdas.SegCutMx'}, 'mmdas.SegCutMx is not in the'),
+        ({'beta': 1.0}, 'type'),
+    ],
+)
+def test_a_step_that_cannot_be_built_is_told_with_its_place(step: dict, message: str):
+    with pytest.raises(AugmentError, match=rf'^data_preprocessor\.augments\[1\]: .*{message}'):
+        AugmentChain([HideAndSeek(), step])
+
+
+def test_a_policy_that_is_none_keeps_its_kind_of_error():
+    with pytest.raises(PolicyError, match='schema_version'):
+        AugmentChain([{'type': 'mmdas.PolicyAugment', 'policy': {'sub_policies': []}}])

@@ -151,6 +151,13 @@ def test_a_site_that_is_not_there_ends_the_run_before_it_begins(tmp_path):
 
 
 def test_what_is_no_regulariser_or_no_list_of_sites_is_refused():
+    for feature in (
+        dict(type='mmdas.DropBlok'),
+        dict(type='mmdas.DropBlock', rate='high'),
+        dict(type='mmdas.ADL', x=1),
+    ):
+        with pytest.raises(FeatureError, match=r'^feature of mmdas\.FeatureHook: '):
+            FeatureHook(feature)
     with pytest.raises(FeatureError, match=r'feature of mmdas\.FeatureHook is a ReLU; give mmdas\.ADL, '):
         FeatureHook(torch.nn.ReLU())
     with pytest.raises(FeatureError, match=r"sites of mmdas\.FeatureHook is 'layer1', expected a list"):

@@ -9,7 +9,7 @@ from torch import nn
 
 from mmdas.engine.utils import unwrap
 from mmdas.models.features import FeatureError, FeatureRegularizer, Placed, choose_sites, place
-from mmdas.registry import HOOKS, MODELS
+from mmdas.registry import HOOKS, MODELS, build_at
 
 from .random_state_hook import kept_random_state
 
@@ -36,7 +36,9 @@ class FeatureHook(Hook):
     priority = 'NORMAL'
 
     def __init__(self, feature: Mapping[str, Any] | nn.Module, sites: Sequence[str] | Sequence[int] | None = None):
-        built = MODELS.build(dict(feature)) if isinstance(feature, Mapping) else feature
+        built: Any = feature
+        if isinstance(feature, Mapping):
+            built = build_at(MODELS, feature, 'feature of mmdas.FeatureHook', FeatureError)
         if not isinstance(built, FeatureRegularizer):
             raise FeatureError(
                 f'feature of mmdas.FeatureHook is a {type(built).__name__}; give mmdas.ADL, mmdas.DropBlock or '
