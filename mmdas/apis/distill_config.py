@@ -38,6 +38,7 @@ class DistillOptions:
         temperatures: one a loss, or one for all that have one. Default: those of the losses.
         weights: one a loss, or one for all. Default: those of the losses.
         views: of each teacher, 1 or 2. Default: 1.
+        cache: whether each teacher sees each image once, see ``cache`` of :class:`mmdas.DistillHook`. Default: False.
         output, teacher_output: place of the logits, where the head of student or teacher returns several tensors.
             Default: the only one.
 
@@ -52,6 +53,7 @@ class DistillOptions:
     temperatures: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     views: int = 1
+    cache: bool = False
     output: int | None = None
     teacher_output: int | None = None
 
@@ -111,6 +113,7 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
         'losses': options.loss_configs(),
         'views': options.views,
         'output': options.output,
+        **({'cache': True} if options.cache else {}),
     }
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 

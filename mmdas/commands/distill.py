@@ -49,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument('--teacher-output', type=int, metavar='PLACE', help='the same of the teacher')
     group.add_argument('--views', type=int, default=1, help='1, or 2 for an image and its mirror image (%(default)s)')
     group.add_argument(
+        '--cache',
+        action='store_true',
+        help='each teacher sees each image once, as a test sees it; a step then costs a plain one (classification)',
+    )
+    group.add_argument(
         '--loss',
         nargs='+',
         choices=LOSSES,
@@ -100,6 +105,7 @@ def read_options(args: Namespace) -> DistillOptions:
         temperatures=tuple(args.temperature),
         weights=tuple(args.weight),
         views=args.views,
+        cache=args.cache,
         output=args.output,
         teacher_output=args.teacher_output,
     )
