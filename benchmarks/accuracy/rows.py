@@ -40,6 +40,7 @@ class Row:
         teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
+        cached: the teacher sees each image once, as a test sees it.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         temperature: of these. Default: those of the losses.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
@@ -74,6 +75,7 @@ class Row:
     teacher: str = ''
     teachers: int = 1
     views: int = 1
+    cached: bool = False
     losses: str = 'kl'
     temperature: float | None = None
     any_frames: bool = False
@@ -423,6 +425,9 @@ TEACHERS = {
 TAUGHT = (('plain', 'rand', 1), ('augment-rand', 'rand', 1), ('augment-rand', 'rand', 2))
 TAUGHT = (*TAUGHT, ('augment-das-4f-tsm-rand', 'rand', 1))
 
+# The same of teachers that see each image once.
+CACHED = (('argmax-4f-tsm-undecayed', ''), ('augment-rand', ''), ('augment-rand', 'rand'))
+
 
 def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
     """Plain rows that learn from a teacher, of one view and two, trained for ``budget`` as their teachers.
@@ -437,7 +442,11 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         yield taught(teacher, augment, views, budget, losses)
     row = taught('augment-rand', 'rand', 1, budget, losses)
     yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
-    if losses != 'kl':
+    if losses == 'kl':  # logits of whole images, which a segmentation has none of
+        for teacher, augment in CACHED:
+            row = taught(teacher, augment, 1, budget, losses)
+            yield replace(row, name=f'{row.name}-cached', title=f'{row.title}, seen once', cached=True)
+    else:
         for word in losses.split():
             row = taught('plain', '', 1, budget, word)
             yield replace(row, name=f'distil-plain-by-{word}', title=f'{row.title}, {word.upper()} alone')

@@ -164,12 +164,14 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
         'teacher': [{'config': str(path / 'teacher.py'), 'checkpoint': str(path / 'teacher.pth')} for path in folders],
         'losses': [{'type': LOSSES[word], **options} for word in row.losses.split()],
         'views': row.views,
+        'cache': row.cached,
         'score': False,  # it stands in the record
     }
     scores = [content['score'] for content in contents]
     cost = {key: sum(content['cost'][key] for content in contents) for key in contents[0]['cost']}
     record = {'row': row.teacher, 'views': row.views, 'score': sum(scores) / len(scores), **cost}
-    return hook, {**record, **({'teachers': row.teachers} if row.teachers > 1 else {})}
+    more = {**({'teachers': row.teachers} if row.teachers > 1 else {}), **({'cached': True} if row.cached else {})}
+    return hook, {**record, **more}
 
 
 def trained_teacher(task: Task, name: str, seed: int, number: int, iterations: int, out: Path) -> Path:
