@@ -40,6 +40,7 @@ class Row:
         teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
+        online: the row learns from the average of its own weights.
         cached: the teacher sees each image once, as a test sees it.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         temperature: of these. Default: those of the losses.
@@ -75,6 +76,7 @@ class Row:
     teacher: str = ''
     teachers: int = 1
     views: int = 1
+    online: bool = False
     cached: bool = False
     losses: str = 'kl'
     temperature: float | None = None
@@ -452,6 +454,8 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
             yield replace(row, name=f'distil-plain-by-{word}', title=f'{row.title}, {word.upper()} alone')
             title = f'{row.title}, {word.upper()} alone at temperature 1'
             yield replace(row, name=f'distil-plain-by-{word}-t1', title=title, temperature=1.0)
+    for augment in ('', 'rand'):
+        yield taught_online(augment, budget, losses)
     long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
     yield replace(long, budget=2 * budget)
 
@@ -464,6 +468,14 @@ def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -
     title += f', both on images of {dict(AUGMENTATIONS)[augment]}' if augment else ''
     title += ', two views' if views == 2 else ''
     return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
+
+
+def taught_online(augment: str, budget: float, losses: str) -> Row:
+    """A plain row that learns from the average of its own weights."""
+    name = '-'.join(filter(None, ['distil-average', augment and f'on-{augment}']))
+    title = 'plain, taught by the average of its weights'
+    title += f', both on images of {dict(AUGMENTATIONS)[augment]}' if augment else ''
+    return Row(name, title, frames=1, budget=budget, augment=augment, online=True, losses=losses)
 
 
 def light_tables(budget: float, losses: str) -> Iterator[Row]:

@@ -32,9 +32,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         '--teacher',
         nargs=2,
         action='append',
-        required=True,
+        default=[],
         metavar=('CONFIG', 'CHECKPOINT'),
         help='config and checkpoint of the trained model; given several times, the mean of their logits counts',
+    )
+    group.add_argument(
+        '--online', action='store_true', help="in place of --teacher: the average of the student's own weights"
     )
     group.add_argument(
         '--teacher-das', metavar='WHAT', help='what --das was in its training: repeat, or the file of its policy'
@@ -106,6 +109,7 @@ def read_options(args: Namespace) -> DistillOptions:
         weights=tuple(args.weight),
         views=args.views,
         cache=args.cache,
+        online=args.online,
         output=args.output,
         teacher_output=args.teacher_output,
     )
