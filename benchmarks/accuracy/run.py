@@ -87,7 +87,8 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     augment = None
     if row.augment:
-        augment, search_cost = find_augment(task, row, seed, out)
+        augment, more = find_augment(task, row, seed, out)
+        search_cost = search_cost if more is None else (search_cost or 0.0) + more
         set_augment(cfg, json.loads(augment.read_text()))
     if row.words:
         set_augment(cfg, row.words)

@@ -18,10 +18,11 @@ from benchmarks.accuracy.__main__ import RESULTS, is_done, main, plan, read
 from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.cost import WARM_UP, cost, policy_file, search_cost, timed
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
+from benchmarks.accuracy.means import front, shared_iterations, spread, with_common_end
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.recorder import CurveRecorder
 from benchmarks.accuracy.removals import removals
-from benchmarks.accuracy.report import front, priced, replace_between, shared_iterations, spread, with_common_end
+from benchmarks.accuracy.report import priced, replace_between
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, search_config, train
 from benchmarks.accuracy.tasks import TASKS
