@@ -37,9 +37,10 @@ class Row:
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
         words: of ``mmdas train --augment``, after ``augment``.
         regularize: words of ``mmdas train --regularize``.
-        teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
+        teacher: name of the row whose model the row learns from. Default: none.
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
+        teacher_budget: iterations of a teacher in units of the row's.
         online: the row learns from the average of its own weights.
         cached: the teacher sees each image once, as a test sees it.
         losses: words of ``mmdas distill`` for the distances from the teacher.
@@ -76,6 +77,7 @@ class Row:
     teacher: str = ''
     teachers: int = 1
     views: int = 1
+    teacher_budget: float = 1
     online: bool = False
     cached: bool = False
     losses: str = 'kl'
@@ -457,6 +459,10 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         yield taught(teacher, augment, views, budget, losses)
     row = taught('augment-rand', 'rand', 1, budget, losses)
     yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
+    half = replace(row, name='distil-rand-on-rand-half', title=f'{row.title}, a teacher of half as many iterations')
+    yield replace(half, teacher_budget=0.5)
+    row = taught('plain', '', 1, budget, losses)
+    yield replace(row, name='distil-plain2', title=row.title.replace('by', 'by two of', 1), teachers=2)
     if losses == 'kl':  # logits of whole images, which a segmentation has none of
         for teacher, augment in CACHED:
             row = taught(teacher, augment, 1, budget, losses)

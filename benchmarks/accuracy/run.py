@@ -101,7 +101,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         hook = {'type': 'mmdas.MeanTeacherHook', 'losses': losses_of(row)}
         cfg.custom_hooks = [*cfg.custom_hooks, hook]
     if row.teacher:
-        hook, teacher = find_teacher(task, row, seed, iterations, out)
+        hook, teacher = find_teacher(task, row, seed, round(iterations * row.teacher_budget), out)
         cfg.custom_hooks = [*cfg.custom_hooks, hook]
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, row=row), deadline
