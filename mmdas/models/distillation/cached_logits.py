@@ -1,6 +1,7 @@
 """What teachers have said of the images of a training set, once for all steps."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ class CachedLogits:
         Raises:
             DistillationError: for a sample without a number, or one that the table does not have.
         """
-        numbers = [getattr(sample, 'sample_idx', None) for sample in samples]
+        numbers: list[Any] = [getattr(sample, 'sample_idx', None) for sample in samples]
         if any(number is None for number in numbers):
             raise DistillationError(
                 'cached logits of the teacher are found by the sample_idx of an image, which these samples lack; leave '
