@@ -429,6 +429,9 @@ def long_methods_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
     for word, title in LONG_POLICIES:
         yield Row(f'method-long-{word}', f'{title}, {budget:.0f} times as long', frames=1, budget=budget, augment=word)
+    for word, title in (('plain', 'plain'), ('rand', 'RandAugment')):
+        options = dict(frames=1, budget=2 * budget, augment='' if word == 'plain' else word)
+        yield Row(f'method-longer-{word}', f'{title}, {2 * budget:.0f} times as long', **options)
 
 
 # Teacher -> word of the row's name, title.
