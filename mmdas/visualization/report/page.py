@@ -188,7 +188,8 @@ def run_section(group: Group, run: RunRecord) -> str:
 def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
     """What ``mmdas compare`` found: the rungs, the final, the test of the winner and plain."""
     metric = found['metric']
-    head = ['method', *(f'{rung["length"]} {found["unit"]}' for rung in found['rungs']), 'test', 'cost, s']
+    titles = [f'{rung["length"]} {found["unit"]}, seeds: {rung["seeds"]}' for rung in found['rungs']]
+    head = ['method', *titles, 'test', 'cost, s']
     rows = []
     for name, seconds in found['seconds'].items():
         scores = [summary(list(rung['scores'].get(name, {}).values()))[0] for rung in found['rungs']]
@@ -203,8 +204,9 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
     return (
         f'<section><h2>{escape(folder.resolve().name)}: the best is {escape(found["winner"])}</h2>'
         f'<p>{escape(metric)} on a held-out part of the training set chose; the test set was used for the winner and '
-        f'plain alone. It took {found["spent"]:.0f} s of {found["budget"]:.0f} s. A training at full length has '
-        f'{found["full"]} {escape(found["unit"])}.</p>'
+        f'plain alone. It took {found["spent"]:.0f} s; the budget was {found["budget"]:.0f} '
+        f'{escape(found.get("budget_unit", "s"))}. A training at full length has {found["full"]} '
+        f'{escape(found["unit"])}.</p>'
         f'{table(head, rows)}{failed}<h3>Last rung</h3>{table(finals, final)}</section>'
     )
 
