@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from mmdas.search.das import Policy
@@ -84,6 +85,22 @@ def policies() -> Iterator[tuple[str, Policy]]:
                 yield kinds[record['row']], policy
 
 
+def leads() -> dict[str, list[float]]:
+    """Host -> for each row that has both, the mean score of its policies of two edges less that of its others."""
+    found: dict[str, list[float]] = {}
+    for host, rows in ROWS.items():
+        records = [record for record in read(RESULTS / f'accuracy-{host}.jsonl') if record.get('policy')]
+        for row in rows:
+            own: dict[bool, list[float]] = {True: [], False: []}
+            for record in records:
+                policy = Policy.from_dict(record['policy']) if record['row'] == row.name else None
+                if policy is not None and row.clip == 'search' and len(policy.edges) == KEPT * NODES:
+                    own[len(policy.needed_edges) == KEPT].append(record['score'])
+            if all(own.values()):
+                found.setdefault(host, []).append(fmean(own[True]) - fmean(own[False]))
+    return found
+
+
 def shares(counts: Counter[Any]) -> str:
     """Counts as a line, by key."""
     return ', '.join(f'{key}: {count}' for key, count in sorted(counts.items()))
@@ -129,6 +146,8 @@ def main() -> None:
     found = list(policies())
     for kind in sorted({kind for kind, _ in found}):
         tell(kind, (reach(policy) for other, policy in found if other == kind))
+    for host, own in leads().items():
+        print(f'{host}: policies of two edges lead those of more by {fmean(own):+.2f}, mean of {len(own)} rows')
 
 
 if __name__ == '__main__':
