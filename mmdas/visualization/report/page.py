@@ -12,6 +12,7 @@ from typing import Any
 from .charts import COLOURS, front, front_chart, line_chart
 from .extra_parts import field_part, search_part
 from .groups import Group, groups_of
+from .pictures import picture_part
 from .run_record import ReportError, RunRecord, read_json, read_run
 from .tables import folded, table
 
@@ -31,6 +32,7 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1rem 0; overflow-x: auto; } svg text { fill: var(--fg); }
 svg { width: 100%; min-width: 30rem; height: auto; font-size: 13px; }
+img { max-width: 100%; height: auto; background: #fff; }
 figcaption { font-size: .85rem; } .grid { stroke: var(--soft); } .curve { fill: none; stroke-width: 2; }
 .front { stroke: var(--off); stroke-dasharray: 4 4; } .off { fill: var(--off); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .85rem; }
@@ -177,7 +179,7 @@ def run_section(group: Group, run: RunRecord) -> str:
     validated = {name: curve for name, curve in run.validation.items() if len(curve) > 1}
     parts.append(line_chart('validation', validated, run.unit))
     parts.append(class_table([Group(group.name, [run])]))
-    parts += [search_part(run.search), field_part(run.receptive_field)]
+    parts += [search_part(run.search), field_part(run.receptive_field), picture_part(run.pictures)]
     for name, policy in run.policies.items():
         parts.append(folded(name, json.dumps(policy, indent=1)))
     if run.config:
