@@ -229,7 +229,9 @@ def print_summary(console: Console, out: Path, results: dict) -> None:
             f'{1e3 * row[IMAGE]:.2f}',
         )
     console.print(table)
-    console.print('Costs: one thread, a step of each model in turn, the fastest of some rounds; no loading of data.')
+    console.print(
+        'Costs: of one CPU thread or the GPU, a step of each model in turn, the fastest of some; no loading of data.'
+    )
     console.print(
         f'The search took {results["search_seconds"]:.0f} s. One seed on small scenes shows how it works, not'
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ROUNDS = 12  # of which the fastest counts; the first one warms up
+ROUNDS = 6  # of which the fastest counts; the first one warms up
 Costs = dict[str, dict[str, float]]  # model -> what -> seconds
 ITERATION, IMAGE = 'seconds_per_iteration', 'seconds_per_image'
 
@@ -17,8 +17,8 @@ ITERATION, IMAGE = 'seconds_per_iteration', 'seconds_per_image'
 def measure_costs(out: Path, configs: Mapping[str, str]) -> Costs:
     """Seconds of an iteration of the training, and of an image in a test, without loading of data.
 
-    One thread, and a step of each model in turn, so that what else the machine does meets all of them alike. Of each
-    kind of step the fastest counts.
+    CPU time of one thread, or time with a GPU, a step of each model in turn, so that what else the machine does meets
+    all of them alike. Of each kind of step the fastest counts.
 
     Args:
         out: folder of the demo, with data and policy; it becomes the working directory.
@@ -49,10 +49,20 @@ def fastest(steps: Mapping[str, Mapping[str, Callable[[], float]]], rounds: int 
     for _ in range(rounds):
         for model, own in steps.items():
             for name, step in own.items():
-                start = time.perf_counter()
+                start = seconds()
                 share = step()
-                found[model][name] = min(found[model][name], share * (time.perf_counter() - start))
+                found[model][name] = min(found[model][name], share * (seconds() - start))
     return found
+
+
+def seconds() -> float:
+    """CPU time of this process, or, where a GPU does the work, the time at which it is done."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def model_steps(config: str) -> dict[str, Callable[[], float]]:
