@@ -87,8 +87,8 @@ def _draw_labels(images: Sequence[WorstImage], classes: Sequence[str] | None) ->
 
 def wrong_pixels(truth: np.ndarray, prediction: np.ndarray, ignore_index: int) -> np.ndarray:
     """(H, W, 3), uint8: red where the prediction is wrong, black where no label counts."""
-    found = np.where((truth == prediction)[..., None], np.uint8(RIGHT), np.uint8(WRONG))
-    return np.where((truth == ignore_index)[..., None], np.uint8(IGNORED), found)
+    found = np.where((truth == prediction)[..., None], np.array(RIGHT, np.uint8), np.array(WRONG, np.uint8))
+    return np.where((truth == ignore_index)[..., None], np.array(IGNORED, np.uint8), found)
 
 
 def default_palette(number: int) -> list[list[int]]:
