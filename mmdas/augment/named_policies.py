@@ -20,9 +20,12 @@ def fixed_policy(name: str, size: tuple[int, int] | None = None) -> AugmentPolic
     """
     from mmdas.search.augmentation.published import auto_augment, rand_augment, trivial_augment
 
-    made = {'uniform': uniform_policy, 'randaugment': rand_augment, 'cutout': lambda: CUTOUT}
-    if name in made:
-        return made[name]()
+    if name == 'uniform':
+        return uniform_policy()
+    if name == 'randaugment':
+        return rand_augment()
+    if name == 'cutout':
+        return CUTOUT
     if name == 'trivialaugment':
         if size is None:
             raise ValueError(
