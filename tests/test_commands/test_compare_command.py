@@ -159,7 +159,7 @@ def test_the_budget_is_exceeded_by_no_more_than_a_step_and_the_tests(tmp_path, m
             assert world.now > 0.7 * budget  # and it is used
 
 
-@pytest.mark.parametrize('methods', [METHODS, 'uniform,ddas', 'uniform'])
+@pytest.mark.parametrize('methods', [METHODS, 'uniform'])
 def test_a_budget_of_iterations_is_kept_whatever_a_step_takes(tmp_path, monkeypatch, methods):
     """The plan of a busy machine is that of an idle one, and it uses what it may."""
     lengths = []
