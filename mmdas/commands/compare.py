@@ -63,6 +63,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='each step is a job of Slurm with these settings, such as partition=gpu time=4h gpus=1 (needs submitit); '
         '--processes is the number of jobs at a time',
     )
+    parser.add_argument(
+        '--retry-failed', action='store_true', help='try the steps again that failed when this command was last given'
+    )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
     parser.add_argument(
         '--cfg-options', nargs='+', metavar='KEY=VALUE', default=[], help='settings of the config for all trainings'
@@ -85,6 +88,8 @@ def run(args: Namespace) -> None:
     with told_in_one_line(ImportError, ValueError):
         jobs = None if args.slurm is None else JobQueue(out, args.slurm)
     runs = StepRuns(out, Report(console), NOTES, args.processes, '' if jobs else served_toolbox(cfg), jobs)
+    if args.retry_failed:
+        runs.forget_failures()
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
     comparison = Comparison(cfg, methods, runs, options_of_steps(args))

@@ -94,7 +94,8 @@ def conclusions(result: dict[str, Any]) -> list[str]:
         rest = [one['name'] for one in others if not one['level']]
         lines += [f'Within noise of it (two standard errors of the difference): {", ".join(level)}.'] if level else []
         lines += [f'Behind by more than noise: {", ".join(rest)}.'] if rest else []
-    lines += result.get('failed', {}).values()
+    again = '; once its cause is gone, the same command with --retry-failed tries it again'
+    lines += [reason + again for reason in result.get('failed', {}).values()]
     if not result['complete']:
         lines.append('The budget ended before the comparison was complete: what is missing was not trained.')
     if last['length'] < result['full']:

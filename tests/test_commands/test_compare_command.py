@@ -268,6 +268,18 @@ def test_a_method_leaves_with_a_step_that_fails_and_the_others_go_on(tmp_path, m
     assert len(found['rungs'][-1]['scores']) == (2 if 'rung2' in step else 3)
 
 
+@pytest.mark.parametrize('step', ['cost_uniform', 'uniform_rung1'])
+def test_what_failed_is_tried_again_on_demand(tmp_path, monkeypatch, capsys, step):
+    World(monkeypatch, qualities(uniform=90.0), fails=[step])
+    assert compare(tmp_path)[1]['comparison']['winner'] != 'uniform'
+    assert f'uniform failed: RuntimeError: out of <memory> (see {tmp_path}' in capsys.readouterr().out
+    again = World(monkeypatch, qualities(uniform=90.0))
+    _, notes = compare(tmp_path, '--retry-failed')
+    found = notes['comparison']
+    assert found['winner'] == 'uniform' and not found['failed'] and found['complete']
+    assert any(name_of(command).startswith(step) for command in again.commands)
+
+
 def test_a_step_of_plain_that_fails_ends_all(tmp_path, monkeypatch, capsys):
     World(monkeypatch, qualities(), fails=['plain_rung1'])
     assert compare(tmp_path, methods='uniform')[0] == 1
