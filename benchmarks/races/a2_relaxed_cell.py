@@ -104,7 +104,10 @@ def check_steps(steps: Mapping[str, Callable[[], list[Tensor]]]) -> None:
 
 def operator_bytes(cell: DASCell) -> int:
     """Bytes of the operators that a cell keeps."""
-    return sum(operator.nbytes for operators in cell._operators._entries.values() for operator in operators)
+    kept = cell._operators._entries.values()
+    return sum(
+        part.nbytes for operators in kept for part in (operators if isinstance(operators, list) else [operators])
+    )
 
 
 def make_cell(share_strength: bool, device: torch.device) -> DASCell:
