@@ -66,14 +66,13 @@ def test_decisions_leave_the_maps_of_the_edges_that_stay() -> None:
 
 
 @needs_second_derivatives
-@pytest.mark.parametrize('of_images', [False, True])
-def test_derivatives_of_both_orders_pass_the_numerical_check(of_images: bool) -> None:
-    cell, images = build_cell(2, 2, space=GEOMETRIC[:5]), random_images(1, (3, 4))[:, :1]
+def test_derivatives_of_both_orders_pass_the_numerical_check() -> None:
+    cell, images = build_cell(2, 2, space=['translate_x', 'rotate', 'scale']), random_images(1, (2, 3))[:, :1]
 
     def clip(logits: Tensor, images: Tensor) -> Tensor:
         return torch.func.functional_call(cell, {'logits': logits}, images)
 
-    inputs = (cell.logits, images.requires_grad_(of_images))
+    inputs = (cell.logits, images.requires_grad_())
     assert torch.autograd.gradcheck(clip, inputs, check_batched_grad=True)
     assert torch.autograd.gradgradcheck(clip, inputs)
     operators_of(cell)
