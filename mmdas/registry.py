@@ -7,11 +7,13 @@ toolbox is imported when it is asked for by its name, so that the other toolboxe
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import FUNCTIONS, Registry
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -20,7 +22,6 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import Registry
 
 from mmdas.noise import quiet_imports
 
@@ -42,6 +43,21 @@ class LazyRegistry(Registry):
         for location in self._locations:
             getattr(import_module(location), key.rpartition('.')[2], None)
         return super().get(key)
+
+
+def add_missing_registry(scope: str) -> None:
+    """Give a toolbox the registry of functions, which MMEngine's inferencers look for in its scope.
+
+    The toolboxes have none, so that MMEngine warned and took its own: the same functions, for a registry without a name
+    asks its parent.
+
+    Args:
+        scope: of the toolbox.
+    """
+    with suppress(ImportError):
+        import_module(f'{scope}.registry')  # which may have one of later releases
+    if scope not in FUNCTIONS.children:
+        Registry('function', parent=FUNCTIONS, scope=scope)
 
 
 def import_part(package: str, parts: Mapping[str, str], name: str) -> Any:

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from tool_scripts import load_script
 from benchmarks.coverage import RECORD, random_batch, read_record, run_search_step, without_pretrained_weights
 from mmdas.apis import (
     METHODS,
+    REGULARIZERS,
+    WORDS,
     adapt_to_device,
     build_runner,
     convert,
@@ -31,7 +34,10 @@ from mmdas.apis import (
     load_config,
     preprocessor_of,
     read_config,
+    set_augment,
+    set_regularizers,
 )
+from mmdas.augment.policy_augment import read_policy
 from mmdas.datasets import ReducedCIFAR10
 from mmdas.engine import EpochBasedSearchLoop, IterBasedSearchLoop
 from mmdas.search.das import Policy
@@ -48,6 +54,7 @@ EXAMPLES = {  # folders with a worked example, and its host
     'cityscapes': 'mmseg::pspnet/pspnet_r50-d8_4xb2-80k_cityscapes-512x1024.py',
     'imagenet': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
 }
+METHOD_CONFIGS = [path for path in CONFIGS if path.parent.name == 'methods']
 PLAIN_FOLDERS = ('cifar10', 'cifar100', 'one_digit', 'tiny_imagenet')
 SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'shape_texture', 'voc2012_subset')
 SMALL = [path for path in CONFIGS if path.parent.name in SMALL_FOLDERS]
@@ -64,7 +71,7 @@ def read(path: Path) -> Config:
 
 
 def test_there_are_configs_of_all_data_sets():
-    assert {folder.name for folder in FOLDERS} == {*SMALL_FOLDERS, *EXAMPLES, *PLAIN_FOLDERS}
+    assert {folder.name for folder in FOLDERS} == {*SMALL_FOLDERS, *EXAMPLES, *PLAIN_FOLDERS, 'methods'}
 
 
 @each_config
@@ -138,7 +145,43 @@ def test_installed_config_converts_in_memory(name: str):
     assert all(made.model.backbone.backbone == cfg.model.backbone for made in (repeat, search, das))
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if path not in SMALL], ids=lambda path: path.stem)
+# methods
+
+
+def with_policies(value: Any) -> Any:
+    """A config with contents for names of policies, and without defaults and the scope's name."""
+    if isinstance(value, dict):
+        default = {'num_frames': 1, 'ignore_index': 255, 'label_smooth_val': 0.1, 'use_sigmoid': False}
+        return {
+            key: read_policy(inner).to_dict() if key == 'policy' else with_policies(inner)
+            for key, inner in value.items()
+            if default.get(key) != inner
+        }
+    if isinstance(value, (list, tuple)):
+        return [with_policies(inner) for inner in value]
+    return value.removeprefix('mmpretrain.') if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize('path', METHOD_CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.slow
+def test_config_of_a_method_is_what_its_words_make_of_the_plain_one(path: Path):
+    written = read(path)
+    words, host = path.stem.split('_', 1)
+    (plain,) = (other for other in CONFIGS if other.stem == host)
+    made = copy.deepcopy(read(plain))
+    names = re.findall('|'.join(sorted((*WORDS, *REGULARIZERS), key=len, reverse=True)), words)
+    assert '-'.join(names) == words
+    for change, known in ((set_augment, WORDS), (set_regularizers, REGULARIZERS)):
+        given = [name for name in names if name in known]
+        if given:
+            change(made, given)
+    for part in ('model', 'data_preprocessor', 'custom_hooks'):
+        assert with_policies(made.get(part)) == with_policies(written.get(part))
+
+
+@pytest.mark.parametrize(
+    'path', [path for path in CONFIGS if path not in [*SMALL, *METHOD_CONFIGS]], ids=lambda path: path.stem
+)
 @pytest.mark.slow
 def test_model_of_a_large_config_runs_forward_and_backward(path: Path):
     cfg = copy.deepcopy(read(path))
@@ -274,7 +317,13 @@ def test_config_of_eight_frames_is_that_of_four_with_another_number(path: Path):
     assert str(four).replace("'num_frames': 4", "'num_frames': 8").replace('-4f-', '-8f-') == str(eight)
 
 
-@pytest.mark.parametrize('path', [path for path in SMALL if '-8f-' not in path.stem], ids=lambda path: path.stem)
+# Those of one method train in the tests of the method; together they have to go with one another.
+TOGETHER = [path for path in METHOD_CONFIGS if 'together' in path.read_text(encoding='utf-8')]
+
+
+@pytest.mark.parametrize(
+    'path', [*(path for path in SMALL if '-8f-' not in path.stem), *TOGETHER], ids=lambda path: path.stem
+)
 @pytest.mark.slow
 def test_config_takes_a_training_step(path: Path, small_run):
     with DefaultScope.overwrite_default_scope('mmengine'):  # the runner sets its own, which must not outlive the test

@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import FUNCTIONS
 from torch import nn
 
-from mmdas.registry import type_name
+from mmdas.registry import add_missing_registry, type_name
 
 BUILD = """
 import sys
@@ -108,3 +110,21 @@ def test_former_names_are_the_same_things():
         assert getattr(cell, name) is getattr(mmdas.search.das, name)
     for former, name in models.FORMER.items():
         assert getattr(models, former) is getattr(models, name)
+
+
+def test_inferencers_find_the_functions_of_a_toolbox_without_a_warning(monkeypatch):
+    logged = []
+    monkeypatch.setattr(FUNCTIONS, '_children', {})
+    monkeypatch.setattr('mmengine.logging.print_log', lambda message, **_: logged.append(message))
+
+    def find():
+        logged.clear()
+        with FUNCTIONS.switch_scope_and_registry('mmseg') as registry:
+            return registry.get('pseudo_collate')
+
+    find()
+    assert any('Failed to search registry with scope "mmseg"' in message for message in logged)
+    for _ in range(2):
+        add_missing_registry('mmseg')
+        assert find() is pseudo_collate
+        assert not any('Failed' in message for message in logged)

@@ -356,10 +356,8 @@ def augment_table(budget: float) -> Iterator[Row]:
         name = f'augment-{word or "plain"}'
         yield Row(name, title, frames=1, budget=budget, augment=word)
     das = Row('', '', fusion='tsm', clip='search', selection='ArgmaxSelection', logits=UNDECAYED, budget=budget)
-    for word, title in AUGMENTATIONS:
-        name = f'augment-das-4f-tsm-{word}' if word else 'augment-das-4f-tsm'
-        title = f'DAS with {title}' if word else 'DAS, TSM'
-        yield replace(das, name=name, title=title, augment=word)
+    for word, title in AUGMENTATIONS[1:]:  # without any it is argmax-4f-tsm-undecayed
+        yield replace(das, name=f'augment-das-4f-tsm-{word}', title=f'DAS with {title}', augment=word)
 
 
 # Words of --augment, words of --regularize, title.
@@ -397,7 +395,20 @@ def methods_table(budget: float) -> Iterator[Row]:
 
 # Methods of CamVid's long trainings.
 LONG = [row for row in METHODS if row[2] in ('Cutout', 'CutMix', 'KeepCutMix', 'label smoothing', 'DropBlock')]
-LONG = [*LONG, (('randaugment',), (), 'RandAugment'), (('cutmix',), ('label-smoothing',), 'CutMix, label smoothing')]
+LONG = [
+    *LONG,
+    (('randaugment',), (), 'RandAugment'),
+    (('cutmix',), ('label-smoothing',), 'CutMix, label smoothing'),
+    (('randaugment',), ('label-smoothing',), 'RandAugment, label smoothing'),
+    (('randaugment', 'cutmix'), ('label-smoothing',), 'RandAugment, CutMix, label smoothing'),
+]
+# And its policies: word of augmentations.py, title.
+LONG_POLICIES = (
+    ('uniform', 'uniform control of DDAS, no search'),
+    ('ddas', 'DDAS'),
+    ('rand-mild', 'RandAugment at level 4 of 30'),
+    ('ddas-mild', 'DDAS, levels 0, 1, 3 and 5'),
+)
 
 
 def long_methods_table(budget: float) -> Iterator[Row]:
@@ -410,6 +421,8 @@ def long_methods_table(budget: float) -> Iterator[Row]:
         name = '-'.join(['method-long', *words, *regularize])
         title = f'{title}, {budget:.0f} times as long'
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
+    for word, title in LONG_POLICIES:
+        yield Row(f'method-long-{word}', f'{title}, {budget:.0f} times as long', frames=1, budget=budget, augment=word)
 
 
 # Teacher -> word of the row's name, title.

@@ -9,6 +9,9 @@ weights_optim_wrapper = dict(
 )
 policy_optimizer = dict(type='Adam', lr=3e-4, betas=(0.5, 0.999))
 quick_policy_optimizer = dict(type='Adam', lr=1e-2, betas=(0.5, 0.999))
+# Four times their rates, for fast searches.
+fast_policy_optimizer = dict(type='Adam', lr=1.2e-3, betas=(0.5, 0.999))
+fast_quick_policy_optimizer = dict(type='Adam', lr=4e-2, betas=(0.5, 0.999))
 # The authors' ranges per step of distance suit short clips; half of them keep the outer frames of T = 4 and 8 in view.
 half_ranges = dict(translate_x=(-0.06, 0.06), translate_y=(-0.06, 0.06), rotate=(-10.0, 10.0), scale=(-0.15, 0.15))
 search_hooks = [

@@ -2,7 +2,7 @@
 
 from .add_das import add_das, check_conversion
 from .augment_config import set_augment
-from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_search import AUGMENT_SEARCHES, convert_augment_search, is_search_method
 from .augment_words import NAMED, WORDS, fixed_policy, training_size
 from .comparison_config import hold_out_validation
 from .complexity import Complexity, measure_complexity
@@ -29,7 +29,7 @@ from .das_settings import (
 from .das_text import das_configs
 from .device import adapt_to_device, check_precision, enable_amp
 from .distill_config import DistillOptions, set_distillation, set_self_distillation
-from .fast_search import set_fast
+from .fast_search import set_fast, take_up_earlier
 from .frame_numbers import check_num_frames
 from .inference import Inferencer
 from .regularize_config import REGULARIZERS, set_regularizers
@@ -94,6 +94,7 @@ __all__ = [
     'measure_complexity',
     'measure_training',
     'is_search',
+    'is_search_method',
     'preprocessor_of',
     'preprocessor_place',
     'read_config',
@@ -106,6 +107,7 @@ __all__ = [
     'set_training_length',
     'set_used_frames',
     'short_search',
+    'take_up_earlier',
     'training_length',
     'training_size',
     'use_views',

@@ -74,6 +74,11 @@ AUGMENT_SEARCHES: dict[str, Callable[[Config, SearchLength], dict[str, Any]]] = 
 }
 
 
+def is_search_method(method: str) -> bool:
+    """Whether a method of the conversion is a search: of the clip, or of an augmentation."""
+    return method == 'search' or method in AUGMENT_SEARCHES
+
+
 def convert_augment_search(cfg: Config, method: str, options: DASOptions | None = None) -> Config:
     """The search of an augmentation on the data and the model of a plain config.
 

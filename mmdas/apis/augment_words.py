@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdas.search.augmentation import AugmentPolicy, Choice, Stage, SubPolicy
-from mmdas.search.ddas import uniform_policy
+from mmdas.augment.named_policies import CUTOUT, NAMED, fixed_policy
+from mmdas.search.augmentation import AugmentPolicy
 from mmdas.search.policy_file import DEFAULT_KIND, PolicyError, kind_of, read_json
 from mmdas.search.test_time.policy import KIND as VIEWS
 
@@ -18,8 +18,6 @@ from .das_options import ConversionError
 from .das_settings import preprocessor_of
 from .soft_labels import check_unmixed, take_soft_labels
 
-# Policies that nothing is searched for.
-NAMED = ('uniform', 'randaugment', 'trivialaugment', 'autoaugment', 'autoaugment-cifar10', 'autoaugment-svhn')
 LOW = {'saliency': 'low'}  # at half the resolution, for a quarter of the work
 # Steps -> their configs.
 STEPS: dict[str, dict[str, Any]] = {
@@ -41,7 +39,6 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 MIXING = ('cutmix', 'mixup', 'puzzle-mix', 'keep-cutmix')  # labels of classes, too
 KEEP = 'keep-'
-CUTOUT = AugmentPolicy((SubPolicy((Stage((Choice('cutout', 0.5),)),)),))  # half of the shorter side, as KeepCutout
 WORDS = (*NAMED, *STEPS, *(KEEP + name for name in NAMED))
 
 
@@ -139,35 +136,6 @@ def check_kind(path: str) -> None:
             f'{path} is a policy of {what}; --augment takes one of an augmentation, as a search by '
             'mmdas search --method ddas writes it, or a word'
         )
-
-
-def fixed_policy(name: str, size: tuple[int, int] | None = None) -> AugmentPolicy | None:
-    """A policy that nothing is searched for, by its name; None for another word.
-
-    Args:
-        name: ``'uniform'`` (the control of DDAS), ``'randaugment'``, ``'trivialaugment'``, ``'autoaugment'``
-            (ImageNet's), or ``'autoaugment-cifar10'`` and ``'autoaugment-svhn'``.
-        size: (H, W) of the training's images in pixels, which TrivialAugment's shifts count in.
-
-    Raises:
-        ValueError: for TrivialAugment without a size, or an unknown policy of AutoAugment.
-    """
-    from mmdas.search.augmentation.published import auto_augment, rand_augment, trivial_augment
-
-    if name == 'uniform':
-        return uniform_policy()
-    if name == 'randaugment':
-        return rand_augment()
-    if name == 'trivialaugment':
-        if size is None:
-            raise ValueError(
-                'trivialaugment shifts by pixels, and neither a crop_size of the pipeline nor data_preprocessor.size '
-                'says how large the training images are; write it for their size by python tools/misc/import_policy.py '
-                'trivialaugment FILE --size H W, and give that file'
-            )
-        return trivial_augment(size)
-    kind, _, data = name.partition('-')
-    return auto_augment(data or 'imagenet') if kind == 'autoaugment' else None
 
 
 def what_is_there(path: str) -> str:

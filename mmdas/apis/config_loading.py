@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmdas.noise import silence_warnings
 
-from .augment_search import AUGMENT_SEARCHES, convert_augment_search
+from .augment_search import AUGMENT_SEARCHES, convert_augment_search, is_search_method
 from .config_files import find_config, import_custom_modules, read_config
 from .config_options import check_options
 from .das_config import convert
@@ -86,8 +86,7 @@ def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptio
         The config of DAS, and the options that are still to be put into it.
     """
     given = dict(given)
-    searches = das == 'search' or das in AUGMENT_SEARCHES
-    if searches:
+    if is_search_method(das):
         for key in LENGTHS:
             if key in given:
                 options = replace(options, search_length=given.pop(key))
@@ -99,8 +98,7 @@ def convert_with(given: dict[str, Any], cfg: Config, das: str, options: DASOptio
 
 def is_of_host(cfg: Config, key: str, das: str) -> bool:
     """Whether an option is one of the plain config: its key is there, or new beside others that are."""
-    searches = das == 'search' or das in AUGMENT_SEARCHES
-    if key in OF_THE_RUN or (searches and key.startswith('train_cfg.')):
+    if key in OF_THE_RUN or (is_search_method(das) and key.startswith('train_cfg.')):
         return False
     parent, _, name = key.rpartition('.')
     return has_key(cfg, key) or (bool(parent) and has_key(cfg, parent) and name not in OF_THE_WRAPPERS)

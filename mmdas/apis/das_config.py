@@ -7,7 +7,7 @@ One description of what each adds to its host serves both forms: :func:`convert`
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,6 +22,7 @@ from .config_files import find_config, host_of, read_config
 from .config_types import check_types
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import preprocessor_of
+from .fast_search import shortened
 from .pure_python import types_as_text
 from .search_length import SEARCH_BASE, search_length
 
@@ -64,11 +65,10 @@ def convert(cfg: Config, method: str, options: DASOptions | None = None) -> Conf
     host, options = types_as_text(cfg), options or DASOptions()
     check_types(host)
     name = Path(cfg.filename or 'config').stem
-    made = merged(host, describe('repeat', host, name, options))
-    if method != 'repeat':
-        if method == 'search':
-            made = with_search_base(made)
-        made = merged(made, describe(method, host, name, options))
+    made = host if stands_alone(method, options) else merged(host, describe('repeat', host, name, options))
+    if method == 'search':
+        made = with_search_base(made)
+    made = merged(made, describe(method, host, name, options))
     filename = f'{stem(method, name, options)}.py'
     return Config(made.to_dict(), cfg_text=f'# {method} config of {name}', filename=filename)
 
@@ -89,6 +89,8 @@ def stem(method: str, name: str, options: DASOptions) -> str:
         words += ['sites', f'{crc32(" ".join(options.sites).encode()):08x}']  # together they are too long for a name
     if method == 'search' and options.selection != DASOptions.selection:
         words += [options.selection]
+    if options.fast and (method == 'search' or (method == 'das' and options.policy is None)):
+        words += ['fast']
     policy = f'_{policy_name(options)}' if method == 'das' and policy_name(options) else ''
     return f'{"-".join(words)}_{name}{policy}'
 
@@ -108,13 +110,32 @@ def describe(method: str, cfg: Config, name: str, options: DASOptions) -> dict[s
     """What a config of DAS says beside what it inherits, with :class:`Base` and :class:`Variable` in it."""
     if method == 'repeat':
         settings = repeat_settings(cfg, options)
+    elif method == 'search' and options.fast:
+        settings = overlaid(repeat_settings(cfg, replace(options, any_frames=True)), search_settings(cfg, options))
     elif method == 'search':
         settings = search_settings(cfg, options)
     else:
         policy = options.policy or f'work_dirs/{stem("search", name, options)}/{SEARCHED}'
         dropout = {'frame_dropout': options.frame_choices()} if options.any_frames else {}
         settings = in_preprocessor(cfg, {'policy': policy, **dropout})
-    return {**settings, **own_run(cfg, stem(method, name, options), first=method == 'repeat')}
+    return {**settings, **own_run(cfg, stem(method, name, options), first=stands_alone(method, options))}
+
+
+def stands_alone(method: str, options: DASOptions) -> bool:
+    """Whether a config inherits from the host's alone, and not from the repeat config.
+
+    A fast search does: its backbone and heads also take the image alone.
+    """
+    return method == 'repeat' or (method == 'search' and options.fast)
+
+
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two descriptions as one, the second one's values where both have one."""
+    made = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            made[key] = overlaid(below[key], above[key])
+    return made
 
 
 def merged(base: Config, settings: dict[str, Any]) -> Config:
@@ -310,6 +331,8 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
     """The search of a policy: the training set in two parts, a cell, two optimisers and the search loop."""
     check_searchable(cfg)
     length = search_length(cfg, options.search_length)
+    if options.fast:
+        length = shortened(length)
     total = f'max_{length.unit}'
     by_epoch = length.unit == 'epochs'
     cosine = {
@@ -331,6 +354,7 @@ def search_settings(cfg: Config, options: DASOptions) -> dict[str, Any]:
             'type': f'mmdas.{"Epoch" if by_epoch else "Iter"}BasedSearchLoop',
             total: Variable(total),
             f'warmup_{length.unit}': length.warmup,
+            **({f'image_{length.unit}': length.image} if length.image else {}),
             'val_interval': Variable(total, times=10),  # once, at the end of all phases
             'selection': selection(options, by_epoch),
             'criterion': 'loss',

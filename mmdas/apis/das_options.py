@@ -35,6 +35,8 @@ class DASOptions:
         part_after: where in the backbone the frames part, the path of a module such as ``'layer1'`` or a number of
             stages; None for clips of images. Default: None.
         search_length: iterations or epochs of the search, as the host counts. Default: a tenth of the host's.
+        fast: whether the search is the fast one, of about a third of the cost (:func:`mmdas.apis.set_fast`); a length
+            that is given is that of the search which becomes fast. Default: False.
 
     Raises:
         ValueError: for fewer than two frames or more than a policy can have, a folder as policy, an unknown fusion,
@@ -50,6 +52,7 @@ class DASOptions:
     search_length: int | None = None
     any_frames: bool = False
     part_after: str | int | None = None
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 2:

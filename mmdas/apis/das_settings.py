@@ -98,7 +98,8 @@ def check_operations(cfg: Config) -> None:
         Policy.from_dict(policy, f'{place}.policy')
     if cell and type_name(cell) == 'DASCell':
         try:
-            build_space(cell.get('space', 'paper'), cell.get('ranges'))
+            frames = options.get('num_frames')
+            build_space(cell.get('space', 'paper'), cell.get('ranges'), frames if isinstance(frames, int) else None)
         except ValueError as error:
             raise ValueError(f'{place}.cell: {error}') from error
 

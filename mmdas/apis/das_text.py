@@ -9,13 +9,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .das_config import METHODS, Base, Variable, describe, stem
+from .das_config import METHODS, Base, Variable, describe, stands_alone, stem
 from .das_options import DASOptions
 from .search_length import SEARCH_BASE
 
 COMMENTS = {
     'repeat': '{frames} equal copies of the image: what frame fusion brings without any transformation.',
-    'search': 'Search of the transformations; ends with policy.json in the work directory.',
+    'search': 'Search of the transformations{fast}; ends with policy.json in the work directory.',
     'das': 'Training with the searched policy; run the search first.',
 }
 WIDTH = 88  # of a line, before it is indented
@@ -38,12 +38,14 @@ def das_configs(cfg: Config, name: str, base: str, options: DASOptions | None = 
     """
     options = options or DASOptions()
     repeat = f'./{stem("repeat", name, options)}.py'
-    bases = {'repeat': [base], 'search': [repeat, SEARCH_BASE], 'das': [repeat]}
+    bases = {method: [base if stands_alone(method, options) else repeat] for method in METHODS}
+    bases['search'].append(SEARCH_BASE)
     texts = {}
     for method in METHODS:
         settings = {'_base_': bases[method], **describe(method, cfg, name, options)}
         lines = [f'{key} = {source(value)}' for key, value in settings.items()]
-        comment = COMMENTS[method].format(frames=options.frames)
+        fast = ', by the fast form of a search' if options.fast else ''
+        comment = COMMENTS[method].format(frames=options.frames, fast=fast)
         texts[f'{stem(method, name, options)}.py'] = '\n'.join([f'# {comment}', *lines, ''])
     return texts
 

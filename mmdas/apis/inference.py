@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader
 from mmdas.engine.checkpoints.own_weights import require_weights
 from mmdas.engine.hooks.resume_check_hook import refuse_frames
 from mmdas.noise import import_toolbox
-from mmdas.registry import INFERENCERS, type_name
+from mmdas.registry import INFERENCERS, add_missing_registry, type_name
 
 from .clip_config import innermost_data_set, prepare_clips, reads_files
 from .config_files import host_of, require_checkpoint, require_model, toolbox_of
@@ -85,6 +85,8 @@ class Inferencer:
             use_views(cfg, views)
         device = device or get_device()
         import_toolbox(toolbox.scope)
+        add_missing_registry(toolbox.scope)
+        leave_out_folders(cfg)
         with DefaultScope.overwrite_default_scope(self.scope):
             kind: Any = INFERENCERS.get(toolbox.inferencer)
             self.host = kind(cfg, weights=str(checkpoint), device=device)
@@ -169,6 +171,15 @@ def unwrap_test_set(cfg: Config) -> None:
     for step in dataset['pipeline']:
         if type_name(step) in LOADING:
             step['type'] = type_name(step)
+
+
+def leave_out_folders(cfg: Config) -> None:
+    """Leave the backend that needs a folder out of a visualizer that has none; MMEngine would, with a warning."""
+    visualizer = cfg.get('visualizer') or {}
+    if visualizer.get('vis_backends') and not visualizer.get('save_dir'):
+        visualizer['vis_backends'] = [
+            backend for backend in visualizer['vis_backends'] if type_name(backend) != 'LocalVisBackend'
+        ]
 
 
 def reads_colour(cfg: Config) -> bool:

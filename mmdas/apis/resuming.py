@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmdas.augment.policy_augment import read_policy
+from mmdas.augment.policy_augment import is_absent, read_policy
 from mmdas.engine.checkpoints import has_checkpoints, newest_checkpoint
 from mmdas.engine.hooks.keep_policy_hook import KeepPolicyHook, augmentation_file, holds, holds_augmentation
 from mmdas.registry import type_name
@@ -80,7 +80,7 @@ def check_kept_policy(cfg: Config) -> None:
     augmentations = [policy for policy in map(augmentation_of, steps) if policy is not None]
     for number, augmentation in enumerate(augmentations):
         kept = folder / augmentation_file(number)
-        if kept.is_file() and (isinstance(augmentation, Mapping) or Path(augmentation).is_file()):
+        if kept.is_file() and not is_absent(augmentation):
             name = 'that of this training' if isinstance(augmentation, Mapping) else augmentation
             refuse_another(folder, name, kept, same=holds_augmentation(kept, read_policy(augmentation)))
 

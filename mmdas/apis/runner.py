@@ -6,6 +6,7 @@ The order is ``load_config``, then what the command line asks for (``set_resume`
 
 import gc
 from datetime import timedelta
+from itertools import count
 
 import torch.distributed
 from mmengine.config import Config
@@ -14,6 +15,7 @@ from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from mmdas.noise import import_toolbox, silence_log
 
@@ -54,6 +56,20 @@ def set_dataloader_defaults(cfg: Config) -> None:
         if path.endswith('dataloader') and 'dataset' in node:
             for key, value in host.loader_defaults(node, get_device()).items():
                 node.setdefault(key, value)
+
+
+def name_visualizer(cfg: Config) -> None:
+    """Let a run write its curves to its own work directory, whatever the process has done before.
+
+    MMEngine gives a run the visualizer of its name that is there already, of an earlier run or an inferencer, with the
+    backends and the folder of that one. So a name that is taken gets a number.
+    """
+    settings = cfg.get('visualizer')
+    name = settings.get('name') if isinstance(settings, dict) else None
+    if name is None:
+        return
+    names = (f'{name}-{number}' if number > 1 else name for number in count(1))
+    settings['name'] = next(free for free in names if not Visualizer.check_instance_created(free))
 
 
 def init_cpu_processes(cfg: Config) -> None:
@@ -120,6 +136,7 @@ def build_runner(cfg: Config) -> Runner:
     add_augment_hook(cfg)
     adapt_to_device(cfg)
     set_dataloader_defaults(cfg)
+    name_visualizer(cfg)
     init_cpu_processes(cfg)
     import_toolbox(host_of(cfg).scope)
     early = stop(MMLogger.get_current_instance())

@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger, print_log
 
 from mmdas.registry import type_name
 
+from .fast_search import without_fast
 from .search_length import set_length
 
 
@@ -37,12 +38,13 @@ def fit_to_budget(cfg: Config, seconds: float, resumed: bool = False) -> None:
 
 def _length_of_earlier_run(cfg: Config, unit: str) -> int:
     path = Path(cfg.work_dir, Path(cfg.filename).name)
-    if not path.is_file():
+    earlier = path.with_name(without_fast(path.name))
+    if not path.is_file() and not earlier.is_file():
         raise ValueError(
             f'--budget with --resume takes the length of the search from {path}, which is not there; leave --resume '
             'out to begin one'
         )
-    return Config.fromfile(path).train_cfg[f'max_{unit}']
+    return Config.fromfile(path if path.is_file() else earlier).train_cfg[f'max_{unit}']
 
 
 def _length_within(cfg: Config, seconds: float, unit: str) -> int:

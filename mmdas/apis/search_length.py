@@ -21,16 +21,21 @@ USEFUL_MOVE = 0.5
 
 @dataclass(frozen=True)
 class SearchLength:
-    """How long a search is: its unit (``'iters'`` or ``'epochs'``), all of it, and the weights alone before."""
+    """How long a search is.
+
+    Args:
+        unit: ``'iters'`` or ``'epochs'``.
+        total: all of it.
+        warmup: the weights alone, before the policy steps.
+        optimizer: name of the policy's optimiser in the base config of all searches.
+        image: of the warm-up, on the image alone. Default: 0.
+    """
 
     unit: str
     total: int
     warmup: int
-
-    @property
-    def optimizer(self) -> str:
-        """Name of the policy's optimiser in the base config of all searches."""
-        return 'quick_policy_optimizer' if self.unit == 'iters' and self.total < QUICK else 'policy_optimizer'
+    optimizer: str
+    image: int = 0
 
 
 def search_length(cfg: Config, total: int | None = None) -> SearchLength:
@@ -45,7 +50,8 @@ def search_length(cfg: Config, total: int | None = None) -> SearchLength:
     if not training:
         raise ConversionError('train_cfg says neither max_iters nor max_epochs')
     total = total or max(round(SEARCH_PART * training), min(training, MINIMUM))
-    return SearchLength(unit, total, round(WARMUP_PART * total))
+    optimizer = 'quick_policy_optimizer' if unit == 'iters' and total < QUICK else 'policy_optimizer'
+    return SearchLength(unit, total, round(WARMUP_PART * total), optimizer)
 
 
 def short_search(cfg: Config) -> str | None:

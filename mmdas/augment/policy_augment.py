@@ -11,6 +11,7 @@ from mmdas.search.augmentation import AUGMENT_OPERATIONS, Augmentation, AugmentO
 from mmdas.search.augmentation.apply import IGNORE_INDEX
 
 from .colour_augment import ColourAugment
+from .named_policies import NAMED, fixed_policy
 from .progress import training_progress
 
 
@@ -21,8 +22,9 @@ class PolicyAugment(ColourAugment):
     Images and labels stay on their device. A policy with a trajectory is followed along the training.
 
     Args:
-        policy: file of the policy, its content as a dict, or the policy. A file may be absent where nothing is
-            trained: a test does without it.
+        policy: file of the policy, its content as a dict, the policy, or the name of a fixed one, such as
+            ``'randaugment'`` (see :func:`~mmdas.augment.named_policies.fixed_policy`). A file may be absent where
+            nothing is trained: a test does without it.
         ignore_index: see :class:`ColourAugment`.
 
     Raises:
@@ -32,7 +34,7 @@ class PolicyAugment(ColourAugment):
 
     def __init__(self, policy: str | Path | Mapping | AugmentPolicy, ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__(ignore_index)
-        self._absent = policy if isinstance(policy, (str, Path)) and not Path(policy).is_file() else None
+        self._absent = policy if is_absent(policy) else None
         self._augmentation = None if self._absent else Augmentation(read_policy(policy), ignore_index)
 
     @property
@@ -45,7 +47,7 @@ class PolicyAugment(ColourAugment):
         if self._augmentation is None:
             raise FileNotFoundError(
                 f'no policy at {self._absent}, which data_preprocessor.augments names; the work directory of a '
-                'training keeps its policy as augmentation.json'
+                f'training keeps its policy as augmentation.json, and there are {", ".join(NAMED)}'
             )
         return self._augmentation
 
@@ -73,9 +75,18 @@ def read_policy(policy: str | Path | Mapping | AugmentPolicy) -> AugmentPolicy:
     """A policy from whatever names it.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if there is no such file, and no policy of that name.
         PolicyError: if it is no augmentation policy.
+        ValueError: for TrivialAugment by its name, whose shifts need the size of the images.
     """
     if isinstance(policy, AugmentPolicy):
         return replace(policy)
-    return AugmentPolicy.from_dict(policy) if isinstance(policy, Mapping) else AugmentPolicy.load(policy)
+    if isinstance(policy, Mapping):
+        return AugmentPolicy.from_dict(policy)
+    fixed = None if Path(policy).is_file() else fixed_policy(str(policy))
+    return fixed or AugmentPolicy.load(policy)
+
+
+def is_absent(policy: str | Path | Mapping | AugmentPolicy) -> bool:
+    """Whether it names a file that is not there, and no fixed policy."""
+    return isinstance(policy, (str, Path)) and not Path(policy).is_file() and str(policy) not in (*NAMED, 'cutout')

@@ -29,7 +29,8 @@ class PolicyTransform(BaseTransform):
     trajectory.
 
     Args:
-        policy: file of the policy, its content as a dict, or the policy.
+        policy: file of the policy, its content as a dict, the policy, or the name of a fixed one, such as
+            ``'randaugment'``.
         channel_order: of the pipeline's colour images: ``'bgr'``, as files are read (default), or ``'rgb'``, as data
             sets in memory such as CIFAR hold them.
         max_value: the pixel value that is white. Default: 255.

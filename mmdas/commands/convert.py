@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .parser import told_in_one_line
-from .run_options import add_conversion_arguments, conversion_options
+from .run_options import FAST, add_conversion_arguments, conversion_options
 
 EXAMPLE = 'mmdas convert my_config.py --frames 4 --fusion tsm --out-dir configs/das'
 
@@ -21,6 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--force', action='store_true', help='write over files that you have edited')
     parser.add_argument('--policy', help="policy that the das config names (default: the search config's)")
     add_conversion_arguments(parser)
+    parser.add_argument('--fast', action='store_true', help=FAST)
 
 
 def run(args: Namespace) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmdas.apis import DASOptions
 
 METHODS = ('repeat', 'search')  # what --das takes beside the file of a policy
+FAST = 'the search of DAS at about a third of its cost, which may find another policy: see the user guide'
 CONVERSION = ('frames', 'fusion', 'pooling', 'selection', 'sites', 'any_frames', 'part_after')
 
 
@@ -155,7 +156,7 @@ def conversion_options(args: Namespace, policy: str | None = None) -> DASOptions
     if policy is not None and 'frames' not in given and Path(policy).is_file():
         register_own_operations(args)
         given['frames'] = Policy.load(policy).num_frames
-    return DASOptions(**given, policy=policy)
+    return DASOptions(**given, policy=policy, fast=getattr(args, 'fast', False))
 
 
 def conversion_words(args: Namespace) -> list[str]:
@@ -240,9 +241,9 @@ def read_das(args: Namespace) -> tuple[str | None, DASOptions | None]:
         if given:
             raise ValueError(f'--{given[0].replace("_", "-")} goes with --das, which makes a plain config one of DAS')
         return None, None
-    from mmdas.apis import AUGMENT_SEARCHES, is_view_policy
+    from mmdas.apis import AUGMENT_SEARCHES, is_search_method, is_view_policy
 
-    if args.selection is not None and args.das not in ('search', *AUGMENT_SEARCHES):
+    if args.selection is not None and not is_search_method(args.das):
         raise ValueError(f'--selection {args.selection} is for a search, but --das is {args.das}; leave it out')
     if args.policy is not None and not is_view_policy(args.policy):
         raise ValueError(f'--policy {args.policy}: with --das, give the file of the policy to --das')

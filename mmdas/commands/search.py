@@ -10,7 +10,7 @@ from argparse import ArgumentParser, Namespace
 
 from . import search_tta, train
 from .parser import told_in_one_line
-from .run_options import conversion_words
+from .run_options import FAST, conversion_words
 
 METHODS = ('das', 'ddas', 'dada', 'faster-aa', 'tta')
 EXAMPLE = 'mmdas search my_config.py --method ddas --budget 1h'
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--fast',
         action='store_true',
-        help='the search of DAS at about a third of its cost, which may find another policy: see the user guide',
+        help=FAST,
     )
     search_tta.add_arguments(parser)
 

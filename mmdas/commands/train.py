@@ -157,6 +157,7 @@ def read(args: Namespace) -> Config:
         set_resume,
         set_self_distillation,
         short_search,
+        take_up_earlier,
     )
 
     own_folder = args.work_dir is None
@@ -170,7 +171,10 @@ def read(args: Namespace) -> Config:
     if getattr(args, 'self_distill', False):
         set_self_distillation(cfg, own_folder=own_folder)
     if getattr(args, 'fast', False):
-        set_fast(cfg)
+        if args.das is None:  # else the conversion has done it
+            set_fast(cfg, own_folder=own_folder)
+        if own_folder and args.resume is not None:
+            take_up_earlier(cfg)
     if getattr(args, 'budget', None) is not None:
         fit_to_budget(cfg, seconds_of(args.budget), resumed=args.resume is not None)
     args.work_dir = cfg.work_dir

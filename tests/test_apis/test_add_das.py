@@ -83,7 +83,8 @@ def test_preprocessor_keeps_the_hosts_settings(host: str, tmp_path: Path):
 def test_loaded_conversion_equals_loading_what_add_das_writes(host: str, tmp_path: Path):
     cfg = read_config(find_config(host)[0])
     before = cfg.to_dict()
-    for options in (DASOptions(), DASOptions(8, 'tsm', 'mine.json', 'max', 'perturbation', ('a.conv',))):
+    chosen = DASOptions(8, 'tsm', 'mine.json', 'max', 'perturbation', ('a.conv',))
+    for options in (DASOptions(), chosen, DASOptions(fusion='tsm', fast=True)):
         for method, path in zip(METHODS, write(host, tmp_path, options), strict=True):
             made = convert(cfg, method, options)
             assert plain(made.to_dict()) == plain(read_config(path).to_dict())

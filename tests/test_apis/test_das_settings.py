@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdas.apis import accept_differences, build_runner, check_num_frames, preprocessor_of, set_policy
-from mmdas.apis.das_settings import check_preprocessors
+from mmdas.apis.das_settings import check_operations, check_preprocessors
 from mmdas.commands import test, train
 from mmdas.search.das import Policy
 
@@ -128,3 +128,20 @@ def test_commands_take_both_options(command):
     files = ['config.py', *(['model.pth'] if command is test else [])]
     args = parser.parse_args([*files, '--policy', 'p.json', '--accept-difference'])
     assert (args.policy, args.accept_difference) == ('p.json', True)
+
+
+@pytest.mark.parametrize(
+    ('name', 'bounds', 'frames', 'message'),
+    [
+        ('horizontal_flip', (2, 2), 4, r'one odd number of flips, such as \(1, 1\), .*, got \(2, 2\)'),
+        ('posterize', (0, 0.4), 2, 'reaches 0.4 bits removed .* of 2 frames'),
+        ('rotate', (0, 0), 4, 'leave the operation out of the space'),
+    ],
+)
+@pytest.mark.parametrize('place', ['data_preprocessor', 'model.data_preprocessor'])
+def test_a_range_that_never_acts_is_refused_with_its_place(place, name, bounds, frames, message):
+    cell = dict(type='mmdas.DASCell', space=['identity', name], ranges={name: bounds})
+    own = dict(data_preprocessor=dict(num_frames=frames, cell=cell))
+    cfg = Config(dict(model=own) if place.startswith('model') else {**own, 'model': {}})
+    with pytest.raises(ValueError, match=f'^{place}.cell: the range of {name}.*{message}'):
+        check_operations(cfg)

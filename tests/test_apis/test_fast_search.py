@@ -1,10 +1,27 @@
 """The fast form of a search: its schedule, what it costs by passes, and a real one."""
 
+from argparse import ArgumentParser
+from dataclasses import replace
+
 import pytest
 from mmengine.config import Config
 
-from mmdas.apis import load_config, set_fast, short_search
+from mmdas.apis import (
+    METHODS,
+    DASOptions,
+    convert,
+    das_configs,
+    find_config,
+    load_config,
+    preprocessor_of,
+    read_config,
+    set_fast,
+    short_search,
+    take_up_earlier,
+)
 from mmdas.apis.fast_search import RATE
+from mmdas.commands import convert as convert_command
+from mmdas.commands import search, train
 from mmdas.engine.runner.search_schedule import Round, SearchSchedule
 
 HOSTS = {
@@ -63,3 +80,91 @@ def test_an_interval_of_the_user_stays():
     cfg.train_cfg.policy_interval = 5
     set_fast(cfg)
     assert cfg.train_cfg.policy_interval == 5
+
+
+LIST_OF_HEADS = 'mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py'
+CASES = [
+    (HOSTS['iters'], DASOptions(fast=True)),
+    (HOSTS['epochs'], DASOptions(8, 'tsm', fast=True, any_frames=True, part_after='layer1')),
+    (LIST_OF_HEADS, DASOptions(fusion='aligned-tsm', pooling='aligned', search_length=1000, fast=True)),
+]
+
+
+@pytest.mark.parametrize(('host', 'options'), CASES)
+def test_the_conversion_makes_the_search_that_set_fast_makes_of_the_default_one(host, options, tmp_path):
+    path = find_config(host)[0]
+    cfg = read_config(path)
+    expected = convert(cfg, 'search', replace(options, fast=False))
+    set_fast(expected)
+    made = convert(cfg, 'search', options)
+    assert without_marks(made.to_dict()) == without_marks(expected.to_dict())
+    for method, (name, text) in zip(METHODS, das_configs(cfg, path.stem, host, options).items(), strict=True):
+        (tmp_path / name).write_text(text)
+        made = convert(cfg, method, options)
+        assert without_marks(read_config(tmp_path / name).to_dict()) == without_marks(made.to_dict())
+        assert made.filename == name
+
+
+def without_marks(value):
+    """Data without MMEngine's marks of scopes."""
+    if isinstance(value, dict):
+        return {key: without_marks(inner) for key, inner in value.items() if key != '_scope_'}
+    return [without_marks(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def test_a_fast_search_and_its_training_have_names_of_their_own():
+    cfg = read_config(find_config(HOSTS['epochs'])[0])
+    for method in ('search', 'das'):
+        names = {convert(cfg, method, DASOptions(fast=fast)).filename for fast in (False, True)}
+        assert names == {f'{method}-4f-gsf{word}_resnet18_8xb16_cifar10.py' for word in ('', '-fast')}
+    das = convert(cfg, 'das', DASOptions(fast=True))
+    assert preprocessor_of(das).policy == 'work_dirs/search-4f-gsf-fast_resnet18_8xb16_cifar10/policy.json'
+    given = convert(cfg, 'das', DASOptions(fast=True, policy='mine.json'))
+    assert given.filename == convert(cfg, 'das', DASOptions(policy='mine.json')).filename
+
+
+def test_a_search_config_made_fast_has_a_folder_of_its_own():
+    cfg = load_config(HOSTS['iters'], das='search', work_dir='runs/mine')
+    set_fast(cfg, own_folder=True)
+    assert cfg.work_dir == 'runs/mine_fast'
+
+
+@pytest.mark.parametrize('kept_is_fast', [True, False])
+@pytest.mark.parametrize('new', ['search-4f-gsf-fast_mine', 'my_search_fast'])
+def test_a_fast_search_resumes_in_the_folder_of_its_earlier_name(new, kept_is_fast, tmp_path):
+    earlier = tmp_path / {'search-4f-gsf-fast_mine': 'search-4f-gsf_mine'}.get(new, 'my_search')
+    file = 'my_search.py' if new == 'my_search_fast' else f'{new}.py'
+    cfg = Config(dict(work_dir=str(tmp_path / new)), cfg_text='# mine', filename=file)
+    take_up_earlier(cfg)
+    assert cfg.work_dir == str(tmp_path / new)  # nothing is there
+    earlier.mkdir()
+    (earlier / 'iter_10.pth').write_bytes(b'weights')
+    image = 'image_iters=20, ' * kept_is_fast
+    (earlier / f'{earlier.name}.py').write_text(f'train_cfg = dict({image}max_iters=30)\n')
+    take_up_earlier(cfg)
+    assert cfg.work_dir == str(earlier if kept_is_fast else tmp_path / new)
+    (tmp_path / new).mkdir()
+    (tmp_path / new / 'iter_10.pth').write_bytes(b'weights')
+    cfg.work_dir = str(tmp_path / new)
+    take_up_earlier(cfg)
+    assert cfg.work_dir == str(tmp_path / new)
+
+
+def test_the_command_line_makes_plain_and_search_configs_fast(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser, convert_parser = ArgumentParser(), ArgumentParser()
+    search.add_arguments(parser)
+    convert_command.add_arguments(convert_parser)
+    convert_command.run(convert_parser.parse_args([HOSTS['epochs'], '--fast', '--out-dir', 'made']))
+    plain = parser.parse_args([HOSTS['epochs'], '--fast', '--das', 'search'])
+    written = parser.parse_args(['made/search-4f-gsf-fast_resnet18_8xb16_cifar10.py'])
+    default = tmp_path / 'search.py'
+    convert(read_config(find_config(HOSTS['epochs'])[0]), 'search').dump(default)
+    made = parser.parse_args([str(default), '--fast'])
+    found = {args.config: train.read(args) for args in (plain, written, made)}
+    assert [cfg.work_dir for cfg in found.values()] == [
+        *['work_dirs/search-4f-gsf-fast_resnet18_8xb16_cifar10'] * 2,
+        'work_dirs/search_fast',
+    ]
+    first, *others = (cfg.train_cfg for cfg in found.values())
+    assert first.image_epochs and others == [first, first]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import FUNCTIONS, MODELS, DefaultScope
 from mmengine.runner import save_checkpoint
 from mmseg.apis import MMSegInferencer
 
@@ -247,3 +247,14 @@ def test_loading_steps_named_as_classes_are_understood():
     types = [step['type'] for step in cfg.test_dataloader.dataset.pipeline]
     assert types == ['LoadImageFromFile', 'LoadAnnotations', 'mmseg.Resize']
     assert reads_files(cfg.test_dataloader.dataset.pipeline)
+
+
+@pytest.mark.parametrize('toolbox', CONFIGS)
+@pytest.mark.slow
+def test_an_inferencer_is_made_without_a_warning(toolbox: str, models, monkeypatch, recwarn):
+    logged = []
+    monkeypatch.setattr('mmengine.logging.print_log', lambda message, *_, **__: logged.append(str(message)))
+    monkeypatch.setattr(FUNCTIONS, '_children', {})
+    Inferencer(*models[toolbox], device='cpu')
+    assert not [text for text in logged if 'Failed' in text]
+    assert not [warning for warning in recwarn if 'save_dir' in str(warning.message)]

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.registry import VISUALIZERS
 
 from mmdas.apis import adapt_to_device, build_runner, check_num_frames, enable_amp, load_config, set_resume
 from mmdas.apis import device as device_api
@@ -453,3 +455,19 @@ def test_a_work_dir_that_cannot_be_written_is_named(tmp_path):
         check_work_dir(tmp_path / 'file' / 'run')
     check_work_dir(tmp_path / 'new' / 'run')
     assert not list((tmp_path / 'new' / 'run').iterdir())
+
+
+def test_every_run_of_a_process_writes_its_curves_to_its_own_folder(tmp_path, monkeypatch, toy_config):
+    """After an inferencer, too, which takes the name of the config without a folder."""
+    monkeypatch.syspath_prepend(str(toy_config.parent))
+    shown = dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    with pytest.warns(UserWarning, match='save_dir'):
+        VISUALIZERS.build(copy.deepcopy(shown))
+    for name in ('first', 'second'):
+        cfg = load_config(toy_config, work_dir=str(tmp_path / name))
+        cfg.visualizer, cfg.log_level = copy.deepcopy(shown), 'ERROR'
+        cfg.default_hooks = dict(logger=dict(type='LoggerHook', interval=1), checkpoint=None)
+        build_runner(cfg).train()
+        (path,) = (tmp_path / name).rglob('scalars.json')
+        assert [json.loads(line)['iter'] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    assert len(list(tmp_path.rglob('scalars.json'))) == 2

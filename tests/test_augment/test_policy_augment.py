@@ -12,10 +12,19 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmdas.augment import PolicyAugment, PolicyTransform
+from mmdas.augment.named_policies import fixed_policy
 from mmdas.engine.hooks import KeepPolicyHook
 from mmdas.registry import AUGMENTS, MODELS
 from mmdas.search import PolicyError
-from mmdas.search.augmentation import Augmentation, AugmentPolicy, Choice, Stage, SubPolicy, TrajectoryPoint
+from mmdas.search.augmentation import (
+    AUGMENT_OPERATIONS,
+    Augmentation,
+    AugmentPolicy,
+    Choice,
+    Stage,
+    SubPolicy,
+    TrajectoryPoint,
+)
 from mmdas.search.das import Pixels
 from mmdas.search.ddas import ddas_space
 
@@ -148,6 +157,21 @@ def test_an_absent_file_is_no_matter_in_a_test_and_stops_a_training(tmp_path):
     model({'inputs': torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, False)
     with pytest.raises(FileNotFoundError, match=r'no policy at .*gone.json, .* augmentation.json'):
         model.augments.use_model(model)
+
+
+@pytest.mark.parametrize('name', ['randaugment', 'uniform', 'autoaugment', 'autoaugment-svhn', 'cutout'])
+def test_a_fixed_policy_goes_by_its_name_unless_a_file_has_it(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert PolicyAugment(name).augmentation.policy == fixed_policy(name)
+    policy_of(Choice('invert')).save(tmp_path / name)
+    assert PolicyAugment(name).operations == [AUGMENT_OPERATIONS['invert']]
+
+
+def test_a_name_without_a_policy_says_what_there_is():
+    with pytest.raises(FileNotFoundError, match='no policy at randaugmen, .* and there are uniform, randaugment'):
+        PolicyAugment('randaugmen').use_model(nn.Identity())
+    with pytest.raises(ValueError, match='shifts by pixels, .*import_policy.py trivialaugment FILE --size H W'):
+        PolicyAugment('trivialaugment')
 
 
 def test_pixels_have_to_be_told():

@@ -13,7 +13,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmseg.visualization import SegLocalVisualizer
 from step_processes import Ended
 from tool_scripts import load_script
 
@@ -326,7 +325,6 @@ def test_a_real_comparison(tmp_path, monkeypatch):
     load_script('dataset_converters/digit_scenes.py').make_digit_scenes(root, num_train=20, num_val=2)
 
     def run(self, command, log):
-        SegLocalVisualizer._instance_dict.clear()  # the next run of a process would log to the folder of the first
         return Ended(main(command))
 
     monkeypatch.setattr(StepRuns, '_process', run)

@@ -96,7 +96,7 @@ class DASCell(Mixture, Strengths, Searchable):
                 f'a policy has at most {MAX_FRAMES} frames and {MAX_NODES} nodes, got num_frames={num_frames} and '
                 f'num_nodes={num_nodes}'
             )
-        operations, self.operation_weights = with_weights_of_their_own(build_space(space, ranges))
+        operations, self.operation_weights = with_weights_of_their_own(build_space(space, ranges, num_frames))
         self.operations = split_ranges(operations, num_strengths)
         self.operation_names = list(_numbered([operation.name for operation in self.operations]))
         self.edges = all_edges(num_nodes)

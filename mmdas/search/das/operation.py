@@ -1,5 +1,6 @@
 """One row of a search space: a frame transformation and how its strength grows along the clip."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ class Operation:
         reads_grey: the function needs to know what grey is, and so three channels in the order RGB, or one.
         deforms: the function moves pixels as no matrix can say, so that nothing can undo it.
         effect: what a positive strength does to the frames behind the reference frame, for tables.
+        limit: the largest strength that means something, of either sign; a range stays within it. Default: none.
+        is_odd: whether only odd numbers mean something, as of flips, of which two are none.
+        is_rounded: whether magnitudes are rounded to whole numbers.
     """
 
     name: str
@@ -49,6 +53,9 @@ class Operation:
     reads_grey: bool = False
     deforms: bool = False
     effect: str = ''
+    limit: float = math.inf
+    is_odd: bool = False
+    is_rounded: bool = False
 
     @property
     def is_identity(self) -> bool:

@@ -296,7 +296,7 @@ class Policy:
             num_frames, space, num_nodes, ranges, share_strength, seed: as of the cell.
             options: further fields of the policy, such as ``ramp``.
         """
-        operations = build_space(space, ranges)
+        operations = build_space(space, ranges, num_frames)
         generator = torch.Generator().manual_seed(seed)
         shared = {operation.name: draw_strength(operation, generator) for operation in operations if share_strength}
         edges = []

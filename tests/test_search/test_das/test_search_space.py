@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from mmdas.search.augmentation.operations import AUGMENT_OPERATIONS
 from mmdas.search.das import OPERATIONS, SPACES, build_space, get_operation
 from mmdas.search.das.search_space import draw_index, split_ranges
 
@@ -75,11 +76,63 @@ def test_unusable_space_is_refused(space) -> None:
         ({'rotate': (float('nan'), 5)}, 'rotate.*finite'),
         ({'rotate': (5,)}, r'rotate.*\(low, high\)'),
         ({'scale': (-1, 0.5)}, 'scale.*low > -1'),
+        ({'rotate': (0, 0)}, r'rotate holds no strength that acts; leave .* out of the space, got \(0, 0\)'),
+        ({'rotate': (360, 360)}, r'rotate must lie within -180 and 180 \(degree a frame\), got \(360, 360\)'),
+        ({'translate_x': (-1.5, 0)}, 'translate_x must lie within -1 and 1'),
+        ({'identity': (1, 2)}, 'identity means nothing'),
+        ({'rotate': 5}, r'rotate.*\(low, high\), two numbers, got 5'),
+        ({'rotate': ('a', 'b')}, r'rotate.*two numbers'),
+        ({'horizontal_flip': (2, 2)}, r'horizontal_flip must be one odd number of flips, such as \(1, 1\)'),
+        ({'horizontal_flip': (0, 1)}, 'one odd number of flips'),
+        ({'horizontal_flip': (0.2, 0.2)}, 'one odd number of flips'),
     ],
 )
 def test_unusable_range_is_refused_by_name(ranges: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_space('paper', ranges)
+
+
+def test_limits_are_those_of_augmentation_policies() -> None:
+    for name in OPERATIONS.keys() & AUGMENT_OPERATIONS.keys() - {'horizontal_flip', 'identity'}:
+        other = AUGMENT_OPERATIONS[name]
+        if other.has_magnitude:
+            assert OPERATIONS[name].limit == max(-other.low, other.high), name
+
+
+@pytest.mark.parametrize('name', sorted(set(SPACES['large']) - {'identity'}))
+def test_every_operation_acts_at_both_ends_of_every_range_that_its_limit_allows(name: str) -> None:
+    limit = get_operation(name).limit
+    (operation,) = build_space([name], {name: (0 if get_operation(name).growth == 'power' else -limit, limit)})
+    images = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    options = {'generator': torch.Generator().manual_seed(0)} if operation.random else {}
+    for strength in {operation.low, operation.high} - {0}:
+        magnitude = operation.magnitude(torch.tensor(strength), torch.ones(1))
+        assert (operation.function(images, magnitude, **options) - images).abs().max() > 1e-3
+    with pytest.raises(ValueError, match=f'{name} must lie within'):
+        build_space([name], {name: (0, 1.01 * limit)})
+
+
+def test_bits_that_are_rounded_to_none_in_every_frame_are_refused() -> None:
+    """By the definition, on an image of all levels: a range is refused where no frame of the clip would change."""
+    posterize, images = get_operation('posterize'), torch.linspace(0, 1, 3 * 256).view(1, 3, 16, 16)
+    for num_frames, high in [(2, 0.5), (2, 0.6), (4, 0.2), (4, 0.25), (4, 0.3), (8, 0.1), (8, 0.2), (1, 0.1)]:
+        offsets = torch.arange(num_frames) - float(num_frames // 2)
+        clip = posterize.function(images.expand(num_frames, -1, -1, -1), high * offsets)
+        if torch.equal(clip, images.expand_as(clip)) and num_frames > 1:
+            with pytest.raises(ValueError, match=f'range of posterize.* of {num_frames} frames, which is rounded to'):
+                build_space(['posterize'], {'posterize': (0, high)}, num_frames)
+        else:
+            build_space(['posterize'], {'posterize': (0, high)}, num_frames)
+    build_space(['rotate'], {'posterize': (0, 0.1)}, 2)  # not of the space
+
+
+def test_an_odd_number_of_flips_is_one_flip_a_step() -> None:
+    images = torch.rand(5, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    for number in (1, -1, 3):
+        (flips,) = build_space(['horizontal_flip'], {'horizontal_flip': (number, number)})
+        magnitude = flips.magnitude(torch.tensor(flips.low), torch.arange(-2.0, 3.0))
+        expected = [image.flip(-1) if step % 2 else image for step, image in zip(range(-2, 3), images, strict=True)]
+        assert torch.equal(flips.function(images, magnitude), torch.stack(expected))
 
 
 def test_draws_of_different_sources_and_operations_are_told_apart() -> None:

@@ -1,0 +1,8 @@
+# KeepRandAugment, Puzzle Mix, together.
+_base_ = ['../cifar10_reduced/resnet18-quarter_cifar10-reduced.py']
+augments = [
+    dict(type='mmdas.KeepPaste', policy='randaugment'),
+    dict(type='mmdas.PuzzleMix'),
+]
+data_preprocessor = dict(type='mmdas.DASClsDataPreprocessor', augments=augments)
+model = dict(head=dict(cal_acc=False))  # its labels are mixed

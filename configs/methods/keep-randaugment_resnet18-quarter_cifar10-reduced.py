@@ -1,0 +1,4 @@
+# KeepRandAugment: pastes a region that matters back (Gong et al. 2021).
+_base_ = ['../cifar10_reduced/resnet18-quarter_cifar10-reduced.py']
+augments = [dict(type='mmdas.KeepPaste', policy='randaugment')]
+data_preprocessor = dict(type='mmdas.DASClsDataPreprocessor', augments=augments)

@@ -1,0 +1,5 @@
+# Mixup: two images blended (Zhang et al. 2018).
+_base_ = ['../cifar10_reduced/resnet18-quarter_cifar10-reduced.py']
+augments = [dict(type='mmdas.Mixup')]
+data_preprocessor = dict(type='mmdas.DASClsDataPreprocessor', augments=augments)
+model = dict(head=dict(cal_acc=False))  # its labels are mixed

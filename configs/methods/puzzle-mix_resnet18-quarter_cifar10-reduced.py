@@ -1,0 +1,5 @@
+# Puzzle Mix: of two images the blocks that matter (Kim et al. 2020).
+_base_ = ['../cifar10_reduced/resnet18-quarter_cifar10-reduced.py']
+augments = [dict(type='mmdas.PuzzleMix')]
+data_preprocessor = dict(type='mmdas.DASClsDataPreprocessor', augments=augments)
+model = dict(head=dict(cal_acc=False))  # its labels are mixed
