@@ -138,12 +138,12 @@ def linear_clip(
     Raises:
         ValueError: if no edge ends in a node that the clip depends on.
     """
-    narrow = isinstance(operators, NarrowOperators)
-    links, weights = _merge(edges, weights, num_nodes, reduction, shared=not narrow and len(operators) == 1)
     table = image_to_table(images)
     if isinstance(operators, NarrowOperators):
+        links, weights = _merge(edges, weights, num_nodes, reduction, shared=False)
         frames = narrow_clip(table, weights, links, operators)
     else:
+        links, weights = _merge(edges, weights, num_nodes, reduction, shared=len(operators) == 1)
         frames = _wide_clip(table.repeat(num_frames - 1, 1), weights, links, operators)
     return clip_around(images * _share_of_image(links, weights), table_to_time_major(frames, images.shape))
 

@@ -59,7 +59,7 @@ class NarrowOperators:
     @property
     def nbytes(self) -> int:
         """Bytes of all that is kept."""
-        return sum(part.nbytes for part in (*self._both, *self._made.values()))
+        return sum(space.nbytes for space in self._both) + sum(part.nbytes for part in self._made.values())
 
     def of_edges(self, positions: Sequence[int]) -> 'NarrowOperators':
         """The same for some of the edges."""
@@ -69,7 +69,8 @@ class NarrowOperators:
 
     def _map(self, theta: Tensor | None, space: HalfTurnSpace) -> TableMap:
         turned = theta is not None and not _is_diagonal(theta)
-        theta = space.matrix(theta) if turned else theta
+        if theta is not None and turned:
+            theta = space.matrix(theta)
         key = (turned, None if theta is None else tuple(theta.flatten().tolist()))
         if key not in self._made:
             self._made[key] = self._make(theta, turned)
@@ -125,7 +126,7 @@ class _NarrowClip(Function):
             found = iter(torch.autograd.grad(clip, wanted, grad, create_graph=True))
             return *(next(found) if need else None for need in needed), None, None
         image, factors, tables = table.view(*ctx.operators.spaces[0].size, -1), weights.tolist(), iter(inner)
-        of_image, of_weights = 0.0, torch.zeros_like(weights)
+        of_image, of_weights = torch.zeros_like(image), torch.zeros_like(weights)
         for maps, space, part in zip(
             ctx.operators.maps, ctx.operators.spaces, grad.view(-1, *image.shape), strict=True
         ):
@@ -233,7 +234,7 @@ def _plain_clip(table: Tensor, weights: Tensor, links: Sequence[Link], operators
             terms = [
                 w * _Apply.apply(nodes[source], part, space, False) for w, part in zip(row, maps[edge], strict=True)
             ]
-            nodes[target] = sum(terms, start=nodes.get(target, 0.0))
+            nodes[target] = sum(terms, start=nodes[target]) if target in nodes else sum(terms[1:], start=terms[0])
         frames.append(nodes[links[-1][1]])
     return torch.cat(frames).view(-1, table.shape[1])
 
