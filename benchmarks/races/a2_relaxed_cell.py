@@ -67,12 +67,14 @@ def race_size(side: int, batch: int, settings: Settings) -> dict:
         'loop, shared': (shared, shared._loop),
         'mmdas, shared': (shared, shared),
         'loop, strength per edge': (per_edge, per_edge._loop),
+        'mmdas, strengths alike': (alike, alike),
     }
     steps = {
         name: forward_and_backward(partial(form, images), [cell.logits], grad)
         for name, (cell, form) in forwards.items()
     }
-    check_steps({name: steps[name] for name in ('loop of 70', 'loop, shared', 'mmdas, shared')})
+    same = ('loop of 70', 'loop, shared', 'mmdas, shared', 'mmdas, strengths alike')
+    check_steps({name: steps[name] for name in same})
     if side == SIZES[0][0]:  # the largest loop is too long to be run for this alone
         check_steps({name: steps[name] for name in ('loop, strength per edge', 'mmdas, strength per edge')})
     names = ('loop of 70', 'mmdas, strength per edge', 'loop, shared', 'mmdas, shared')
