@@ -19,7 +19,7 @@ from .hooks import (
     SelfDistillHook,
     StopSignalHook,
 )
-from .metrics import SegConfusionMatrix, ShapeBias
+from .metrics import SegConfusionMatrix, ShapeBias, WorstImages
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -78,4 +78,5 @@ __all__ = [
     'SegConfusionMatrix',
     'ShapeBias',
     'StopSignalHook',
+    'WorstImages',
 ]
