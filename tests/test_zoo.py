@@ -1,5 +1,6 @@
-"""Checkpoints of zoo/ are what its list says: their hashes, their sizes, and the figures of a test with them."""
+"""Files of zoo/ are what its list says: their hashes, their sizes, and the figures of a test with them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from mmengine.registry import DefaultScope
 from tool_scripts import load_script
 
 from mmdas.apis import build_runner, load_config
+from mmdas.search import load_policy
+from mmdas.search.das import Policy, PolicyClip
 
 ROOT = Path(__file__).parents[1]
 MODELS = yaml.safe_load((ROOT / 'zoo' / 'metafile.yml').read_text())['Models']
@@ -30,6 +33,19 @@ def test_file_has_its_hash_and_holds_plain_data(model: dict):
     assert set(content) == {'state_dict', 'meta'}
     assert len(content['meta']['dataset_meta']['classes']) == 11
     assert (ROOT / model['Training Log']).is_file()
+    assert model['Training Command'] in (ROOT / 'zoo' / 'README.md').read_text()
+
+
+def test_policy_has_its_hash_and_is_that_of_the_checkpoint():
+    (model,) = [model for model in MODELS if 'Policy' in model]
+    path = ROOT / model['Policy']
+    assert path.stem.endswith(load_script('model_converters/publish.py').hash_of(path))
+    state = torch.load(ROOT / model['Weights'], weights_only=True)['state_dict']
+    settings = json.loads(bytes(state['data_preprocessor._extra_state'].tolist()))
+    policy = load_policy(path)
+    assert policy.content() == Policy.from_dict(settings['policy']).content()
+    assert PolicyClip(policy)(torch.rand(2, 3, 48, 48)).shape == (2, 12, 48, 48)
+    assert (ROOT / model['Search Config']).is_file() and (ROOT / model['Search Log']).is_file()
 
 
 def test_files_are_small():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch is loaded: seconds of several threads do not compare
 
+from .means import length  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
 from .run import train  # noqa: E402
 from .tasks import ROOT, TASKS  # noqa: E402
@@ -26,11 +27,6 @@ def read(path: Path) -> list[dict]:
         if key not in records or length(record) >= length(records[key]):
             records[key] = record
     return list(records.values())
-
-
-def length(record: dict) -> int:
-    """Iterations of a run."""
-    return record['curve'][-1]['iterations']
 
 
 def plan(rows: list[Row], seeds: int | None) -> list[tuple[Row, int]]:

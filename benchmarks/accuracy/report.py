@@ -1,7 +1,6 @@
 """The page of the tables: ``python -m benchmarks.accuracy.report`` writes benchmarks/accuracy.md and its curves."""
 
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +11,13 @@ matplotlib.rcParams['svg.hashsalt'] = 'mmdas'  # the same records give the same 
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from .__main__ import RESULTS, length, read  # noqa: E402
+from .__main__ import RESULTS, read  # noqa: E402
+from .means import length, mean, number, of_row, same_compute, shared_iterations, spread  # noqa: E402
 from .probes import VIEWS  # noqa: E402
 from .rows import ROWS, Row  # noqa: E402
 from .run import SINGLE  # noqa: E402
 from .tasks import ROOT, TASKS, Task  # noqa: E402
+from .total_cost import cost_table, costs, draw_costs  # noqa: E402
 
 PAGE = ROOT / 'benchmarks' / 'accuracy.md'
 HEADER = (
@@ -70,62 +71,6 @@ def priced(records: Sequence[dict], path: Path) -> list[dict]:
         ]
         result.append({**record, **times, 'curve': curve})
     return result
-
-
-def with_common_end(records: Sequence[dict]) -> list[dict]:
-    """Records of a row; where the clock ended them less than 2 % apart, all ends count as the first one's iteration."""
-    ends = [length(record) for record in records]
-    first = min(ends)
-    if max(ends) > 1.02 * first:
-        return list(records)
-    return [
-        {
-            **record,
-            'curve': [
-                *(point for point in record['curve'] if point['iterations'] < first),
-                {**record['curve'][-1], 'iterations': first},
-            ],
-        }
-        for record in records
-    ]
-
-
-def of_row(records: Sequence[dict], name: str) -> list[dict]:
-    """Records of one row."""
-    found = [record for record in records if record['row'] == name]
-    return with_common_end(found) if found else []
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation, or the one value."""
-    if not values:
-        return ''
-    if len(values) == 1:
-        return f'{values[0]:.2f}'
-    return f'{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}'
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Mean of what is there."""
-    present = [value for value in values if value is not None]
-    return statistics.mean(present) if present else None
-
-
-def shared_iterations(records: Sequence[dict]) -> list[int]:
-    """Where the curves of all seeds have a point, in order."""
-    curves = [{point['iterations'] for point in record['curve']} for record in records]
-    return sorted(set.intersection(*curves)) if curves else []
-
-
-def front(records: Sequence[dict], seconds: float) -> float | None:
-    """Best mean score that a row reaches within so many seconds of training, over the points that all seeds have."""
-    curves = [{point['iterations']: point for point in record['curve']} for record in records]
-    scores = [
-        mean([curve[key]['score'] for curve in curves])
-        for key in shared_iterations(records)
-        if mean([curve[key]['train_seconds'] for curve in curves]) <= seconds
-    ]
-    return max(scores, default=None)
 
 
 def table(rows: Sequence[Row], records: Sequence[dict], iterations: int) -> str:
@@ -224,20 +169,6 @@ def augment_table(rows: Sequence[Row], records: Sequence[dict]) -> str:
     return '\n'.join([f'| {" | ".join(AUGMENT_HEADER)} |', '| --- ' * len(AUGMENT_HEADER) + '|', *lines])
 
 
-def same_compute(rival: Sequence[dict], seconds: float) -> str:
-    """What the rival reaches in as many seconds; '>=' where it was not trained for so long."""
-    best = front(rival, 1.02 * seconds)
-    if best is None:
-        return ''
-    longest = min(record['curve'][-1]['train_seconds'] for record in rival)
-    return f'{">= " if longest < 0.95 * seconds else ""}{best:.2f}'
-
-
-def number(value: float | None, digits: int) -> str:
-    """A number or nothing."""
-    return '' if value is None else f'{value:.{digits}f}'
-
-
 def draw(rows: Sequence[Row], records: Sequence[dict], task: Task, path: Path) -> None:
     """Score against seconds of training, and against milliseconds of a test image."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True, layout='constrained')
@@ -309,6 +240,14 @@ def main() -> None:
             written = augment_table(rows, records)
             if written:
                 text = replace_between(text, f'{name}, {kind}', written)
+        found = costs(ROWS[name], records)
+        if any(cost.teachers is not None for cost in found):
+            picture = RESULTS / f'accuracy-{name}-total-cost.svg'
+            draw_costs(found, of_row(records, 'plain'), task, picture)
+            written = cost_table(found, of_row(records, 'plain'))
+            text = replace_between(
+                text, f'{name}, total cost', f'{written}\n\n![score over cost](results/{picture.name})'
+            )
     PAGE.write_text(text)
 
 

@@ -37,9 +37,12 @@ class Row:
         augment: how the batches of the training are augmented: a word of ``augmentations.py``. Default: not.
         words: of ``mmdas train --augment``, after ``augment``.
         regularize: words of ``mmdas train --regularize``.
-        teacher: name of the row whose model, trained for as many iterations, the row learns from. Default: none.
+        teacher: name of the row whose model the row learns from. Default: none.
         teachers: so many trainings of that row with other seeds, the mean of whose logits the row learns from.
         views: of the teacher in the training.
+        teacher_budget: iterations of a teacher in units of the row's.
+        online: the row learns from the average of its own weights.
+        cached: the teacher sees each image once, as a test sees it.
         losses: words of ``mmdas distill`` for the distances from the teacher.
         temperature: of these. Default: those of the losses.
         any_frames: trained with fewer frames at random; measured with 1, 2, ... T frames.
@@ -74,6 +77,9 @@ class Row:
     teacher: str = ''
     teachers: int = 1
     views: int = 1
+    teacher_budget: float = 1
+    online: bool = False
+    cached: bool = False
     losses: str = 'kl'
     temperature: float | None = None
     any_frames: bool = False
@@ -423,6 +429,9 @@ def long_methods_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
     for word, title in LONG_POLICIES:
         yield Row(f'method-long-{word}', f'{title}, {budget:.0f} times as long', frames=1, budget=budget, augment=word)
+    for word, title in (('plain', 'plain'), ('rand', 'RandAugment')):
+        options = dict(frames=1, budget=2 * budget, augment='' if word == 'plain' else word)
+        yield Row(f'method-longer-{word}', f'{title}, {2 * budget:.0f} times as long', **options)
 
 
 # Teacher -> word of the row's name, title.
@@ -435,6 +444,9 @@ TEACHERS = {
 # Teachers, images of the student, views: what is measured beside every teacher for a student of images as they are.
 TAUGHT = (('plain', 'rand', 1), ('augment-rand', 'rand', 1), ('augment-rand', 'rand', 2))
 TAUGHT = (*TAUGHT, ('augment-das-4f-tsm-rand', 'rand', 1))
+
+# The same of teachers that see each image once.
+CACHED = (('argmax-4f-tsm-undecayed', ''), ('augment-rand', ''), ('augment-rand', 'rand'))
 
 
 def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
@@ -450,12 +462,22 @@ def distil_table(budget: float, losses: str = 'kl') -> Iterator[Row]:
         yield taught(teacher, augment, views, budget, losses)
     row = taught('augment-rand', 'rand', 1, budget, losses)
     yield replace(row, name='distil-rand2-on-rand', title=row.title.replace('by', 'by two of', 1), teachers=2)
-    if losses != 'kl':
+    half = replace(row, name='distil-rand-on-rand-half', title=f'{row.title}, a teacher of half as many iterations')
+    yield replace(half, teacher_budget=0.5)
+    row = taught('plain', '', 1, budget, losses)
+    yield replace(row, name='distil-plain2', title=row.title.replace('by', 'by two of', 1), teachers=2)
+    if losses == 'kl':  # logits of whole images, which a segmentation has none of
+        for teacher, augment in CACHED:
+            row = taught(teacher, augment, 1, budget, losses)
+            yield replace(row, name=f'{row.name}-cached', title=f'{row.title}, seen once', cached=True)
+    else:
         for word in losses.split():
             row = taught('plain', '', 1, budget, word)
             yield replace(row, name=f'distil-plain-by-{word}', title=f'{row.title}, {word.upper()} alone')
             title = f'{row.title}, {word.upper()} alone at temperature 1'
             yield replace(row, name=f'distil-plain-by-{word}-t1', title=title, temperature=1.0)
+    for augment in ('', 'rand'):
+        yield taught_online(augment, budget, losses)
     long = Row('distil-none-rand', 'RandAugment, twice as long, no teacher', frames=1, augment='rand')
     yield replace(long, budget=2 * budget)
 
@@ -468,6 +490,14 @@ def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -
     title += f', both on images of {dict(AUGMENTATIONS)[augment]}' if augment else ''
     title += ', two views' if views == 2 else ''
     return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
+
+
+def taught_online(augment: str, budget: float, losses: str) -> Row:
+    """A plain row that learns from the average of its own weights."""
+    name = '-'.join(filter(None, ['distil-average', augment and f'on-{augment}']))
+    title = 'plain, taught by the average of its weights'
+    title += f', both on images of {dict(AUGMENTATIONS)[augment]}' if augment else ''
+    return Row(name, title, frames=1, budget=budget, augment=augment, online=True, losses=losses)
 
 
 def light_tables(budget: float, losses: str) -> Iterator[Row]:

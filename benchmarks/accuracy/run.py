@@ -87,7 +87,8 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         cfg.train_dataloader.dataset.pipeline.insert(-1, WARPS)
     augment = None
     if row.augment:
-        augment, search_cost = find_augment(task, row, seed, out)
+        augment, more = find_augment(task, row, seed, out)
+        search_cost = search_cost if more is None else (search_cost or 0.0) + more
         set_augment(cfg, json.loads(augment.read_text()))
     if row.words:
         set_augment(cfg, row.words)
@@ -96,8 +97,11 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
     if row.regularize:
         set_regularizers(cfg, row.regularize)
     teacher = None
+    if row.online:
+        hook = {'type': 'mmdas.MeanTeacherHook', 'losses': losses_of(row)}
+        cfg.custom_hooks = [*cfg.custom_hooks, hook]
     if row.teacher:
-        hook, teacher = find_teacher(task, row, seed, iterations, out)
+        hook, teacher = find_teacher(task, row, seed, round(iterations * row.teacher_budget), out)
         cfg.custom_hooks = [*cfg.custom_hooks, hook]
     recorder = CurveRecorder(
         points, task.metric, cfg.train_dataloader.batch_size, row.frames, partial(probe, row=row), deadline
@@ -158,18 +162,25 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
     numbers = [TEACHER_SEED * (place + 1) + seed for place in range(row.teachers)]
     folders = [trained_teacher(task, row.teacher, seed, number, iterations, out) for number in numbers]
     contents = [torch.load(folder / 'teacher.pth', weights_only=True) for folder in folders]
-    options = {} if row.temperature is None else {'temperature': row.temperature}
     hook = {
         'type': 'mmdas.DistillHook',
         'teacher': [{'config': str(path / 'teacher.py'), 'checkpoint': str(path / 'teacher.pth')} for path in folders],
-        'losses': [{'type': LOSSES[word], **options} for word in row.losses.split()],
+        'losses': losses_of(row),
         'views': row.views,
+        'cache': row.cached,
         'score': False,  # it stands in the record
     }
     scores = [content['score'] for content in contents]
     cost = {key: sum(content['cost'][key] for content in contents) for key in contents[0]['cost']}
     record = {'row': row.teacher, 'views': row.views, 'score': sum(scores) / len(scores), **cost}
-    return hook, {**record, **({'teachers': row.teachers} if row.teachers > 1 else {})}
+    more = {**({'teachers': row.teachers} if row.teachers > 1 else {}), **({'cached': True} if row.cached else {})}
+    return hook, {**record, **more}
+
+
+def losses_of(row: Row) -> list[dict]:
+    """Configs of the distances from a row's teacher."""
+    options = {} if row.temperature is None else {'temperature': row.temperature}
+    return [{'type': LOSSES[word], **options} for word in row.losses.split()]
 
 
 def trained_teacher(task: Task, name: str, seed: int, number: int, iterations: int, out: Path) -> Path:

@@ -13,7 +13,7 @@ def run(settings: Settings) -> Report:
     row = race_size(SIDE, BATCH, settings)
     report = Report()
     report.table(
-        f'milliseconds, median (min), T = {FRAMES}; x loop; MiB of the operators; seconds of the first step',
+        f'milliseconds, median (min), T = {FRAMES}; x loop; MiB of the operators; CPU seconds of the first step',
         ('size', 'loop of 70', 'mmdas, strength per edge', 'x loop', 'operators', 'first step'),
         [(row['size'], *row['milliseconds'][:2], row['speedups'][1], row['operators'][0], row['made'][0])],
     )

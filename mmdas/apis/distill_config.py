@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdas.engine.checkpoints import write_atomically
+from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
 from .clip_config import prepare_clips
@@ -23,6 +24,8 @@ from .runner import check_run
 # Word of the command -> type of the loss.
 LOSSES = {'kl': 'mmdas.KLDistillation', 'cwd': 'mmdas.ChannelWiseDistillation', 'at': 'mmdas.AttentionTransfer'}
 WITHOUT_TEMPERATURE = ('at',)
+# What an online training averages its weights by, where its config does not: over the last eighth of the iterations.
+AVERAGE = {'type': 'EMAHook', 'ema_type': 'MomentumAnnealingEMA', 'gamma': 8, 'update_buffers': True}
 FILE = 'teacher{}.py'  # in the work directory; of several the later ones have a number
 
 
@@ -31,33 +34,37 @@ class DistillOptions:
     """What a user chooses.
 
     Args:
-        teachers: file or name of the config, and file of the weights, of each teacher.
+        teachers: file or name of the config, and file of the weights, of each teacher. Default: none, for ``online``.
         das: what their plain configs were converted to: ``'repeat'``, ``'das'``, or None for configs that were not.
         options: of that conversion.
         losses: words of ``LOSSES``. Default: ``('kl',)``.
         temperatures: one a loss, or one for all that have one. Default: those of the losses.
         weights: one a loss, or one for all. Default: those of the losses.
         views: of each teacher, 1 or 2. Default: 1.
+        cache: whether each teacher sees each image once, see ``cache`` of :class:`mmdas.DistillHook`. Default: False.
+        online: whether the teacher is the average of the student's own weights. Default: False.
         output, teacher_output: place of the logits, where the head of student or teacher returns several tensors.
             Default: the only one.
 
     Raises:
-        ValueError: for an unknown loss, another number of temperatures or weights than losses, or no teacher.
+        ValueError: for an unknown loss, another number of temperatures or weights than losses, no teacher, or options
+            that an online teacher does not have.
     """
 
-    teachers: tuple[tuple[str, str], ...]
+    teachers: tuple[tuple[str, str], ...] = ()
     das: str | None = None
     options: DASOptions | None = None
     losses: tuple[str, ...] = ('kl',)
     temperatures: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     views: int = 1
+    cache: bool = False
+    online: bool = False
     output: int | None = None
     teacher_output: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.teachers:
-            raise ValueError('a distillation needs a teacher')
+        self._check_teacher()
         unknown = sorted(set(self.losses) - set(LOSSES))
         if unknown or not self.losses:
             raise ValueError(f'losses of a distillation are {", ".join(LOSSES)}, got {list(self.losses)}')
@@ -68,6 +75,23 @@ class DistillOptions:
         without = [word for word in self.losses if word in WITHOUT_TEMPERATURE]
         if without and (len(self.temperatures) > 1 or (self.temperatures and len(without) == len(self.losses))):
             raise ValueError(f'the loss {without[0]} has no temperature; give one temperature, for the others')
+
+    def _check_teacher(self) -> None:
+        if not self.teachers and not self.online:
+            raise ValueError(
+                'a distillation needs a teacher: give --teacher CONFIG CHECKPOINT, or --online for the average of the '
+                "student's own weights"
+            )
+        if not self.online:
+            return
+        given = {'--teacher': self.teachers, '--teacher-das': self.das, '--cache': self.cache}
+        given['--teacher-output'] = self.teacher_output is not None
+        found = [name for name, value in given.items() if value]
+        if found:
+            raise ValueError(
+                f'{found[0]} does not go with --online, whose teacher is the average of the weights that train; leave '
+                'one of them out'
+            )
 
     def loss_configs(self) -> list[dict[str, Any]]:
         """Configs of the losses."""
@@ -98,6 +122,24 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
     check_name(cfg)
     if own_folder:
         cfg.work_dir = f'{cfg.work_dir}_distilled'
+    hooks = online_hooks(cfg, options) if options.online else [teacher_hook(cfg, options)]
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
+
+
+def online_hooks(cfg: Config, options: DistillOptions) -> list[dict[str, Any]]:
+    """What lets a model learn from the average of its weights: that hook, and one that averages if there is none."""
+    hook = {
+        'type': 'mmdas.MeanTeacherHook',
+        'losses': options.loss_configs(),
+        'views': options.views,
+        'output': options.output,
+    }
+    averaged = any(type_name(other) == 'EMAHook' for other in cfg.get('custom_hooks') or [])
+    return [hook] if averaged else [dict(AVERAGE), hook]
+
+
+def teacher_hook(cfg: Config, options: DistillOptions) -> dict[str, Any]:
+    """The hook with the teachers, whose configs are written to the work directory."""
     teachers = []
     for number, (config, checkpoint) in enumerate(options.teachers, start=1):
         text = teacher_config(config, checkpoint, options).pretty_text
@@ -105,14 +147,14 @@ def set_distillation(cfg: Config, options: DistillOptions, own_folder: bool = Fa
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode())
         teachers.append({'config': str(path), 'checkpoint': checkpoint, 'output': options.teacher_output})
-    hook = {
+    return {
         'type': 'mmdas.DistillHook',
         'teacher': teachers if len(teachers) > 1 else teachers[0],
         'losses': options.loss_configs(),
         'views': options.views,
         'output': options.output,
+        **({'cache': True} if options.cache else {}),
     }
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
 def set_self_distillation(cfg: Config, *, own_folder: bool = False) -> None:

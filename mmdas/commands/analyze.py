@@ -15,6 +15,7 @@ from . import (
     analyze_logs,
     analyze_maps,
     analyze_rf,
+    analyze_worst,
 )
 from .parser import VerbParser
 
@@ -26,6 +27,7 @@ ANALYSES = {
     'gates': (analyze_gates, 'how much each place of each frame gives to its neighbours, by GSM or GSF'),
     'localize': (analyze_localize, 'the object of an image, as a box and a mask, from such a map'),
     'confusion': (analyze_confusion, 'which class is taken for which, on the data of the test'),
+    'worst': (analyze_worst, 'the images that it does worst on, with truth and prediction'),
     'logs': (analyze_logs, 'the curves of trainings and searches, from their work directories'),
     'flops': (analyze_flops, 'parameters and floating-point operations of a model'),
 }

@@ -108,7 +108,14 @@ def run(args: Namespace) -> None:
         check_file(args.out, (*PICTURES, '.gif'))
         clips, titles, caption = clips_of_photos(args) if args.images else clips_of_data(args)
         save(clips, titles, caption, Path(args.out))
-    print(f'{len(titles)} clips of {clips.shape[1]} frames: {args.out}')
+    count, frames = len(titles), clips.shape[1]
+    shown = plural(count, 'image') if frames == 1 else f'{plural(count, "clip")} of {frames} frames'
+    print(f'{shown}: {args.out}')
+
+
+def plural(count: int, word: str) -> str:
+    """A number with its word."""
+    return f'{count} {word}' if count == 1 else f'{count} {word}s'
 
 
 def clips_of_data(args: Namespace) -> tuple[np.ndarray, list[str], str]:

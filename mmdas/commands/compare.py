@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from .compare_budget import check_unit, read_budget
 from .compare_methods import PLAIN, Method, check_methods, read_methods
 from .compare_table import print_result
 from .parser import CommandError, told_in_one_line
@@ -22,7 +23,6 @@ from .step_jobs import JobQueue
 from .step_log import Report
 from .step_process import can_serve
 from .step_runs import StepRuns
-from .train import seconds_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -46,8 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--budget',
         metavar='TIME',
-        help='wall time of all of it, such as 2h (default: a third of what all methods take at full length with all '
-        'seeds, by the time of some steps)',
+        help='wall time of all of it, such as 2h, or the length of all trainings together, such as 20000iters or '
+        '30epochs, which a busy machine does not change (default: a third of what all methods take at full length '
+        'with all seeds, by the time of some steps)',
     )
     parser.add_argument('--seeds', type=int, default=2, help='trainings of each finalist (%(default)s)')
     parser.add_argument('--finalists', type=int, default=2, help='methods in the final beside plain (%(default)s)')
@@ -61,6 +62,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='each step is a job of Slurm with these settings, such as partition=gpu time=4h gpus=1 (needs submitit); '
         '--processes is the number of jobs at a time',
+    )
+    parser.add_argument(
+        '--retry-failed', action='store_true', help='try the steps again that failed when this command was last given'
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
     parser.add_argument(
@@ -84,6 +88,8 @@ def run(args: Namespace) -> None:
     with told_in_one_line(ImportError, ValueError):
         jobs = None if args.slurm is None else JobQueue(out, args.slurm)
     runs = StepRuns(out, Report(console), NOTES, args.processes, '' if jobs else served_toolbox(cfg), jobs)
+    if args.retry_failed:
+        runs.forget_failures()
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
     comparison = Comparison(cfg, methods, runs, options_of_steps(args))
@@ -109,14 +115,15 @@ def read(args: Namespace) -> tuple[Config, list[Method]]:
     Raises:
         ValueError, FileNotFoundError: as the message says.
     """
-    from mmdas.apis import hold_out_validation, is_search, load_config, preprocessor_of
+    from mmdas.apis import hold_out_validation, is_search, load_config, preprocessor_of, training_length
 
     for name in ('seeds', 'finalists', 'processes'):
         if getattr(args, name) < 1:
             raise ValueError(f'--{name} is {getattr(args, name)}, expected 1 or more')
-    if args.budget is not None:
-        seconds_of(args.budget)
+    budget = None if args.budget is None else read_budget(args.budget)
     cfg = load_config(args.config, cfg_options=settings_of(args.cfg_options))
+    if budget is not None:
+        check_unit(budget, training_length(cfg)[0])
     if is_search(cfg) or 'num_frames' in preprocessor_of(cfg):
         raise ValueError(f'{args.config} is a config of DAS or of a search; give the plain one that it came from')
     methods = read_methods(args.methods)
@@ -127,7 +134,7 @@ def read(args: Namespace) -> tuple[Config, list[Method]]:
 
 def options_of_steps(args: Namespace) -> dict[str, Any]:
     """What the steps need of the options."""
-    budget = None if args.budget is None else seconds_of(args.budget)
+    budget = None if args.budget is None else read_budget(args.budget)
     return {'budget': budget, 'seeds': args.seeds, 'seed': args.seed, 'finalists': args.finalists, 'amp': args.amp}
 
 

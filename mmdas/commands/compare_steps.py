@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmdas.search.halving import Cost, Rung, final_length, make_rungs, seconds_of, standings, survivors
 
+from .compare_budget import SEARCH_ITERATION, Budget
 from .compare_methods import PLAIN, Method
 from .parser import CommandError
 from .step import Step
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 FULL_COST_PART = 1 / 3  # of the cost of all methods at full length: the budget where none is given
 RESERVE = 0.05  # of the time that is left: that no plan counts on
 Scores = dict[str, dict[int, float]]  # method -> seed -> score
+Trained = dict[str, dict[int, str]]  # method -> seed -> step of a training that is done
 
 
 class Comparison:
@@ -32,7 +34,7 @@ class Comparison:
         cfg: with its split, at full length.
         methods: plain first.
         runs: of the folder.
-        settings: ``budget`` (seconds, or None), ``seeds``, ``seed``, ``finalists`` and ``amp``.
+        settings: ``budget`` (a :class:`Budget`, or None), ``seeds``, ``seed``, ``finalists`` and ``amp``.
     """
 
     def __init__(self, cfg: Config, methods: Sequence[Method], runs: StepRuns, settings: dict[str, Any]) -> None:
@@ -43,12 +45,14 @@ class Comparison:
         self.metric = host_of(cfg).metric
         self.unit, self.full = training_length(cfg)
         self.rungs = make_rungs(len(methods), settings['finalists'], settings['seeds'])
-        self.budget = float('inf')
+        self.budget: Budget = settings['budget'] or Budget(float('inf'))
+        self.trained = 0.0  # iterations or epochs of all trainings and searches that were begun
 
     def run(self) -> dict[str, Any]:
         """Run all steps that are not done; the result, which the notes keep as ``comparison``."""
         costs = self.measure()
-        self.budget = self.settings['budget'] or self.default_budget(costs)
+        if self.settings['budget'] is None:
+            self.budget = self.default_budget(costs)
         left = list(costs)
         history: list[dict[str, Any]] = []
         for place, rung in enumerate(self.rungs):
@@ -60,20 +64,23 @@ class Comparison:
                 continue
             if place == 0:
                 left = self.search(left)
-            scores = self.train(place, rung, length, left)
-            left = list(scores)
-            history.append({'rung': place, 'length': length, 'seeds': rung.seeds, 'scores': scores})
+            history.append(self.train(place, rung, length, left, history))
+            left = list(history[-1]['scores'])
             costs = self.corrected(costs, place, length)
-            if any(not scores[name] for name in left):  # the budget has ended
+            if not all(history[-1]['scores'].values()):  # the budget has ended
                 break
         return self.conclude(history)
 
     def measure(self) -> dict[str, Cost]:
         """What a training of each method takes, from some steps; a method whose steps fail has none.
 
+        Where the budget is a length, each iteration costs one, and nothing is measured.
+
         Raises:
             CommandError: if plain alone is left.
         """
+        if self.budget.is_length:
+            return {name: Cost(0.0, 1.0) for name in self.methods}
         steps = {name: self.cost_step(method) for name, method in self.methods.items()}
         self.runs.run_all(list(steps.values()))
         costs = {}
@@ -117,25 +124,29 @@ class Comparison:
         """The option of mixed precision."""
         return ['--amp'] if self.settings['amp'] else []
 
-    def default_budget(self, costs: dict[str, Cost]) -> float:
+    def default_budget(self, costs: dict[str, Cost]) -> Budget:
         """A third of what all methods take at full length with all seeds."""
         all_trainings = [Rung(len(costs), 1.0, self.settings['seeds'])]
-        return FULL_COST_PART * seconds_of(all_trainings, costs.values(), self.full, self.runs.processes)
+        whole = seconds_of(all_trainings, costs.values(), self.full, self.runs.processes)
+        return Budget(FULL_COST_PART * whole)
 
     def length(self, place: int, left: list[str], costs: dict[str, Cost]) -> int:
         """Length of the trainings of a rung: the longest whose plan fits into the time that is left.
 
-        It is 0, and the rung left out, where that is no longer than the rung before. It is noted, so that a comparison
-        that goes on has the same.
+        It is 0, and the rung left out, where that is no longer than the rung before. A rung of further seeds has the
+        length of the rung before. It is noted, so that a comparison that goes on has the same.
         """
         noted: list[int] = self.runs.notes.setdefault('lengths', [])
+        if self.rungs[place].first:
+            return max(noted[:place])
         if place == len(noted):
             own = [costs[name] for name in left]
             rungs = self.rungs[place:]
             searches = [self.methods[name] for name in left if self.methods[name].search]
             if place == 0 and searches:  # each takes as long as a training of the final
                 rungs = [Rung(len(searches), 1.0, 1), *rungs]
-            final = final_length(rungs, own, self.time_left(costs), self.full, self.runs.processes)
+            processes = 1 if self.budget.is_length else self.runs.processes
+            final = final_length(rungs, own, self.left(costs), self.full, processes)
             if place == 0 and searches:
                 self.runs.notes['search_seconds'] = max(round(costs[PLAIN].unit * final), 1)
             length = self.rungs[place].length(final)
@@ -143,14 +154,16 @@ class Comparison:
             self.runs.save()
         return noted[place]
 
-    def time_left(self, costs: dict[str, Cost]) -> float:
-        """Seconds for trainings, the tests at the end left out."""
+    def left(self, costs: dict[str, Cost]) -> float:
+        """Of the budget for trainings; of a time, without the tests at the end."""
+        if self.budget.is_length:
+            return self.budget.amount - self.trained
         tests = 2 * self.settings['seeds'] * costs[PLAIN].fixed
-        return (1 - RESERVE) * (self.budget - self.runs.spent - tests)
+        return (1 - RESERVE) * (self.budget.amount - self.runs.spent - tests)
 
     def may_start(self) -> bool:
-        """Whether a further step may begin."""
-        return self.runs.spent < self.budget
+        """Whether a further step may begin; a length is kept by the plan."""
+        return self.budget.is_length or self.runs.spent < self.budget.amount
 
     def search(self, left: Sequence[str]) -> list[str]:
         """Run the searches of the methods that have one; a budget that ends leaves them out.
@@ -160,14 +173,21 @@ class Comparison:
         """
         searches = [self.methods[name] for name in left if self.methods[name].search]
         self.runs.run_all([self.search_step(method) for method in searches], self.may_start)
+        if searches:
+            self.trained += len(searches) * self.runs.notes['search_seconds']
         return self.unharmed(left, lambda name: [self.search_name(name)])
 
     def search_step(self, method: Method) -> Step:
         """The search of a method, which takes about as long as a training of the final."""
-        name, seconds = self.search_name(method.name), self.runs.notes['search_seconds']
+        name, length = self.search_name(method.name), self.runs.notes['search_seconds']
         command = ['search', str(self.runs.folder / 'comparison.py'), '--method', str(method.search)]
-        where = ['--work-dir', str(self.runs.folder / name), '--budget', f'{seconds}s']
-        options = [*command, *where, *self.amp(), *self.seed_option(self.settings['seed'])]
+        where = ['--work-dir', str(self.runs.folder / name)]
+        seed = self.seed_option(self.settings['seed'])
+        if self.budget.is_length:
+            how_long = [*seed, f'train_cfg.max_{self.unit}={max(round(length / SEARCH_ITERATION), 2)}']
+        else:
+            how_long = ['--budget', f'{length}s', *seed]
+        options = [*command, *where, *self.amp(), *how_long]
         return Step(name, f'search of {method.name}', options, resumes=True, may_fail=True)
 
     def policy(self, method: Method) -> str:
@@ -178,28 +198,36 @@ class Comparison:
         """The option that sets the seed of a run."""
         return ['--cfg-options', f'randomness.seed={seed}']
 
-    def train(self, place: int, rung: Rung, length: int, left: Sequence[str]) -> Scores:
-        """Train the methods of a rung, all with the first seed, then all with the next; their scores.
+    def train(
+        self, place: int, rung: Rung, length: int, left: Sequence[str], history: Sequence[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Train the methods of a rung, all with the first seed, then all with the next.
 
         A method leaves with the first training of it that fails.
+
+        Args:
+            place: of the rung.
+            rung, length, left: what is trained.
+            history: the rungs before; a rung of further seeds takes the trainings of the last one along.
+
+        Returns:
+            the rung's place, length, number of seeds, ``runs`` (method -> seed -> step) and ``scores``.
         """
         config = self.write_config(place, length)
-        ready = [
-            name for name in left if self.methods[name].search is None or self.runs.is_done(self.search_name(name))
-        ]
-        seeds = range(self.settings['seed'], self.settings['seed'] + rung.seeds)
-        steps = [self.step(name, place, seed, config) for seed in seeds for name in ready]
-        self.runs.run_all(steps, self.may_start)
+        searches = {name: self.methods[name].search for name in left}
+        ready = [name for name in left if searches[name] is None or self.runs.is_done(self.search_name(name))]
+        first = self.settings['seed'] + rung.first
+        seeds = range(first, first + rung.seeds)
+        self.trained += length * rung.seeds * len(ready)
+        self.runs.run_all([self.step(name, place, seed, config) for seed in seeds for name in ready], self.may_start)
         left = self.unharmed(left, lambda name: [self.step_name(name, place, seed) for seed in seeds])
-        done = {(name, seed): self.step_name(name, place, seed) for seed in seeds for name in ready}
-        return {
-            name: {
-                seed: self.score(done[name, seed])
-                for seed in seeds
-                if (name, seed) in done and self.runs.is_done(done[name, seed])
-            }
-            for name in left
-        }
+        runs: Trained = {name: dict(history[-1]['runs'][name]) if rung.first else {} for name in left}
+        for name in left:
+            steps = {seed: self.step_name(name, place, seed) for seed in seeds if name in ready}
+            runs[name].update({seed: step for seed, step in steps.items() if self.runs.is_done(step)})
+        scores = {name: {seed: self.score(step) for seed, step in own.items()} for name, own in runs.items()}
+        count = rung.first + rung.seeds
+        return {'rung': place, 'length': length, 'seeds': count, 'runs': runs, 'scores': scores}
 
     def write_config(self, place: int, length: int) -> str:
         """The config of the trainings of a rung."""
@@ -275,29 +303,34 @@ class Comparison:
             found = standings(history[-1]['scores'])
         if not found:
             raise CommandError('the budget has ended before the first training has; give more by --budget, with --out')
-        winner, place, last = found[0].name, history[-1]['rung'], history[-1]
-        ended = place == len(self.rungs) - 1
+        winner, last = found[0].name, history[-1]
+        ended = last['rung'] == len(self.rungs) - 1
         complete = ended and all(len(own) == last['seeds'] for own in last['scores'].values())
-        tests: Scores = {}
-        for name in dict.fromkeys([winner, PLAIN]):
-            tests[name] = {}
-            for seed in history[-1]['scores'].get(name, {}):
-                step = self.step_name(name, place, seed)
-                self.test(step, 'test')
-                tests[name][seed] = self.metrics(f'test_{step}')
+        tests = self.tests({name: last['runs'].get(name, {}) for name in (winner, PLAIN)})
         result = {
-            **{'metric': self.metric, 'unit': self.unit, 'full': self.full, 'budget': round(self.budget, 1)},
-            **{'winner': winner, 'complete': complete, 'rungs': history, 'tests': tests},
+            **{'metric': self.metric, 'unit': self.unit, 'full': self.full},
+            **{'budget': round(self.budget.amount, 1), 'budget_unit': self.budget.unit, 'trained': self.trained},
+            **{'winner': winner, 'complete': complete, 'tests': tests},
+            'rungs': [{key: value for key, value in rung.items() if key != 'runs'} for rung in history],
             'standings': [{**asdict(one), 'mean': one.mean, 'level': one.is_level} for one in found],
             'seconds': {name: self.seconds(name) for name in self.methods},
             'failed': self.failures(),
-            'runs': self.last_runs(history[-1]['scores'], place),
+            'runs': last['runs'],
             'spent': self.runs.notes.get('comparison', {}).get('spent', round(self.runs.spent, 1)),
         }
         self.runs.notes['comparison'] = json.loads(json.dumps(result))  # as it is read: with texts for seeds
         self.runs.save()
         kept: dict[str, Any] = self.runs.notes['comparison']
         return kept
+
+    def tests(self, runs: Trained) -> Scores:
+        """Scores on the test set of trainings."""
+        found: Scores = {}
+        for name, own in runs.items():
+            for step in own.values():
+                self.test(step, 'test')
+            found[name] = {seed: self.metrics(f'test_{step}') for seed, step in own.items()}
+        return found
 
     def seconds(self, name: str) -> float:
         """What all steps of a method took."""
@@ -308,10 +341,6 @@ class Comparison:
         slug = self.methods[name].slug
         single, trainings = {f'cost_{slug}', f'search_{slug}'}, re.compile(rf'((val|test)_)?{re.escape(slug)}_rung\d')
         return [step for step in self.runs.notes if step in single or trainings.match(step)]
-
-    def last_runs(self, scores: Scores, place: int) -> dict[str, dict[int, str]]:
-        """Folders of the trainings of the last rung, as method -> seed -> folder."""
-        return {name: {seed: self.step_name(name, place, seed) for seed in own} for name, own in scores.items()}
 
 
 def last_validation(folder: Path, metric: str) -> float | None:

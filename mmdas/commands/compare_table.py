@@ -39,7 +39,12 @@ def order(result: dict[str, Any]) -> list[str]:
 
 def rung_titles(result: dict[str, Any]) -> list[str]:
     """A title for the scores of each rung."""
-    return [f'{rung["length"]} {result["unit"]}' for rung in result['rungs']]
+    return [f'{rung["length"]} {result["unit"]}, {seeds(rung["seeds"])}' for rung in result['rungs']]
+
+
+def seeds(count: int) -> str:
+    """A number of seeds in words."""
+    return f'{count} seed' if count == 1 else f'{count} seeds'
 
 
 def rung_scores(result: dict[str, Any], name: str) -> list[str]:
@@ -89,12 +94,21 @@ def conclusions(result: dict[str, Any]) -> list[str]:
         rest = [one['name'] for one in others if not one['level']]
         lines += [f'Within noise of it (two standard errors of the difference): {", ".join(level)}.'] if level else []
         lines += [f'Behind by more than noise: {", ".join(rest)}.'] if rest else []
-    lines += result.get('failed', {}).values()
+    again = '; once its cause is gone, the same command with --retry-failed tries it again'
+    lines += [reason + again for reason in result.get('failed', {}).values()]
     if not result['complete']:
         lines.append('The budget ended before the comparison was complete: what is missing was not trained.')
     if last['length'] < result['full']:
         lines.append(f'This holds for trainings of {last["length"]} of {result["full"]} {result["unit"]}.')
     if last['length'] < result['full'] / 2:
         lines.append('That is short: strong augmentation may still overtake in longer ones; give more by --budget.')
-    lines.append(f'It took {result["spent"]:.0f} s of a budget of {result["budget"]:.0f} s.')
+    lines.append(what_it_took(result))
     return lines
+
+
+def what_it_took(result: dict[str, Any]) -> str:
+    """The budget and what was used of it."""
+    unit, spent = result.get('budget_unit', 's'), f'It took {result["spent"]:.0f} s'
+    if unit == 's':
+        return f'{spent} of a budget of {result["budget"]:.0f} s.'
+    return f'{spent}, and its trainings {result["trained"]:.0f} {unit} of a budget of {result["budget"]:.0f} {unit}.'

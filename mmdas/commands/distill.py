@@ -32,9 +32,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         '--teacher',
         nargs=2,
         action='append',
-        required=True,
+        default=[],
         metavar=('CONFIG', 'CHECKPOINT'),
         help='config and checkpoint of the trained model; given several times, the mean of their logits counts',
+    )
+    group.add_argument(
+        '--online', action='store_true', help="in place of --teacher: the average of the student's own weights"
     )
     group.add_argument(
         '--teacher-das', metavar='WHAT', help='what --das was in its training: repeat, or the file of its policy'
@@ -48,6 +51,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     group.add_argument('--teacher-output', type=int, metavar='PLACE', help='the same of the teacher')
     group.add_argument('--views', type=int, default=1, help='1, or 2 for an image and its mirror image (%(default)s)')
+    group.add_argument(
+        '--cache',
+        action='store_true',
+        help='each teacher sees each image once, as a test sees it; a step then costs a plain one (classification)',
+    )
     group.add_argument(
         '--loss',
         nargs='+',
@@ -100,6 +108,8 @@ def read_options(args: Namespace) -> DistillOptions:
         temperatures=tuple(args.temperature),
         weights=tuple(args.weight),
         views=args.views,
+        cache=args.cache,
+        online=args.online,
         output=args.output,
         teacher_output=args.teacher_output,
     )

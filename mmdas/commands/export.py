@@ -68,6 +68,7 @@ def run(args: Namespace) -> None:
         from mmdas.deploy.latency import latency_table
 
         print(latency_table(done.network, args.out, done.size))
+    print(f'use it: mmdas.deploy.ExportedModel({args.out!r})(images), in Python (docs/export.md)')
 
 
 def tell(out: str, done: Exported) -> None:

@@ -35,7 +35,14 @@ class Place:
     left: str
     epoch: int | None = None
 
+    @property
+    def passes_epochs(self) -> bool:
+        """Whether a loop over iterations runs, whose log has the length of an epoch, as MMEngine's has by default."""
+        return self.done > self.total
+
     def __str__(self) -> str:
+        if self.passes_epochs:
+            return f'{self.done} iterations, {self.left} left'
         epoch = '' if self.epoch is None else f'epoch {self.epoch}, '
         return f'{epoch}{self.done}/{self.total}, {self.left} left'
 
@@ -95,7 +102,8 @@ class Report:
         place = read_progress(line)
         if place is None:
             return
-        self.progress.update(self.task, completed=place.done, total=place.total, state=str(place))
+        total = None if place.passes_epochs else place.total
+        self.progress.update(self.task, completed=place.done, total=total, state=str(place))
         if not self.console.is_terminal and self._is_due(place):
             self.console.print(f'    {place}')
 

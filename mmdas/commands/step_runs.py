@@ -119,6 +119,12 @@ class StepRuns:
         found: str | None = self.notes.get(name, {}).get('failed')
         return found
 
+    def forget_failures(self) -> None:
+        """Let steps that failed be tried again."""
+        for note in self.notes.values():
+            if isinstance(note, dict) and not note.get('done', True):
+                note.pop('failed', None)
+
     def checkpoint(self, name: str) -> str:
         """The newest checkpoint of a step.
 

@@ -10,6 +10,7 @@ from .hooks import (
     FiniteLossHook,
     KeepPolicyHook,
     LabelCheckHook,
+    MeanTeacherHook,
     PlainStartHook,
     PolicyHook,
     ResumeCheckHook,
@@ -18,7 +19,7 @@ from .hooks import (
     SelfDistillHook,
     StopSignalHook,
 )
-from .metrics import SegConfusionMatrix, ShapeBias
+from .metrics import SegConfusionMatrix, ShapeBias, WorstImages
 from .optimizers import SearchOptimWrapperConstructor
 from .runner import (
     EpochBasedSearchLoop,
@@ -58,6 +59,7 @@ __all__ = [
     'IterBasedSearchLoop',
     'KeepPolicyHook',
     'LabelCheckHook',
+    'MeanTeacherHook',
     'LinearCritic',
     'LookAheadStep',
     'PerceptronCritic',
@@ -76,4 +78,5 @@ __all__ = [
     'SegConfusionMatrix',
     'ShapeBias',
     'StopSignalHook',
+    'WorstImages',
 ]

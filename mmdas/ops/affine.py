@@ -302,19 +302,19 @@ def _matrix(x_row: tuple[Tensor, Tensor, Tensor], y_row: tuple[Tensor, Tensor, T
     return torch.stack([torch.stack(x_row, dim=-1), torch.stack(y_row, dim=-1)], dim=-2)
 
 
-def sampling_grid(theta: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, H, W, 2), the input coordinates of every output pixel.
+def sampling_grid(theta: Tensor, size: Sequence[int], rows: int | None = None) -> Tensor:
+    """(N, H, W, 2), the input coordinates of every output pixel, or of those of the first ``rows`` rows.
 
     ``F.affine_grid`` makes the same by a matrix product, which autocast runs in half precision: pixels would land
     beside their place and even the identity would blur the image.
     """
     height, width = size
-    x = _pixel_centres(width, theta)  # (W,)
-    y = _pixel_centres(height, theta)[:, None]  # (H, 1)
+    x = pixel_centres(width, theta)  # (W,)
+    y = pixel_centres(height, theta)[:rows, None]  # (H, 1)
     a, b, c = theta[..., None, None].unbind(dim=2)  # (N, 2, 1, 1) each
     return (a * x + b * y + c).movedim(1, -1)
 
 
-def _pixel_centres(length: int, like: Tensor) -> Tensor:
+def pixel_centres(length: int, like: Tensor) -> Tensor:
     """(length,), normalised coordinates of the pixel centres along one side."""
     return (2 * torch.arange(length, dtype=like.dtype, device=like.device) + 1) / length - 1

@@ -16,7 +16,7 @@ from torch import Tensor
 from .affine import PADDINGS, sampling_grid
 
 # Positions that are so close to a pixel, in pixels, are at it: an integer translation then has one tap instead of four.
-_NOISE = 1e-9
+NOISE = 1e-9
 # Elements of a temporary that are made at a time: few enough for the processor's cache.
 _CHUNK = 1 << 19
 # Up to so many weighted sums are made one by one from the taps; more share the warped rows. Narrow tables, whose taps
@@ -24,13 +24,16 @@ _CHUNK = 1 << 19
 _FEW, _FEW_OF_NARROW, _NARROW = 4, 2, 24
 
 
-def bilinear_taps(theta: Tensor, size: Sequence[int], padding: str = 'zeros') -> tuple[Tensor, Tensor]:
+def bilinear_taps(
+    theta: Tensor, size: Sequence[int], padding: str = 'zeros', rows: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Input pixels and coefficients of ``warp_affine``.
 
     Args:
         theta: (N, 2, 3), maps normalised output to normalised input coordinates, as of ``warp_affine``.
         size: (H, W) of input and output.
         padding: ``'zeros'``, ``'border'`` or ``'reflection'``.
+        rows: so many of the output's rows, from above. Default: all.
 
     Returns:
         Indices of input pixels, (N, H*W, 4) int64 in [0, H*W), and their coefficients, (N, H*W, 4) in the dtype of
@@ -42,15 +45,15 @@ def bilinear_taps(theta: Tensor, size: Sequence[int], padding: str = 'zeros') ->
     if padding not in PADDINGS:
         raise ValueError(f'padding must be one of {PADDINGS}, got {padding!r}')
     height, width = size
-    grid = sampling_grid(theta, size)  # (N, H, W, 2)
-    x, x_inside = _side_taps(grid[..., 0], width, padding)
-    y, y_inside = _side_taps(grid[..., 1], height, padding)
+    grid = sampling_grid(theta, size, rows)  # (N, H, W, 2)
+    x, x_inside = side_taps(grid[..., 0], width, padding)
+    y, y_inside = side_taps(grid[..., 1], height, padding)
     columns = y[:, None] * width + x[None]  # (2, 2, N, H, W)
     coefficients = y_inside[:, None] * x_inside[None]
     return columns.flatten(0, 1).flatten(2).permute(1, 2, 0), coefficients.flatten(0, 1).flatten(2).permute(1, 2, 0)
 
 
-def _side_taps(position: Tensor, length: int, padding: str) -> tuple[Tensor, Tensor]:
+def side_taps(position: Tensor, length: int, padding: str) -> tuple[Tensor, Tensor]:
     """Indices and coefficients of the two neighbours along one side, (2, ...) each, for normalised positions (...)."""
     pixel = ((position + 1) * length - 1) / 2
     if padding == 'reflection':  # mirrored at the outer edges -0.5 and length - 0.5
@@ -59,7 +62,7 @@ def _side_taps(position: Tensor, length: int, padding: str) -> tuple[Tensor, Ten
     if padding != 'zeros':
         pixel = pixel.clamp(0, length - 1)
     nearest = pixel.round()
-    pixel = torch.where((pixel - nearest).abs() < _NOISE, nearest, pixel)
+    pixel = torch.where((pixel - nearest).abs() < NOISE, nearest, pixel)
     first = pixel.floor()
     fraction = pixel - first
     index = torch.stack([first, first + 1])

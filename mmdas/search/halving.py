@@ -1,7 +1,8 @@
 """Successive halving: many methods in short trainings, the best of them in longer ones (Jamieson and Talwalkar 2016).
 
-Every rung is a whole training of a length of its own. The last rung, the final, has several seeds. A baseline is in
-every rung and has no place to lose.
+Every rung is a whole training of a length of its own. The last rung gives the finalists further seeds, at the length of
+the rung before. A baseline is in every rung and has no place to lose. Short trainings may rank methods in another order
+than long ones, so that rungs are short only where that saves much.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 
 FACTOR = 2  # of the lengths of two rungs, and of the numbers of their methods
+PATIENCE = 1.25  # a plan with longer rungs may cost so many times the cheapest
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,18 @@ class Rung:
         size: number of methods, the baseline among them.
         part: of the final's length, in (0, 1].
         seeds: number of trainings a method.
+        first: place of the first seed; where it is not 0, the rung goes on with the trainings of the one before.
     """
 
     size: int
     part: float
     seeds: int
+    first: int = 0
+
+    @property
+    def cost(self) -> float:
+        """In trainings of the final's length."""
+        return self.size * self.part * self.seeds
 
     def length(self, final: int) -> int:
         """Of its trainings, where those of the final have a length."""
@@ -48,10 +57,13 @@ class Rung:
 def make_rungs(methods: int, finalists: int, seeds: int) -> list[Rung]:
     """The rungs, shortest first.
 
+    Of all plans that cost no more than 1.25 times the cheapest one, it is the one whose first rung is longest. So few
+    methods are all trained at the length of the final, and the finalists with further seeds.
+
     Args:
         methods: number of methods, the baseline among them; >= 1.
-        finalists: number of methods in the final beside the baseline; >= 1.
-        seeds: of the final; >= 1.
+        finalists: number of methods with several seeds beside the baseline; >= 1. With one seed there may be more.
+        seeds: of the finalists; >= 1.
 
     Raises:
         ValueError: for a number that is too small.
@@ -62,8 +74,20 @@ def make_rungs(methods: int, finalists: int, seeds: int) -> list[Rung]:
     sizes = [methods]
     while sizes[-1] > finalists + 1:
         sizes.append(max(math.ceil(sizes[-1] / FACTOR), finalists + 1))
+    plans = [_plan(sizes[: shorter + 1], sizes[-1], seeds) for shorter in range(len(sizes))]
+    cheapest = min(map(_cost, plans))
+    return next(plan for plan in plans if _cost(plan) <= PATIENCE * cheapest)
+
+
+def _plan(sizes: Sequence[int], finalists: int, seeds: int) -> list[Rung]:
+    """Rungs of these sizes, each twice as long as the one before, and further seeds for the finalists."""
     last = len(sizes) - 1
-    return [Rung(size, FACTOR ** (place - last), seeds if place == last else 1) for place, size in enumerate(sizes)]
+    rungs = [Rung(size, FACTOR ** (place - last), 1) for place, size in enumerate(sizes)]
+    return [*rungs, Rung(finalists, 1.0, seeds - 1, first=1)] if seeds > 1 else rungs
+
+
+def _cost(rungs: Iterable[Rung]) -> float:
+    return sum(rung.cost for rung in rungs)
 
 
 def seconds_of(rungs: Sequence[Rung], costs: Iterable[Cost], final: int, processes: int = 1) -> float:

@@ -16,8 +16,10 @@ from .parting_figure import draw_parting
 from .policy_figure import draw_policy, save_policy_figure
 from .prediction_figure import draw_predictions, labels_to_colours
 from .view_figure import draw_views, save_view_figure
+from .worst_figure import WorstImage, draw_worst
 
 __all__ = [
+    'WorstImage',
     'animate_clips',
     'clip_to_images',
     'describe_clip',
@@ -38,6 +40,7 @@ __all__ = [
     'draw_policy',
     'draw_predictions',
     'draw_views',
+    'draw_worst',
     'labels_to_colours',
     'operation_shares',
     'overlay',

@@ -18,10 +18,11 @@ from benchmarks.accuracy.__main__ import RESULTS, is_done, main, plan, read
 from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.cost import WARM_UP, cost, policy_file, search_cost, timed
 from benchmarks.accuracy.distant_cues import COLOURS, DISTANCE, HALF_BAND, HEIGHT, WIDTH, make_scene
+from benchmarks.accuracy.means import front, shared_iterations, spread, with_common_end
 from benchmarks.accuracy.probes import classification_views, predict, reference_alone, score, with_views
 from benchmarks.accuracy.recorder import CurveRecorder
 from benchmarks.accuracy.removals import removals
-from benchmarks.accuracy.report import front, priced, replace_between, shared_iterations, spread, with_common_end
+from benchmarks.accuracy.report import priced, replace_between
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, search_config, train
 from benchmarks.accuracy.tasks import TASKS
@@ -181,12 +182,19 @@ def test_row_goes_on_from_the_plain_weights_and_counts_what_they_cost(workplace:
 @pytest.mark.parametrize(('teacher', 'augment'), [('plain', ''), ('augment-das-4f-tsm-rand', 'rand')])
 @pytest.mark.slow
 def test_row_learns_from_a_teacher_that_is_trained_once(workplace: Path, teacher: str, augment: str):
-    row = Row('x', 'x', frames=1, budget=0.5, teacher=teacher, augment=augment, views=2, teachers=1 + bool(augment))
+    more = dict(teachers=2) if augment else dict(cached=True, teacher_budget=0.5)
+    row = Row('x', 'x', frames=1, budget=0.5, teacher=teacher, augment=augment, views=2, **more)
     first = train(SMALL, row, 0, workplace)
-    path = workplace / f'teachers/{teacher}-2-0/teacher.pth'
+    iterations = 2 if augment else 1
+    path = workplace / f'teachers/{teacher}-{iterations}-0/teacher.pth'
     content = torch.load(path, weights_only=True)
     assert first['teacher']['row'] == teacher
-    assert first['teacher']['iterations'] == 2 * row.teachers
+    assert (
+        first['teacher'].get('cached', False)
+        == row.cached
+        == (workplace / 'work_dirs/cifar10/teacher_logits.pt').exists()
+    )
+    assert first['teacher']['iterations'] == iterations * row.teachers
     assert first['teacher']['score'] == content['score'] or augment
     assert first['frames'] == 1
     torch.save({**content, 'score': 12.5}, path)

@@ -42,7 +42,7 @@ DEMANDED = {
     'S2': {'ops_over_mmpretrain', 'ops_over_kornia'},
     'S3': {'ddas_search_over_das'},
     'S4': {'tta_search_over_training'},
-    'T1': {'distil_step_over_plain'},
+    'T1': {'distil_step_over_plain', 'cached_step_over_plain'},
 }
 RACES = command.race_modules()
 

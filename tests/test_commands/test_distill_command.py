@@ -101,6 +101,18 @@ def test_a_training_with_a_teacher_has_a_folder_of_its_own(tmp_path, monkeypatch
     assert cfg.model == load_config(HOST).model
 
 
+def test_an_online_training_averages_its_weights_once(tmp_path):
+    options = DistillOptions(online=True, losses=('kl',), weights=(0.5,), views=2)
+    for hooks in ([], [dict(type='EMAHook', momentum=0.01)]):
+        cfg = load_config(HOST)
+        cfg.custom_hooks = hooks
+        set_distillation(cfg, options, own_folder=True)
+        assert [hook['type'] for hook in cfg.custom_hooks] == ['EMAHook', 'mmdas.MeanTeacherHook']
+        assert cfg.custom_hooks[0].get('momentum') == (0.01 if hooks else None)
+        assert cfg.custom_hooks[1]['losses'] == [dict(type='mmdas.KLDistillation', weight=0.5)]
+        assert cfg.work_dir == f'work_dirs/{HOST}_distilled'
+
+
 def test_the_test_of_a_student_of_das_has_all_options_of_its_model(tmp_path):
     parser = Parser()
     distill.add_arguments(parser)
@@ -143,7 +155,9 @@ def test_numbers_are_for_all_losses_or_one_a_loss():
 @pytest.mark.parametrize(
     ('arguments', 'match'),
     [
-        ([], 'the following arguments are required: --teacher'),
+        ([], 'needs a teacher: give --teacher CONFIG CHECKPOINT, or --online'),
+        (['--online', '--cache'], '--cache does not go with --online'),
+        (['--teacher', HOST, 'gone.pth', '--online'], '--teacher does not go with --online'),
         (['--teacher', HOST, 'gone.pth'], 'there is no checkpoint gone.pth'),
         (['--teacher', HOST, 'gone.pth', '--teacher-fusion', 'tsm'], '--teacher-fusion goes with --teacher-das'),
         (['--teacher', HOST, 'gone.pth', '--teacher-das', 'gone.json'], 'there is no file gone.json'),

@@ -31,6 +31,12 @@ def test_progress_is_read_from_the_log(line, expected):
     assert read_progress(line) == expected
 
 
+def test_iterations_beyond_an_epoch_are_told_as_such():
+    """A loop over iterations whose log processor counts epochs, which is MMEngine's default."""
+    assert str(read_progress('Epoch(train) [1][500/25]  eta: 0:02:40')) == '500 iterations, 0:02:40 left'
+    assert str(read_progress('Epoch(train) [2][25/25]  eta: 0:02:40')) == 'epoch 2, 25/25, 0:02:40 left'
+
+
 def test_epochs_are_told_once_a_minute(monkeypatch, capsys):
     clock = iter([0.0, 10.0, 61.0, 61.0, 70.0])
     monkeypatch.setattr(step_log.time, 'monotonic', lambda: next(clock))

@@ -13,6 +13,7 @@ from toy_search import loader, run
 from two_processes import free_port, process_variables
 
 from mmdas.apis import end_processes
+from mmdas.engine.distillation.cache_logits import FILE
 from mmdas.engine.utils import unwrap
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 GLOBAL_BATCH = 4
 
 
-def teach(work_dir: Path, folder: Path, processes: int) -> dict[str, torch.Tensor]:
+def teach(work_dir: Path, folder: Path, processes: int, cache: bool = False) -> dict[str, torch.Tensor]:
     """The weights of a student whose global batches are the same for every number of processes."""
     teacher = dict(config=str(folder / 'teacher.py'), checkpoint=str(folder / 'teacher.pth'))
     model = toy_model('mmpretrain', 'plain')
@@ -29,13 +30,13 @@ def teach(work_dir: Path, folder: Path, processes: int) -> dict[str, torch.Tenso
         'PackInputs',
         batch_size=GLOBAL_BATCH // processes,
         sampler='InfiniteSampler',
-        dataset=dict(pipeline=[dict(type='PackInputs')]),
+        dataset=dict(pipeline=[dict(type='PackInputs')], count=7),
     )
     config = training(
         work_dir,
         'mmpretrain',
         teacher,
-        distill=dict(views=2),
+        distill=dict(views=2, cache=cache),
         model=model,
         train_dataloader=batches,
         launcher='pytorch' if processes > 1 else 'none',
@@ -46,7 +47,9 @@ def teach(work_dir: Path, folder: Path, processes: int) -> dict[str, torch.Tenso
 def in_process(rank: int, folder: Path, port: int) -> None:
     torch.set_num_threads(1)
     os.environ.update(process_variables(rank, port))
-    torch.save(teach(folder / 'two', folder, 2), folder / f'state_{get_rank()}.pth')
+    for cache in (False, True):
+        state = teach(folder / f'two_{cache}', folder, 2, cache)
+        torch.save(state, folder / f'state_{cache}_{get_rank()}.pth')
     barrier()
     end_processes()
 
@@ -54,10 +57,14 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 def test_a_student_of_two_processes_equals_that_of_one(tmp_path):
     save_teacher(tmp_path, 'mmpretrain', 'das')
     multiprocessing.spawn(in_process, args=(tmp_path, free_port()), nprocs=2)
-    first, second = (torch.load(tmp_path / f'state_{rank}.pth', weights_only=True) for rank in (0, 1))
-    alone = teach(tmp_path / 'one', tmp_path, 1)
-    for name, value in alone.items():
-        torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
-        torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-5)
-    scores = [json.loads((tmp_path / name / 'teacher_score.json').read_text()) for name in ('one', 'two')]
+    for cache in (False, True):
+        first, second = (torch.load(tmp_path / f'state_{cache}_{rank}.pth', weights_only=True) for rank in (0, 1))
+        alone = teach(tmp_path / f'one_{cache}', tmp_path, 1, cache)
+        for name, value in alone.items():
+            torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
+            torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-5)
+    scores = [json.loads((tmp_path / f'{name}_True' / 'teacher_score.json').read_text()) for name in ('one', 'two')]
     assert scores[0] == scores[1]
+    tables = [torch.load(tmp_path / f'{name}_True' / FILE, weights_only=True) for name in ('one', 'two')]
+    assert tables[0]['key'] == tables[1]['key']
+    torch.testing.assert_close(tables[0]['logits'], tables[1]['logits'], rtol=2e-3, atol=1e-3)

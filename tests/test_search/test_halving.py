@@ -12,13 +12,25 @@ from mmdas.search.halving import Cost, Rung, final_length, make_rungs, seconds_o
 @pytest.mark.parametrize('methods', range(1, 12))
 @pytest.mark.parametrize('finalists', [1, 2, 4])
 def test_rungs_begin_with_all_methods_and_end_with_the_finalists(methods, finalists):
-    rungs = make_rungs(methods, finalists, seeds=3)
-    sizes = [rung.size for rung in rungs]
+    *short, final = make_rungs(methods, finalists, seeds=3)
+    sizes = [rung.size for rung in short]
     assert sizes[0] == methods
-    assert sizes[-1] == min(methods, finalists + 1)
+    assert final == Rung(min(methods, finalists + 1), 1.0, 2, first=1)
     assert all(before > after for before, after in zip(sizes, sizes[1:], strict=False))
-    assert [rung.part for rung in reversed(rungs)] == [0.5**place for place in range(len(rungs))]
-    assert [rung.seeds for rung in rungs] == [1] * (len(rungs) - 1) + [3]
+    assert [rung.part for rung in reversed(short)] == [0.5**place for place in range(len(short))]
+    assert [rung.seeds for rung in short] == [1] * len(short)
+
+
+@pytest.mark.parametrize(
+    ('methods', 'seeds', 'sizes'),
+    [(4, 2, [4, 3]), (7, 2, [7, 3]), (12, 2, [12, 3]), (7, 1, [7]), (16, 2, [16, 8, 4, 3]), (24, 2, [24, 12, 6, 3, 3])],
+)
+def test_rungs_are_short_only_where_that_saves_much(methods, seeds, sizes):
+    """Costs by hand, in trainings of the final's length: 16 methods take 16 + 3, 8 + 8 + 3, 4 + 4 + 4 + 3 or 12."""
+    rungs = make_rungs(methods, 2, seeds)
+    assert [rung.size for rung in rungs] == sizes
+    if methods == 16:
+        assert [rung.cost for rung in rungs] == [4, 4, 4, 3]
 
 
 @pytest.mark.parametrize('name', ['methods', 'finalists', 'seeds'])

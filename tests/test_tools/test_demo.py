@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from mmdas.commands import demo
+from mmdas.commands import demo, demo_cost
 from mmdas.commands.parser import CommandError
 from mmdas.commands.step_process import fast_context
 from mmdas.search.das import Policy
@@ -38,14 +38,17 @@ def write_script(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> No
 
 
 @pytest.mark.slow
-def test_demo_compares_the_plain_and_the_das_model(quick_run):
+def test_demo_compares_the_plain_model_a_repeated_image_and_das(quick_run):
     out, printed = quick_run
     results = json.loads((out / 'results.json').read_text())
-    plain, das = results['models']
-    assert (plain['frames'], das['frames']) == (1, 4)
-    assert das['parameters'] > plain['parameters'] > 0
-    assert all(0 <= row['mIoU'] <= 100 and row['seconds_per_image'] > 0 for row in (plain, das))
-    for row in (plain, das):
+    plain, repeat, das = results['models']
+    assert (plain['frames'], repeat['frames'], das['frames']) == (1, 4, 4)
+    assert das['parameters'] == repeat['parameters'] > plain['parameters'] > 0
+    for cost in ('seconds_per_iteration', 'seconds_per_image'):
+        assert repeat[cost] > 1.5 * plain[cost], 'four frames are more work than one'
+        assert das[cost] > 1.5 * plain[cost]
+    for row in results['models']:
+        assert 0 <= row['mIoU'] <= 100
         assert re.search(rf'{row["model"]} .*{row["mIoU"]:.2f} .*{row["parameters"]:,} ', printed)
 
 
@@ -77,6 +80,21 @@ def test_table_s_miou_is_that_of_the_test_s_log(quick_run):
 
 def test_every_config_of_the_demo_exists():
     assert all(Path(demo.config_path(name)).is_file() for name in (demo.SEARCH, *demo.MODEL_CONFIGS.values()))
+
+
+def test_cost_is_the_fastest_of_the_rounds_in_the_share_of_a_step(monkeypatch):
+    now, order = [0.0], []
+    durations = {'a': iter([9.0, 2.0, 5.0]), 'b': iter([1.0, 4.0, 3.0])}
+    monkeypatch.setattr(demo_cost, 'seconds', lambda: now[0])
+
+    def step(model: str, share: float) -> float:
+        order.append(model)
+        now[0] += next(durations[model])
+        return share
+
+    steps = {'a': {'image': lambda: step('a', 0.5)}, 'b': {'image': lambda: step('b', 1.0)}}
+    assert demo_cost.fastest(steps, rounds=3) == {'a': {'image': 1.0}, 'b': {'image': 1.0}}
+    assert order == ['a', 'b'] * 3, 'in turn, so that a busy machine meets all alike'
 
 
 def test_run_without_a_checkpoint_is_named(tmp_path):

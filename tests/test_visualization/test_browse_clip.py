@@ -158,7 +158,7 @@ def test_plain_config_shows_the_clips_of_what_it_becomes(
     root = f'train_dataloader.dataset.data_root={data_root}'
     command = [PLAIN, '--num', '1', '--das', *arguments, '--cfg-options', root, *DATA]
     assert run_command('browse', command) == 0
-    assert f'1 clips of {frames} frames: clip.png' in capsys.readouterr().out
+    assert f'1 clip of {frames} frames: clip.png' in capsys.readouterr().out
 
 
 def photos(root: Path) -> list[str]:

@@ -1,6 +1,8 @@
-"""The teacher of a run: built from its config and checkpoint, and tested once."""
+"""The teacher of a run: built from its config and checkpoint, tested once, and its logits, where they are kept."""
 
+from .cache_logits import cache_logits
+from .fixed_view import fixed_view
 from .load_teacher import load_teacher
 from .teacher_score import TeacherScore
 
-__all__ = ['TeacherScore', 'load_teacher']
+__all__ = ['TeacherScore', 'cache_logits', 'fixed_view', 'load_teacher']

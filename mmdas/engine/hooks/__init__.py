@@ -9,6 +9,7 @@ from .feature_hook import FeatureHook
 from .finite_loss_hook import FiniteLossHook
 from .keep_policy_hook import KeepPolicyHook
 from .label_check_hook import LabelCheckHook
+from .mean_teacher_hook import MeanTeacherHook
 from .plain_start_hook import PlainStartHook
 from .policy_hook import PolicyHook
 from .random_state_hook import RandomStateHook
@@ -28,6 +29,7 @@ __all__ = [
     'AugmentHook',
     'KeepPolicyHook',
     'LabelCheckHook',
+    'MeanTeacherHook',
     'PlainStartHook',
     'PolicyHook',
     'RandomStateHook',

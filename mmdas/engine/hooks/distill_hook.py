@@ -9,7 +9,8 @@ import torch
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdas.engine.distillation import TeacherScore, load_teacher
+from mmdas.engine.distillation import TeacherScore, cache_logits, fixed_view, load_teacher
+from mmdas.engine.distillation.fixed_view import fingerprint_of
 from mmdas.engine.utils import main_head, unwrap
 from mmdas.models.distillation import Distillation, DistillationError, Teacher, distil, release
 from mmdas.registry import HOOKS, MODELS, loaded
@@ -38,6 +39,9 @@ class DistillHook(TeacherRecordHook):
         swap_colours: whether the teacher's network takes colours in the other order. Default: not, if both data
             preprocessors convert alike; otherwise it has to be given.
         score: whether the validations tell the teacher's score. Default: True.
+        cache: whether the teacher sees each image of the training set once, as a test sees it, and not what a step
+            makes of it; for classification. Its logits are kept in ``teacher_logits.pt`` of the work directory, and a
+            step costs what it costs without a teacher. Default: False.
 
     Raises:
         DistillationError: for unknown keys of ``teacher``, or as the parts say.
@@ -53,6 +57,7 @@ class DistillHook(TeacherRecordHook):
         output: int | None = None,
         swap_colours: bool | None = None,
         score: bool = True,
+        cache: bool = False,
     ) -> None:
         super().__init__()
         self.teacher_files = [dict(files) for files in ([teacher] if isinstance(teacher, Mapping) else teacher)]
@@ -63,7 +68,7 @@ class DistillHook(TeacherRecordHook):
                     f'teacher of mmdas.DistillHook is {files}, expected dict(config=FILE, checkpoint=FILE)'
                 )
         self.losses, self.views = [dict(loss) for loss in losses], views
-        self.output, self.swap_colours, self.has_score = output, swap_colours, score
+        self.output, self.swap_colours, self.has_score, self.cache = output, swap_colours, score, cache
         self.teachers: list[Teacher] = []
         self._score: Any = None
 
@@ -78,26 +83,36 @@ class DistillHook(TeacherRecordHook):
         place = head_place(model)
         if hasattr(runner.train_loop, 'schedule'):
             raise DistillationError('a search does not learn from a teacher; take mmdas.DistillHook out of its config')
+        images = fixed_view(runner) if self.cache else None
         with kept_random_state():  # the start of the teacher's weights draws numbers
             frozen = [load_teacher(files['config'], files['checkpoint']) for files in self.teacher_files]
-        self.teachers = [
-            Teacher(network, self.views, files.get('output'))
-            for network, files in zip(frozen, self.teacher_files, strict=True)
-        ]
         self.record = {
             'teacher': ' '.join(map(fingerprint, frozen)),
             'views': self.views,
             'losses': [str(loss) for loss in self.losses],
+            'cache': 'none' if images is None else fingerprint_of(images),
         }
         self.compare()
-        for teacher in self.teachers:
-            teacher.to(next(model.parameters()).device)
+        self.teachers = [
+            Teacher(network, self.views, files.get('output')).to(next(model.parameters()).device)
+            for network, files in zip(frozen, self.teacher_files, strict=True)
+        ]
         parts = [MODELS.build(loss) for loss in self.losses]
-        distil(model, Distillation(self.teachers, parts, place, self.output, self.swap_colours))
+        distillation = Distillation(self.teachers, parts, place, self.output, self.swap_colours)
+        if images is not None:
+            distillation.cached = cache_logits(runner, distillation, images, self._key())
+        distil(model, distillation)
         self._score = TeacherScore(self.record['teacher'])
         name = ' and '.join(Path(files['config']).name for files in self.teacher_files)
         kinds = ', '.join(f'{type(loss).__name__}({loss.extra_repr()})' for loss in parts)
-        runner.logger.info(f'the model learns from {name} with {self.views} views an image by {kinds}')
+        seen = ', once for all,' if self.cache else ''
+        runner.logger.info(f'the model learns from {name} with {self.views} views an image{seen} by {kinds}')
+
+    def _key(self) -> dict[str, Any]:
+        """What decides the logits of the teachers for an image."""
+        outputs = [files.get('output') for files in self.teacher_files]
+        kept = {name: self.record[name] for name in ('teacher', 'views', 'cache')}
+        return {**kept, 'outputs': outputs, 'swap_colours': self.swap_colours}
 
     def after_train(self, runner: Runner) -> None:
         """Make the model what it was."""

@@ -2,5 +2,6 @@
 
 from .confusion import SegConfusionMatrix
 from .shape_bias import ShapeBias
+from .worst_images import WorstImages
 
-__all__ = ['SegConfusionMatrix', 'ShapeBias']
+__all__ = ['SegConfusionMatrix', 'ShapeBias', 'WorstImages']

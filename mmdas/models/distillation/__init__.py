@@ -1,5 +1,6 @@
 """Distillation: a student learns from the logits of a frozen teacher, and stays the plain model that it is."""
 
+from .cached_logits import CachedLogits
 from .distilled import Distillation, Distilled, distil, release
 from .error import DistillationError
 from .features import AttentionTransfer, FeatureDistillation, attention_map
@@ -15,6 +16,7 @@ from .teacher import Teacher
 
 __all__ = [
     'AttentionTransfer',
+    'CachedLogits',
     'ChannelWiseDistillation',
     'Distillation',
     'DistillationError',

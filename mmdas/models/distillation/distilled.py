@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmdas.augment.content import content_sizes
 from mmdas.search.das.operation import Size
 
+from .cached_logits import CachedLogits
 from .error import DistillationError
 from .features import FeatureDistillation, maps_of_images
 from .logits import check_classes, content_map, pick_logits, recording, resized
@@ -30,9 +31,14 @@ class Distillation:
             one.
         swap_colours: whether the teachers' networks take colours in the other order, see :class:`PixelChange`.
 
+    Attributes:
+        cached: what the teachers have said of each image of the training set; None where they see each batch.
+
     Raises:
         DistillationError: without losses or teachers.
     """
+
+    cached: CachedLogits | None = None
 
     def __init__(
         self,
@@ -56,6 +62,19 @@ class Distillation:
     def head(self, student: nn.Module) -> nn.Module:
         """The head of a student that predicts."""
         return predicting_head(student, self.place)
+
+    def check_cached(self) -> None:
+        """Check that no loss needs more than logits, which is all that can be cached.
+
+        Raises:
+            DistillationError: where a loss compares features.
+        """
+        names = [type(loss).__name__ for loss in self.losses if isinstance(loss, FeatureDistillation)]
+        if names:
+            raise DistillationError(
+                f'{names[0]} compares features, and cached are logits alone; take losses of logits such as kl, or '
+                'leave out --cache (cache=True of mmdas.DistillHook)'
+            )
 
     def watching(self, model: Any) -> AbstractContextManager[list[Any]]:
         """Note the outputs of a backbone, where a loss compares them."""
@@ -82,10 +101,13 @@ class Distillation:
         images = images_of(inputs, student.data_preprocessor)
         canvas: Size = (images.shape[-2], images.shape[-1])
         sizes = content_sizes(samples, canvas) if hasattr(samples[0], 'gt_sem_seg') else None
-        self._prepare(student)
-        head = self.head(student)
-        learned = pick_logits(outputs[-1], self.output, f'the student ({type(head).__name__})')
-        taught, stages = self._teach(images, samples, sizes, learned)
+        learned = pick_logits(outputs[-1], self.output, f'the student ({type(self.head(student)).__name__})')
+        cached = self.cached
+        if cached is None:
+            found, stages = self.teach(student, images, samples, sizes)
+        else:
+            found, stages = [cached(samples).to(learned.device)], []
+        taught = mean_of(found, learned)
         content = content_map(sizes, canvas, learned)
         values = []
         for loss in self.losses:
@@ -96,26 +118,44 @@ class Distillation:
                 values.append(loss(learned, taught, content))
         return dict(zip(loss_names('distil_loss', self.losses), values, strict=True))
 
-    def _prepare(self, student: Any) -> None:
+    def teach(
+        self, student: Any, images: Tensor, samples: Sequence, sizes: Sequence[Size] | None = None
+    ) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """What the teachers say of images.
+
+        Args:
+            student: whose data preprocessor has normalised the images.
+            images: (B, C, H, W).
+            samples: of the batch.
+            sizes: (H, W) of the contents in the upper left corners. Default: all is content.
+
+        Returns:
+            The logits of each teacher, and the maps of each where a loss compares them.
+        """
         if not self._changes:
             self._changes = [
                 PixelChange(student.data_preprocessor, teacher.model.data_preprocessor, self.swap_colours)
                 for teacher in self.teachers
             ]
-
-    def _teach(
-        self, images: Tensor, samples: Sequence, sizes: Sequence[Size] | None, learned: Tensor
-    ) -> tuple[Tensor, list[list[Tensor]]]:
-        """The mean of the teachers' logits at the size of the student's, and the maps of each, where they are noted."""
         logits, stages = [], []
         for teacher, change in zip(self.teachers, self._changes, strict=True):
             with self.watching(teacher.model) as seen:
-                found = teacher(change(images, sizes), samples, sizes)
-            check_classes(learned, found)
-            logits.append(resized(found, learned.shape[2:]))
+                logits.append(teacher(change(images, sizes), samples, sizes))
             if seen:  # of the image, its mirror image comes later
                 stages.append(maps_of_images(seen[0], teacher.model.data_preprocessor, 'the teacher'))
-        return (torch.stack(logits).mean(dim=0) if len(logits) > 1 else logits[0]), stages
+        return logits, stages
+
+
+def mean_of(logits: Sequence[Tensor], learned: Tensor) -> Tensor:
+    """The mean of the logits of teachers, at the size of the student's.
+
+    Raises:
+        DistillationError: if they are of other classes than the student's.
+    """
+    for found in logits:
+        check_classes(learned, found)
+    maps = [resized(found, learned.shape[2:]) for found in logits]
+    return torch.stack(maps).mean(dim=0) if len(maps) > 1 else maps[0]
 
 
 class Distilled(TaughtModel):

@@ -8,9 +8,12 @@ from torch import Tensor, nn
 
 from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import split_frames
+from mmdas.ops.recording import is_recorded
 from mmdas.ops.temporal import shift_channels, sum_over_time
 
 INITS = ('identity', 'official')
+# Gated channels from which products replace the convolution of the gates (benchmarks B3, G5 and G7).
+_WIDE = 32
 
 
 class FrameFusion(nn.Module):
@@ -141,13 +144,25 @@ class GatedFusion(FrameFusion):
         """
         # The norm may be a BatchNorm3d or a SyncBatchNorm: both take a volume of depth 1, which is a view.
         normed = F.relu(self.bn(x.unsqueeze(2)).squeeze(2))
-        taps = F.conv2d(
-            normed, self._kernels(), F.pad(self.conv3D.get_parameter('bias'), (4, 0)), padding=1
-        )  # (B*T, 6, h, w)
+        bias = F.pad(self.conv3D.get_parameter('bias'), (4, 0))
+        if _takes_products(normed):
+            taps = self._taps_by_products(normed) + bias[:, None, None]
+        else:
+            taps = F.conv2d(normed, self._kernels(), bias, padding=1)  # (B*T, 6, h, w)
         if self.aligned:
             from_next, from_previous, own = self.shift(taps, 2).chunk(3, dim=1)
             return (from_next + from_previous + own).tanh()
         return sum_over_time(taps, self.num_frames).tanh()
+
+    def _taps_by_products(self, normed: Tensor) -> Tensor:
+        """The convolution with ``_kernels``, (B*T, 6, h, w), as a product for each gate and a sum of its parts.
+
+        CPU libraries pad six outputs to sixteen, and half of the dense kernels is zero.
+        """
+        weight = self.conv3D.weight.flip(3, 4).roll(1, 2)  # a fold adds where a convolution reads
+        halves = normed.unflatten(1, (2, -1)).flatten(3)  # (B*T, 2, f/2, h*w)
+        parts = weight.permute(0, 2, 3, 4, 1).flatten(1, 3) @ halves  # (B*T, 2, 27, h*w)
+        return F.fold(parts.unflatten(2, (3, 9)).transpose(1, 2).flatten(1, 3), normed.shape[2:], 3, padding=1)
 
     def _kernels(self) -> Tensor:
         """The slices in time of ``conv3D`` that see frame t+1, t-1 and t, two gates each: (6, f, 3, 3).
@@ -166,6 +181,12 @@ class GatedFusion(FrameFusion):
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, init={self.init!r}'
+
+
+def _takes_products(x: Tensor) -> bool:
+    """Whether products are faster than the convolution: for many channels on the CPU, in the usual layout."""
+    usual = x.device.type == 'cpu' and x.dtype in (torch.float32, torch.float64) and x.is_contiguous()
+    return x.shape[1] >= _WIDE and usual and not (torch.is_autocast_enabled('cpu') or is_recorded())
 
 
 def interleave_halves(x: Tensor) -> Tensor:

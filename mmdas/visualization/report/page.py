@@ -12,6 +12,7 @@ from typing import Any
 from .charts import COLOURS, front, front_chart, line_chart
 from .extra_parts import field_part, search_part
 from .groups import Group, groups_of
+from .pictures import picture_part
 from .run_record import ReportError, RunRecord, read_json, read_run
 from .tables import folded, table
 
@@ -31,6 +32,7 @@ th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1rem 0; overflow-x: auto; } svg text { fill: var(--fg); }
 svg { width: 100%; min-width: 30rem; height: auto; font-size: 13px; }
+img { max-width: 100%; height: auto; background: #fff; }
 figcaption { font-size: .85rem; } .grid { stroke: var(--soft); } .curve { fill: none; stroke-width: 2; }
 .front { stroke: var(--off); stroke-dasharray: 4 4; } .off { fill: var(--off); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .85rem; }
@@ -177,7 +179,7 @@ def run_section(group: Group, run: RunRecord) -> str:
     validated = {name: curve for name, curve in run.validation.items() if len(curve) > 1}
     parts.append(line_chart('validation', validated, run.unit))
     parts.append(class_table([Group(group.name, [run])]))
-    parts += [search_part(run.search), field_part(run.receptive_field)]
+    parts += [search_part(run.search), field_part(run.receptive_field), picture_part(run.pictures)]
     for name, policy in run.policies.items():
         parts.append(folded(name, json.dumps(policy, indent=1)))
     if run.config:
@@ -188,7 +190,8 @@ def run_section(group: Group, run: RunRecord) -> str:
 def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
     """What ``mmdas compare`` found: the rungs, the final, the test of the winner and plain."""
     metric = found['metric']
-    head = ['method', *(f'{rung["length"]} {found["unit"]}' for rung in found['rungs']), 'test', 'cost, s']
+    titles = [f'{rung["length"]} {found["unit"]}, seeds: {rung["seeds"]}' for rung in found['rungs']]
+    head = ['method', *titles, 'test', 'cost, s']
     rows = []
     for name, seconds in found['seconds'].items():
         scores = [summary(list(rung['scores'].get(name, {}).values()))[0] for rung in found['rungs']]
@@ -203,8 +206,9 @@ def comparison_section(folder: Path, found: Mapping[str, Any]) -> str:
     return (
         f'<section><h2>{escape(folder.resolve().name)}: the best is {escape(found["winner"])}</h2>'
         f'<p>{escape(metric)} on a held-out part of the training set chose; the test set was used for the winner and '
-        f'plain alone. It took {found["spent"]:.0f} s of {found["budget"]:.0f} s. A training at full length has '
-        f'{found["full"]} {escape(found["unit"])}.</p>'
+        f'plain alone. It took {found["spent"]:.0f} s; the budget was {found["budget"]:.0f} '
+        f'{escape(found.get("budget_unit", "s"))}. A training at full length has {found["full"]} '
+        f'{escape(found["unit"])}.</p>'
         f'{table(head, rows)}{failed}<h3>Last rung</h3>{table(finals, final)}</section>'
     )
 

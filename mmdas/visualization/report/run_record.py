@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from .pictures import Picture, pictures_in
+
 Curve = list[tuple[float, float]]  # (iteration or epoch, value)
 
 NOT_CURVES = {'iter', 'epoch', 'step', 'time', 'data_time', 'memory'}
@@ -41,6 +43,7 @@ class RunRecord:
         class_metric: name of these scores.
         policies: file name -> content.
         receptive_field: what ``mmdas analyze rf --out-dir`` of this folder found; empty without.
+        pictures: that searches, hooks and analyses have left in the folder.
         seconds: of the training, from the mean time of its logged iterations; None without any.
         memory: peak of the GPU in MB; None where none was logged.
     """
@@ -55,6 +58,7 @@ class RunRecord:
     class_metric: str = ''
     policies: dict[str, Any] = field(default_factory=dict)
     receptive_field: dict[str, Any] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
     seconds: float | None = None
     memory: float | None = None
 
@@ -109,6 +113,7 @@ def read_run(folder: str | Path) -> RunRecord:
     fields = run.folder / RECEPTIVE_FIELD
     if fields.is_file():
         run.receptive_field = read_json(fields)
+    run.pictures = pictures_in(run.folder)
     for log in sorted(run.folder.glob('*/*.log')):
         run.class_metric, run.classes = read_classes(log) or (run.class_metric, run.classes)
     return run

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdas.models.fusion import GateShift, GateShiftFuse
+from mmdas.models.fusion import GateShift, GateShiftFuse, base
 
 BUILDERS = {
     'gsm': lambda num_frames, init: GateShift(8, num_frames, init),
@@ -168,3 +168,25 @@ def test_the_compiled_module_equals_the_eager_one():
     expected, actual = results(twin, twin, x), results(module, torch.compile(module, fullgraph=True), x)
     for key, tensor in expected.items():
         torch.testing.assert_close(actual[key], tensor, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', BUILDERS)
+@pytest.mark.parametrize('size', [(5, 3), (4, 6), (1, 1)])
+def test_products_in_place_of_the_convolution_equal_the_five_dimensional_form(name, size, monkeypatch):
+    monkeypatch.setattr('mmdas.models.fusion.base._WIDE', 0)
+    module, taken = build(name, 3, dtype=torch.float64), []
+    monkeypatch.setattr(
+        module, '_taps_by_products', lambda x: taken.append(x) or type(module)._taps_by_products(module, x)
+    )
+    assert_equals_five_dimensions(module, torch.randn(6, module.channels, *size, dtype=torch.float64), 1e-11)
+    assert taken
+
+
+@pytest.mark.parametrize('takes', [True, False])
+def test_products_are_for_many_channels_in_full_precision_and_the_usual_layout(takes):
+    x = torch.randn(2, 32, 3, 3)
+    half = torch.autocast('cpu', torch.bfloat16, enabled=not takes)
+    with half:
+        assert base._takes_products(x) == takes
+    others = (x[:, :28].contiguous(), x.bfloat16(), x.contiguous(memory_format=torch.channels_last))
+    assert not any(map(base._takes_products, others))

@@ -1,8 +1,9 @@
 """Clips of cells whose operations are all affine warps, by sparse operators instead of operation by operation.
 
 Such a cell is linear in the image. Every edge is then one pass over a :class:`mmdas.ops.warp_operator.WarpOperator`
-that holds the warps of all its operations, and the gradients of the mixture weights are inner products with warped
-frames that are made anew in the backward pass. The plain loop of ``DASCell`` is the reference.
+that holds the warps of all its operations, or, where tables are narrow, over forms of its warps that need fewer taps;
+the gradients of the mixture weights are inner products with warped frames that are made anew in the backward pass. The
+plain loop of ``DASCell`` is the reference.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +20,14 @@ from mmdas.ops.warp_operator import WarpOperator
 from ..frame_transform import FrameTransform
 from ..operation import Operation, Size
 from ..topology import Edge, canonical_source, steps
+from .narrow_clip import NarrowOperators, has_narrow_form, narrow_clip
 
 # Taps of the operators of one image size, in bytes. The transposed ones of edges between nodes take 1.5 times theirs on
 # top, and the operators of two sizes may be kept.
 MAX_BYTES = 2**31
+# Where edges share nothing, warps of their own forms are faster than taps for tables of at most so many columns and at
+# least so many pixels (benchmarks A2 and G4).
+NARROW_COLUMNS, NARROW_PIXELS = 24, 96 * 96
 
 
 class Link(NamedTuple):
@@ -57,6 +62,31 @@ def fits(images: Tensor, num_taps: int, num_frames: int) -> bool:
     return num_taps * rows * (4 + images.element_size()) <= MAX_BYTES
 
 
+def is_narrow(images: Tensor) -> bool:
+    """Whether the warps of edges that share nothing are faster in forms of their own: images (B, C, H, W)."""
+    batch, channels, height, width = images.shape
+    return batch * channels <= NARROW_COLUMNS and height * width >= NARROW_PIXELS
+
+
+def build_narrow(
+    transform: FrameTransform,
+    operations: Sequence[Operation],
+    strengths: Sequence[Sequence[float]],
+    images: Tensor,
+    size: Size,
+) -> NarrowOperators | None:
+    """Maps of all edges for the frames beside the reference frame, or None where a warp has no form for that.
+
+    Args:
+        transform, operations, images, size: as of :func:`build_operator`.
+        strengths: of the operations, a row for each edge.
+    """
+    theta = [_matrices(transform, operations, row, size) for row in strengths]
+    if not all(has_narrow_form(matrices) for row in theta for matrices in row):
+        return None
+    return NarrowOperators(theta, transform.num_frames - 1, images.shape[-2:], transform.padding, images.dtype)
+
+
 def build_operator(
     transform: FrameTransform, operations: Sequence[Operation], strengths: Sequence[float], images: Tensor, size: Size
 ) -> WarpOperator:
@@ -69,16 +99,22 @@ def build_operator(
         images: (B, C, H, W), whose size and dtype the operator is for.
         size: (H, W) in pixels of what they show.
     """
-    theta = [
+    theta = _matrices(transform, operations, strengths, size)
+    return WarpOperator(theta, transform.num_frames - 1, images.shape[-2:], transform.padding, images.dtype)
+
+
+def _matrices(
+    transform: FrameTransform, operations: Sequence[Operation], strengths: Sequence[float], size: Size
+) -> list[Tensor | None]:
+    return [
         None if operation.is_identity else transform.matrices(operation, strength, size)
         for operation, strength in zip(operations, strengths, strict=True)
     ]
-    return WarpOperator(theta, transform.num_frames - 1, images.shape[-2:], transform.padding, images.dtype)
 
 
 def linear_clip(
     images: Tensor,
-    operators: Sequence[WarpOperator],
+    operators: Sequence[WarpOperator] | NarrowOperators,
     edges: Sequence[Edge],
     weights: Tensor,
     num_nodes: int,
@@ -89,7 +125,7 @@ def linear_clip(
 
     Args:
         images: (B, C, H, W).
-        operators: of K warps for T-1 frames each; one for all edges or one per edge.
+        operators: of K warps for T-1 frames each; one for all edges or one per edge, or the narrow ones of these edges.
         edges: the edges that are there.
         weights: (edges, K), of the warps.
         num_nodes: intermediate nodes.
@@ -102,15 +138,25 @@ def linear_clip(
     Raises:
         ValueError: if no edge ends in a node that the clip depends on.
     """
-    links, weights = _merge(edges, weights, num_nodes, reduction, shared=len(operators) == 1)
-    nodes = {0: image_to_table(images).repeat(num_frames - 1, 1)}
+    table = image_to_table(images)
+    if isinstance(operators, NarrowOperators):
+        links, weights = _merge(edges, weights, num_nodes, reduction, shared=False)
+        frames = narrow_clip(table, weights, links, operators)
+    else:
+        links, weights = _merge(edges, weights, num_nodes, reduction, shared=len(operators) == 1)
+        frames = _wide_clip(table.repeat(num_frames - 1, 1), weights, links, operators)
+    return clip_around(images * _share_of_image(links, weights), table_to_time_major(frames, images.shape))
+
+
+def _wide_clip(table: Tensor, weights: Tensor, links: Sequence[Link], operators: Sequence[WarpOperator]) -> Tensor:
+    """The frames of the last node for those of the image, (G*H*W, D) both."""
+    nodes = {0: table}
     for (source, operator), indices in _fans(links).items():
         parts = mix_warps(nodes[source], weights[indices], operators[operator])
         for index, part in zip(indices, parts, strict=True):
             target = links[index].target
             nodes[target] = nodes[target] + part if target in nodes else part
-    others = table_to_time_major(nodes[links[-1].target], images.shape)
-    return clip_around(images * _share_of_image(links, weights), others)
+    return nodes[links[-1].target]
 
 
 def _fans(links: Sequence[Link]) -> dict[tuple[int, int], list[int]]:

@@ -1,0 +1,89 @@
+"""The images of a training set as a test sees them."""
+
+import copy
+import re
+import zlib
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.runner import Runner
+
+from mmdas.models.distillation import DistillationError
+
+
+def fixed_view(runner: Runner) -> Any:
+    """The data set of a training, in the order of its ``sample_idx``, with the pipeline of the validation.
+
+    Raises:
+        DistillationError: without a validation or test, for a data set of several, or a training that mixes images.
+    """
+    refuse_mixing(runner.model)
+    view = copy.copy(innermost(runner.train_dataloader.dataset))
+    view.pipeline = innermost(tested_like(runner).dataloader.dataset).pipeline
+    view.test_mode = True
+    return view
+
+
+def tested_like(runner: Runner) -> Any:
+    """The loop of the validation, or that of the test.
+
+    Raises:
+        DistillationError: without either.
+    """
+    loop = runner.val_loop or runner.test_loop
+    if loop is None:
+        raise DistillationError(
+            'cached logits of the teacher are of images as a test sees them, and the config has neither val_dataloader '
+            'nor test_dataloader, whose pipeline would say how; give one, or leave out --cache (cache=True of '
+            'mmdas.DistillHook)'
+        )
+    return loop
+
+
+def innermost(dataset: Any) -> BaseDataset:
+    """The data set that numbers the samples, within others that hold it.
+
+    Raises:
+        DistillationError: for a data set of several, whose numbers repeat, or of an unknown kind.
+    """
+    while not isinstance(dataset, BaseDataset):
+        if not hasattr(dataset, 'dataset'):
+            raise DistillationError(
+                f'{type(dataset).__name__} has no sample_idx for each image, by which cached logits of the teacher are '
+                'found; take one BaseDataset, with RepeatDataset or ClassBalancedDataset around it if you like, or '
+                'leave out --cache (cache=True of mmdas.DistillHook)'
+            )
+        dataset = dataset.dataset
+    dataset.full_init()
+    return dataset
+
+
+def fingerprint_of(view: Any) -> str:
+    """What tells images and pipeline from others: their number, and digits of names (or pixels), labels and steps."""
+    check = zlib.crc32(re.sub(r' at 0x[0-9a-f]+', '', repr(view.pipeline)).encode())
+    for index in range(len(view)):
+        sample = view.get_data_info(index)
+        path, image = sample.get('img_path'), sample.get('img')
+        name = str(path).replace('\\', '/').rsplit('/', 1)[-1].encode() if path else b''
+        pixels = b'' if path or image is None else np.ascontiguousarray(image).tobytes()
+        check = zlib.crc32(name + pixels + str(sample.get('gt_label')).encode(), check)
+    return f'{len(view)} images, {check:08x}'
+
+
+def refuse_mixing(model: Any) -> None:
+    """Check that each image of a batch is one image of the training set.
+
+    Raises:
+        DistillationError: for a data preprocessor that mixes them.
+    """
+    preprocessor = getattr(model, 'module', model).data_preprocessor
+    steps = [*getattr(getattr(preprocessor, 'augments', None), 'steps', ())]
+    mixers = [type(step).__name__ for step in steps if getattr(step, 'mixes_labels', False)]
+    if getattr(preprocessor, 'batch_augments', None) is not None:
+        mixers.append('batch_augments')
+    if mixers:
+        raise DistillationError(
+            f'{mixers[0]} of this training mixes images, and cached logits of the teacher are of whole ones; leave out '
+            'what mixes, or --cache (cache=True of mmdas.DistillHook)'
+        )
