@@ -8,6 +8,7 @@ toolbox is imported when it is asked for by its name, so that the other toolboxe
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -150,10 +151,25 @@ def build_at(
         return registry.build(dict(config))
     except kept:
         raise
-    except KeyError as error:  # of MMEngine, whose further sentences are about how types are registered
-        raise kind(f'{place}: {str(error.args[0]).partition(". ")[0]}') from error
+    except KeyError as error:
+        raise kind(f'{place}: {unknown_type(registry, config, str(error.args[0]))}') from error
     except (TypeError, ValueError) as error:
         raise kind(f'{place}: {error}') from error
+
+
+def unknown_type(registry: Registry, config: Mapping, text: str) -> str:
+    """The part of a message on an error of a registry that says which type is not there, and which is like it.
+
+    Args:
+        registry: that was asked.
+        config: of the object.
+        text: of the error, whose further sentences are about how types are registered.
+    """
+    name = str(config.get('type'))
+    if not text.startswith(f'{name} is not in'):  # of another type within, or none is given
+        return text.partition('. ')[0]
+    close = get_close_matches(name, [f'{registry.scope}.{known}' for known in registry.module_dict], n=1)
+    return f'there is no type {name}' + (f'; did you mean {close[0]}?' if close else '')
 
 
 __all__ = [

@@ -39,7 +39,8 @@ def test_a_region_is_not_pasted_back_into_mixed_images(kind: str):
     [
         ({'type': 'mmdas.SegCutMix', 'beta': 'x'}, 'beta of SegCutMix must be above 0'),
         ({'type': 'mmdas.SegCutMix', 'betta': 1}, "unexpected keyword argument 'betta'"),
-        ({'type': 'mmdas.SegCutMx'}, 'mmdas.SegCutMx is not in the'),
+        ({'type': 'mmdas.SegCutMx'}, 'there is no type mmdas.SegCutMx; did you mean mmdas.SegCutMix[?]'),
+        ({'type': 'mmdas.KeepPaste', 'policy': {'type': 'mmdas.Absent'}}, 'mmdas.Absent is not in the'),
         ({'beta': 1.0}, 'type'),
     ],
 )
