@@ -128,7 +128,7 @@ def test_config_of_the_pages_builds_a_model_that_predicts(folder: Path, name: st
         images = torch.rand(1, 3, 64, 64)
         clip = model.data_preprocessor.to_clip(images)
         predictions = model(images if model.data_preprocessor.gives_images else clip, mode='tensor')
-    frames = 1 if 'keep' in name or 'StyleAugment' in FILES[name] else 4
+    frames = 1 if any(word in FILES[name] for word in ('Keep', 'StyleAugment', 'PolicyAugment')) else 4
     assert clip.shape == (1, 3 * frames, 64, 64)
     assert len(predictions) == 1
 
