@@ -119,14 +119,16 @@ def tell(kind: str, found: Iterable[Reach]) -> None:
 
 def two_edges(seed: int, out: Path) -> None:
     """Search in the cell of two edges, and print its policy beside that of the records."""
+    records = read(RESULTS / 'accuracy-cifar10.jsonl')
+    found = {record['seed']: record['policy'] for record in records if record['row'] == SEARCHED}
+    if seed not in found:  # before the search, which takes long
+        raise SystemExit(f'--search {seed}: the records of {SEARCHED} have the seeds {sorted(found)}; give one of them')
     row = next(row for row in ROWS['cifar10'] if row.name == SEARCHED)
     row = replace(row, cell={**row.cell, 'num_nodes': 1})
     folder = out / 'cifar10' / 'searches' / f'{row.search_key}-{seed}'
     if not (folder / 'policy.json').is_file():
         search(TASKS['cifar10'], row, seed, folder)
-    records = read(RESULTS / 'accuracy-cifar10.jsonl')
-    before = next(one['policy'] for one in records if (one['row'], one['seed']) == (SEARCHED, seed))
-    for name, policy in (('14 edges', Policy.from_dict(before)), ('2 edges', Policy.load(folder / 'policy.json'))):
+    for name, policy in (('14 edges', Policy.from_dict(found[seed])), ('2 edges', Policy.load(folder / 'policy.json'))):
         edges = Counter(f'{edge.operation} {edge.strength:+.3f}' for edge in policy.needed_edges)
         cost = policy.origin.get('search_cost', {})
         print(f'search with {name}, seed {seed}: {shares(edges)}; {cost.get("cpu_seconds", 0):.0f} s of CPU time')

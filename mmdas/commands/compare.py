@@ -64,7 +64,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         '--processes is the number of jobs at a time',
     )
     parser.add_argument(
-        '--retry-failed', action='store_true', help='try the steps again that failed when this command was last given'
+        '--retry-failed',
+        action='store_true',
+        help='try the steps again that failed when this command was last given, also after its budget has ended',
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (needs a GPU)')
     parser.add_argument(
@@ -88,10 +90,10 @@ def run(args: Namespace) -> None:
     with told_in_one_line(ImportError, ValueError):
         jobs = None if args.slurm is None else JobQueue(out, args.slurm)
     runs = StepRuns(out, Report(console), NOTES, args.processes, '' if jobs else served_toolbox(cfg), jobs)
-    if args.retry_failed:
-        runs.forget_failures()
     keep_options(runs, args)
     keep_config(cfg, out / BASE)
+    if args.retry_failed and runs.forget_failures():
+        runs.notes.pop('comparison', None)  # it is of the methods that were left
     comparison = Comparison(cfg, methods, runs, options_of_steps(args))
     with runs.report.progress:
         result = comparison.run()
@@ -135,7 +137,8 @@ def read(args: Namespace) -> tuple[Config, list[Method]]:
 def options_of_steps(args: Namespace) -> dict[str, Any]:
     """What the steps need of the options."""
     budget = None if args.budget is None else read_budget(args.budget)
-    return {'budget': budget, 'seeds': args.seeds, 'seed': args.seed, 'finalists': args.finalists, 'amp': args.amp}
+    kept = {name: getattr(args, name) for name in ('seeds', 'seed', 'finalists', 'amp')}
+    return {'budget': budget, 'retry': args.retry_failed, **kept}
 
 
 def keep_options(runs: StepRuns, args: Namespace) -> None:

@@ -35,12 +35,15 @@ def read_budget(text: str) -> Budget:
     Raises:
         ValueError: for another text, or nothing at all.
     """
-    match = re.fullmatch(r'(\d+)\s*(iters|epochs)', text.strip().lower())
+    match = re.fullmatch(r'(\d+)\s*(iter|epoch)s?', text.strip().lower())
     if match is None:
-        return Budget(seconds_of(text))
+        try:
+            return Budget(seconds_of(text))
+        except ValueError as error:
+            raise ValueError(f'{error}, or a length such as 20000iters or 30epochs') from error
     if not int(match[1]):
         raise ValueError(f'--budget {text}: give 1 or more')
-    return Budget(int(match[1]), match[2])
+    return Budget(int(match[1]), f'{match[2]}s')
 
 
 def check_unit(budget: Budget, unit: str) -> None:

@@ -34,7 +34,8 @@ class Comparison:
         cfg: with its split, at full length.
         methods: plain first.
         runs: of the folder.
-        settings: ``budget`` (a :class:`Budget`, or None), ``seeds``, ``seed``, ``finalists`` and ``amp``.
+        settings: ``budget`` (a :class:`Budget`, or None), ``seeds``, ``seed``, ``finalists``, ``amp`` and ``retry``,
+            whether planned steps may begin after the budget has ended, too.
     """
 
     def __init__(self, cfg: Config, methods: Sequence[Method], runs: StepRuns, settings: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ class Comparison:
             if not length:  # no time for longer trainings than those of the last rung
                 continue
             if place == 0:
-                left = self.search(left)
+                left = self.search(left, costs)
             history.append(self.train(place, rung, length, left, history))
             left = list(history[-1]['scores'])
             costs = self.corrected(costs, place, length)
@@ -147,12 +148,27 @@ class Comparison:
                 rungs = [Rung(len(searches), 1.0, 1), *rungs]
             processes = 1 if self.budget.is_length else self.runs.processes
             final = final_length(rungs, own, self.left(costs), self.full, processes)
+            if place == 0:
+                self.check_length(seconds_of(rungs, own, final))
             if place == 0 and searches:
                 self.runs.notes['search_seconds'] = max(round(costs[PLAIN].unit * final), 1)
             length = self.rungs[place].length(final)
             noted.append(length if length > max(noted, default=0) else 0)
             self.runs.save()
         return noted[place]
+
+    def check_length(self, planned: float) -> None:
+        """Refuse a budget of a length that is too small for the shortest plan.
+
+        Raises:
+            CommandError: with the smallest one.
+        """
+        if self.budget.is_length and planned > self.budget.amount:
+            unit = self.budget.unit
+            raise CommandError(
+                f'--budget {self.budget.amount:g}{unit} is too small: all trainings together, at the least length of '
+                f'each, are {planned:g}; give {planned:g}{unit} or more, fewer methods, or --seeds 1'
+            )
 
     def left(self, costs: dict[str, Cost]) -> float:
         """Of the budget for trainings; of a time, without the tests at the end."""
@@ -163,15 +179,22 @@ class Comparison:
 
     def may_start(self) -> bool:
         """Whether a further step may begin; a length is kept by the plan."""
-        return self.budget.is_length or self.runs.spent < self.budget.amount
+        return self.budget.is_length or self.settings['retry'] or self.runs.spent < self.budget.amount
 
-    def search(self, left: Sequence[str]) -> list[str]:
+    def search(self, left: Sequence[str], costs: dict[str, Cost]) -> list[str]:
         """Run the searches of the methods that have one; a budget that ends leaves them out.
+
+        Args:
+            left: the methods.
+            costs: of them.
 
         Returns:
             the methods whose search did not fail.
         """
         searches = [self.methods[name] for name in left if self.methods[name].search]
+        if searches:  # the plan has not counted them where their costs failed then, and are there on a retry
+            final = self.runs.notes['lengths'][0] / self.rungs[0].part
+            self.runs.notes.setdefault('search_seconds', max(round(costs[PLAIN].unit * final), 1))
         self.runs.run_all([self.search_step(method) for method in searches], self.may_start)
         if searches:
             self.trained += len(searches) * self.runs.notes['search_seconds']

@@ -119,11 +119,10 @@ class StepRuns:
         found: str | None = self.notes.get(name, {}).get('failed')
         return found
 
-    def forget_failures(self) -> None:
-        """Let steps that failed be tried again."""
-        for note in self.notes.values():
-            if isinstance(note, dict) and not note.get('done', True):
-                note.pop('failed', None)
+    def forget_failures(self) -> bool:
+        """Let steps that failed be tried again; whether there were any."""
+        failed = [note for note in self.notes.values() if isinstance(note, dict) and not note.get('done', True)]
+        return [note.pop('failed', None) for note in failed].count(None) < len(failed)
 
     def checkpoint(self, name: str) -> str:
         """The newest checkpoint of a step.

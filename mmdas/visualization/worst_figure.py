@@ -78,11 +78,16 @@ def _draw_labels(images: Sequence[WorstImage], classes: Sequence[str] | None) ->
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, one in zip(grid.flat, images, strict=False):
-        names = [str(number) if classes is None else classes[number] for number in (one.truth, one.prediction)]
+        names = [name_of(number, classes) for number in (one.truth, one.prediction)]
         axes.imshow(one.image, interpolation='nearest')
         text = f'is {names[0]} ({100 * one.score:.0f} %)\nsaid {names[1]} ({100 * (one.certainty or 0):.0f} %)'
         axes.set_title(text, fontsize=7)
     return figure
+
+
+def name_of(number: int, classes: Sequence[str] | None) -> str:
+    """Of a class, or its number, where a network has more classes than the data set names."""
+    return str(number) if classes is None or number >= len(classes) else classes[number]
 
 
 def wrong_pixels(truth: np.ndarray, prediction: np.ndarray, ignore_index: int) -> np.ndarray:

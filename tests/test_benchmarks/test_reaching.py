@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.accuracy import choose
-from benchmarks.accuracy.reaching import KEPT, LAST, NODES, by_chance, reach
+from benchmarks.accuracy.reaching import KEPT, LAST, NODES, by_chance, reach, two_edges
 from benchmarks.accuracy.tasks import TASKS
 from mmdas.search.das import DASCell, Policy, PolicyEdge
 from mmdas.search.halving import Cost, final_length, make_rungs
@@ -72,3 +72,9 @@ def test_comparison_of_a_table_has_its_schedule_and_a_third_of_its_cost(name: st
     assert len({rung.part for rung in rungs}) == 1, 'no short trainings'
     final = final_length(rungs, [Cost(0, 1)] * count, budget, choose.LENGTHS[name])
     assert final > choose.LENGTHS[name] / 3
+
+
+def test_a_seed_without_a_record_is_told_before_the_search(tmp_path):
+    with pytest.raises(SystemExit, match='--search 99: the records of .* have the seeds'):
+        two_edges(99, tmp_path)
+    assert not list(tmp_path.iterdir())

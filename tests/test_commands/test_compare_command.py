@@ -184,11 +184,21 @@ def length_of(command):
     return Config.fromfile(command[1]).train_cfg.max_iters
 
 
-@pytest.mark.parametrize('text', ['30epochs', '0iters', '3 weeks'])
+@pytest.mark.parametrize('text', ['30epochs', '0iters', '3 weeks', '2.5iters'])
 def test_a_budget_that_is_none_is_told(tmp_path, monkeypatch, capsys, text):
     World(monkeypatch, qualities())
     assert main(['compare', PLAIN[0], '--out', str(tmp_path), '--budget', text]) == 2
     assert f'--budget {text}' in capsys.readouterr().err
+
+
+def test_a_budget_of_fewer_iterations_than_trainings_is_told_before_any(tmp_path, monkeypatch, capsys):
+    """The plan never exceeds a length, and a larger budget goes on in the same folder."""
+    world = World(monkeypatch, qualities())
+    options = ['compare', PLAIN[0], '--methods', 'uniform', '--out', str(tmp_path), '--budget']
+    assert main([*options, '3iters']) == 2 and not world.commands
+    assert '--budget 3iters is too small' in (told := capsys.readouterr().err) and 'give 4iters or more' in told
+    assert main([*options, '4iter']) == 0
+    assert sum(length_of(command) for command in world.commands if command[0] == 'train') == 4
 
 
 def test_a_budget_for_nothing_is_told(tmp_path, monkeypatch, capsys):
@@ -278,6 +288,25 @@ def test_what_failed_is_tried_again_on_demand(tmp_path, monkeypatch, capsys, ste
     found = notes['comparison']
     assert found['winner'] == 'uniform' and not found['failed'] and found['complete']
     assert any(name_of(command).startswith(step) for command in again.commands)
+
+
+def test_a_search_that_the_plan_did_not_count_is_tried_again(tmp_path, monkeypatch):
+    World(monkeypatch, qualities(), fails=['cost_ddas'])
+    before = compare(tmp_path, methods='ddas,uniform')[1]['comparison']
+    again = World(monkeypatch, qualities('ddas'))
+    found = compare(tmp_path, '--retry-failed', methods='ddas,uniform')[1]['comparison']
+    assert found['winner'] == 'ddas' and found['complete'] and found['spent'] > before['spent']
+    assert [command[0] for command in again.commands[:3]] == ['cost', 'search', 'train']
+
+
+def test_a_retry_after_the_end_of_the_budget_trains_what_the_plan_holds(tmp_path, monkeypatch):
+    budget = ['--budget', '200s']
+    World(monkeypatch, qualities(), fails=['cost_uniform'])
+    before = compare(tmp_path, *budget, methods='randaugment,uniform')[1]['comparison']
+    World(monkeypatch, qualities(uniform=90.0))
+    found = compare(tmp_path, *budget, '--retry-failed', methods='randaugment,uniform')[1]['comparison']
+    assert found['complete'] and found['winner'] == 'uniform' and found['spent'] > 200
+    assert [rung['length'] for rung in found['rungs']] == [rung['length'] for rung in before['rungs']]
 
 
 def test_a_step_of_plain_that_fails_ends_all(tmp_path, monkeypatch, capsys):

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mmdas.engine.data_error import DataError
 from mmdas.engine.metrics import WorstImages
 from mmdas.engine.metrics.worst_images import read_image
-from mmdas.visualization.worst_figure import wrong_pixels
+from mmdas.visualization.worst_figure import name_of, wrong_pixels
 
 H, W, K = 6, 8, 3
 
@@ -71,8 +72,19 @@ def test_an_image_of_a_classification_is_rated_by_the_probability_of_its_class(t
     judge(metric, samples)
     assert [one['score'] for one in json.loads((tmp_path / 'worst.json').read_text())] == [0.1, 0.3]
     assert (tmp_path / 'worst.png').stat().st_size > 1000
-    with pytest.raises(ValueError, match=r'images of one class; one has 2: \[0, 1\]'):
+    with pytest.raises(DataError, match=r'images of one class; one has 2: \[0, 1\]'):
         metric.process({'inputs': [None]}, [{'gt_label': torch.tensor([0, 1]), 'pred_score': scores[0]}])
+    for label in (-1, 3):
+        with pytest.raises(DataError, match=f'a.png has the label {label}, and the network has 3 classes'):
+            sample = {'gt_label': torch.tensor([label]), 'pred_score': scores[0], 'img_path': 'a.png'}
+            metric.process({'inputs': [None]}, [sample])
+    with pytest.raises(DataError, match='an image has no label'):
+        metric.process({'inputs': [None]}, [{'pred_score': scores[0]}])
+
+
+def test_a_class_without_a_name_is_its_number():
+    assert [name_of(number, ('cat', 'dog')) for number in (0, 1, 2)] == ['cat', 'dog', '2']
+    assert name_of(0, None) == '0'
 
 
 def test_images_without_a_label_do_not_count_and_a_wrong_number_is_told(tmp_path: Path):
@@ -80,6 +92,8 @@ def test_images_without_a_label_do_not_count_and_a_wrong_number_is_told(tmp_path
     metric = WorstImages(str(tmp_path))
     metric.process({'inputs': [None]}, [maps])
     assert metric.results == []
+    with pytest.raises(DataError, match='no pixel of the test has a label that counts, all are ignore_index=255'):
+        metric.evaluate(1)
     with pytest.raises(ValueError, match='number is 0, expected 1 or more'):
         WorstImages(str(tmp_path), number=0)
 

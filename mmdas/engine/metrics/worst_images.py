@@ -11,6 +11,7 @@ import mmcv
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from mmdas.engine.data_error import DataError
 from mmdas.registry import METRICS
 from mmdas.visualization.worst_figure import WorstImage, draw_worst
 
@@ -51,7 +52,9 @@ class WorstImages(BaseMetric):
         collect_device, prefix: see :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: for a number below 1, or, in a test, for images with several classes.
+        ValueError: for a number below 1.
+        DataError: in a test, for images without labels, with several classes, or with a label
+            that the network has no class for, and where no pixel of any image counts.
     """
 
     default_prefix = 'worst_images'
@@ -82,16 +85,20 @@ class WorstImages(BaseMetric):
 
     def compute_metrics(self, results: list[Judged]) -> dict[str, float]:
         """Write the files; the mean over all images."""
+        if not results:
+            raise DataError(
+                f'WorstImages: no pixel of the test has a label that counts, all are ignore_index={self.ignore_index}; '
+                'look at the labels, or at ignore_index of the test_evaluator'
+            )
         worst = heapq.nsmallest(self.number, results, key=lambda one: one.score)
         meta = self.dataset_meta or {}
         self.out_dir.mkdir(parents=True, exist_ok=True)
         told = [{'image': one.path, 'score': round(one.score, 4)} for one in worst]
         Path(self.out_dir, f'{NAME}.json').write_text(json.dumps(told, indent=1) + '\n', encoding='utf-8')
-        if worst:
-            shown = [WorstImage(one.image, one.truth, one.prediction, one.score, one.certainty) for one in worst]
-            figure = draw_worst(shown, meta.get('classes'), meta.get('palette'), self.ignore_index)
-            figure.savefig(self.out_dir / f'{NAME}.png', dpi=90)
-        mean = sum(one.score for one in results) / max(len(results), 1)
+        shown = [WorstImage(one.image, one.truth, one.prediction, one.score, one.certainty) for one in worst]
+        figure = draw_worst(shown, meta.get('classes'), meta.get('palette'), self.ignore_index)
+        figure.savefig(self.out_dir / f'{NAME}.png', dpi=90)
+        mean = sum(one.score for one in results) / len(results)
         return {'mean': round(100 * mean, 2), 'images': len(results)}
 
     def _segmented(self, sample: dict) -> Judged | None:
@@ -109,12 +116,18 @@ def classified(sample: dict) -> Judged:
     """An image of a classification.
 
     Raises:
-        ValueError: if it is not of one class.
+        DataError: if it has no label, is not of one class, or of one that the network does not have.
     """
+    if 'gt_label' not in sample:
+        name = sample.get('img_path') or 'an image'
+        raise DataError(f'WorstImages: {name} has no label; take a test set with labels')
     labels = sample['gt_label'].flatten().tolist()
     if len(labels) != 1:
-        raise ValueError(f'WorstImages rates images of one class; one has {len(labels)}: {labels}')
+        raise DataError(f'WorstImages rates images of one class; one has {len(labels)}: {labels}')
     scores = sample['pred_score'].float().cpu()
+    if not 0 <= labels[0] < len(scores):
+        name = sample.get('img_path') or 'an image'
+        raise DataError(f'WorstImages: {name} has the label {labels[0]}, and the network has {len(scores)} classes')
     best = int(scores.argmax())
     return Judged(float(scores[labels[0]]), '', np.empty(0), labels[0], best, float(scores[best]))
 
