@@ -85,9 +85,9 @@ def take_up_earlier(cfg: Config) -> None:
         cfg: of the search; its work directory is changed where only that of the earlier name holds checkpoints of a
             fast search.
     """
-    folder, own = Path(cfg.work_dir), Path(cfg.filename or '')
-    earlier, kept = (path.with_name(without_fast(path.name)) for path in (folder, own))
-    kept = earlier / kept.name
+    folder = Path(cfg.work_dir)
+    earlier = folder.with_name(without_fast(folder.name))
+    kept = earlier / without_fast(Path(cfg.filename or '').name)
     if earlier == folder or has_checkpoints(folder) or not has_checkpoints(earlier) or not kept.is_file():
         return
     loop = read_config(kept).get('train_cfg') or {}
