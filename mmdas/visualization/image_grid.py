@@ -1,6 +1,8 @@
 """A grid of images with names of its rows and columns, the paper that the other figures are drawn on."""
 
 from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,3 +56,20 @@ def new_image_grid(
     for axes, name in zip(grid[:, 0], rows, strict=True):
         axes.set_ylabel(name, fontsize=9)
     return figure, grid
+
+
+def save_small(figure: 'Figure', path: Path, dpi: int = 72, colours: int = 96) -> None:
+    """Write a figure in few colours, so that the file is small; its folder is made.
+
+    Args:
+        figure: to write.
+        path: of the PNG.
+        dpi: pixels an inch. Default: 72.
+        colours: of the file's palette, at most 256. Default: 96.
+    """
+    from PIL import Image  # not before a picture is drawn
+
+    stream = BytesIO()
+    figure.savefig(stream, dpi=dpi)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.open(stream).convert('RGB').quantize(colours).save(path, optimize=True)

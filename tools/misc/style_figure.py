@@ -1,18 +1,15 @@
 """Draw the picture of docs/style.md: textures of random features, and digits in the colours of textures."""
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image
 
 from mmdas.datasets import ShapeTextureDigits
 from mmdas.datasets.shape_texture import digits_of, draw_digit, draw_texture
 from mmdas.style import VGG19, ColourStatistics, synthesize_texture
-from mmdas.visualization.image_grid import new_image_grid
+from mmdas.visualization.image_grid import new_image_grid, save_small
 
 LAYERS = ('relu1_1', 'relu2_1', 'relu3_1')
 COLUMNS = ('stripes', 'checks', 'digits', 'dots')
@@ -60,11 +57,7 @@ def draw(path: Path, size: int, iterations: int) -> None:
     for column, images in enumerate(grid):
         for row, image in enumerate(images):
             plots[row, column].imshow(image[0].permute(1, 2, 0).numpy(), interpolation='nearest')
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(stream, dpi=100)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(stream).convert('RGB').quantize(128).save(path, optimize=True)
+    save_small(figure, path, dpi=100, colours=128)
 
 
 def main() -> None:

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from mmdas.ops.aligned_shift import FrameAlignment
 from mmdas.ops.clip import clip_to_frames
 from mmdas.search.das import Policy, PolicyClip, PolicyEdge
-from mmdas.visualization.image_grid import new_image_grid
+from mmdas.visualization.image_grid import new_image_grid, save_small
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'dataset_converters'))
 from digit_scenes import load_split, make_scene  # noqa: E402
@@ -27,7 +26,6 @@ SIZE = 64
 FRAMES = 3
 OPERATIONS = {'shift': ('translate_x', 0.1), 'turn': ('rotate', 12.0), 'scale': ('scale', 0.2)}
 COLUMNS = ('frame t', 'frame t + 1', 'features of t', 'with t + 1 as it is', 'with t + 1 aligned')
-COLOURS = 96  # of the file
 
 
 def edges_of(images: Tensor) -> Tensor:
@@ -69,9 +67,7 @@ def main() -> None:
     for plots, image, step in zip(grid, scenes(len(grid), args.seed), OPERATIONS.values(), strict=True):
         for axes, picture in zip(plots, row_of(image, *step), strict=True):
             axes.imshow((255 * picture.clamp(0, 1)).byte().permute(1, 2, 0).numpy())
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(args.out, dpi=72)
-    Image.open(args.out).convert('RGB').quantize(COLOURS).save(args.out, optimize=True)
+    save_small(figure, args.out)
 
 
 if __name__ == '__main__':

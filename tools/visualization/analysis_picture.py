@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 
 from mmdas.analysis import BoxAccuracy, PixelPrecision, localize
 from mmdas.analysis.localization import box_ious
 from mmdas.apis.analysis import Analysis, Analyzer
 from mmdas.visualization import draw_box, draw_pictures, overlay, to_grey
+from mmdas.visualization.image_grid import save_small
 
 CONFIG = 'mmdas::one_digit/resnet18-3-stages_one-digit-64x64.py'
 MAPS = {
@@ -91,11 +91,7 @@ def main() -> None:
     analyzer = Analyzer(args.config, args.checkpoint)
     files, boxes, _ = images_of(Path(args.data), args.rows)
     torch.manual_seed(0)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    draw_pictures(draw(analyzer, files, boxes)).savefig(args.out, dpi=72)
-    with Image.open(args.out) as picture:  # a palette makes the file half as large
-        small = picture.convert('RGB').quantize(256)
-    small.save(args.out, optimize=True)
+    save_small(draw_pictures(draw(analyzer, files, boxes)), Path(args.out), colours=256)
     if args.images == 0:
         return
     files, boxes, masks = images_of(Path(args.data), args.images)

@@ -5,13 +5,12 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from PIL import Image
-
 from mmdas.analysis.receptive_field import describe_field, field_in_middle, radii_of
 from mmdas.apis import DASOptions, load_config
 from mmdas.apis.receptive_field import receptive_fields
 from mmdas.search.das import Policy, PolicyEdge
 from mmdas.visualization import draw_fields
+from mmdas.visualization.image_grid import save_small
 
 CONFIG = 'mmdas::digit_scenes/fcn_r18-d4_digits-48x48.py'
 SIDE, FRAMES = 160, 4
@@ -46,11 +45,7 @@ def main() -> None:
         curves[title] = list(zip(radii_of(field, shares), shares, strict=True))
         print(title, int(reaches[title].any(0).sum()), asdict(describe_field(field)))
     numbers = [{name: one.numpy() for name, one in group.items()} for group in (maps, reaches)]
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    draw_fields(*numbers, curves).savefig(args.out, dpi=80)
-    with Image.open(args.out) as picture:  # a palette makes the file half as large
-        small = picture.convert('RGB').quantize(128)
-    small.save(args.out, optimize=True)
+    save_small(draw_fields(*numbers, curves), Path(args.out), dpi=80, colours=128)
 
 
 if __name__ == '__main__':

@@ -14,13 +14,12 @@ from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.structures import DataSample
-from PIL import Image
 from torch import Tensor
 
 from mmdas.augment import HideAndSeek, Mixup, PuzzleMix
 from mmdas.augment.cut_mix import Cuts, draw_cuts
 from mmdas.augment.puzzle import enlarged
-from mmdas.visualization.image_grid import new_image_grid
+from mmdas.visualization.image_grid import new_image_grid, save_small
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'dataset_converters'))
 from digit_scenes import load_split, make_scene  # noqa: E402
@@ -28,7 +27,6 @@ from digit_scenes import load_split, make_scene  # noqa: E402
 SIZE = 64
 ROWS = 4
 SHOWN = 8  # images of the batch that the rows are taken from
-COLOURS = 96  # of the file
 MODEL = dict(
     type='ImageClassifier',
     data_preprocessor=dict(type='mmdas.DASClsDataPreprocessor', mean=[100.0] * 3, std=[60.0] * 3, num_classes=10),
@@ -95,7 +93,7 @@ def with_shares(images: Tensor, shares: Tensor) -> list[tuple[Tensor, float]]:
 
 
 def draw(columns: dict[str, list], data_preprocessor: Any, path: Path) -> None:
-    """Write the picture in few colours, so that the file is small."""
+    """Write the picture."""
     names = ['image', 'saliency', 'partner', 'Mixup', 'CutMix', 'Hide-and-Seek', 'Puzzle Mix, mask', 'Puzzle Mix']
     figure, grid = new_image_grid([''] * ROWS, names, 1.0)
     for row, plots in enumerate(grid):
@@ -109,9 +107,7 @@ def draw(columns: dict[str, list], data_preprocessor: Any, path: Path) -> None:
                 axes.imshow(pixels.clamp(0, 255).byte().permute(1, 2, 0).numpy())
             if share is not None:
                 axes.text(2, SIZE - 3, f'{share:.2f}', color='white', backgroundcolor='black', fontsize=7)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=72)
-    Image.open(path).convert('RGB').quantize(COLOURS).save(path, optimize=True)
+    save_small(figure, path)
 
 
 def main() -> None:

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
-from PIL import Image
 from torch import Tensor, nn
 
 from mmdas.apis import load_config
 from mmdas.search.test_time import View, ViewPolicy, predict_views
 from mmdas.search.test_time.search import look
-from mmdas.visualization.image_grid import new_image_grid
+from mmdas.visualization.image_grid import new_image_grid, save_small
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parents[1] / 'dataset_converters'))
@@ -33,7 +32,6 @@ VIEWS = {
     'shift': View('translate_x', 1 / 16),
     'turn': View('rotate', 8.0),
 }
-COLOURS = 96  # of the file
 
 
 def load_model() -> nn.Module:
@@ -74,7 +72,7 @@ def columns_of(images: Tensor, labels: Tensor, confidence: float) -> dict[str, T
 
 
 def draw(columns: dict[str, Tensor], path: Path) -> None:
-    """Write the picture in few colours, so that the file is small."""
+    """Write the picture."""
     figure, grid = new_image_grid([''] * len(columns['image']), list(columns), 1.0)
     for plots, content in zip(grid.T, columns.values(), strict=True):
         for axes, shown in zip(plots, content, strict=True):
@@ -83,9 +81,7 @@ def draw(columns: dict[str, Tensor], path: Path) -> None:
             else:
                 axes.imshow(np.ma.masked_less(shown.numpy(), 0), cmap='tab20', vmin=0, vmax=19, interpolation='nearest')
                 axes.set_facecolor('black')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=72)
-    Image.open(path).convert('RGB').quantize(COLOURS).save(path, optimize=True)
+    save_small(figure, path)
 
 
 def main() -> None:
