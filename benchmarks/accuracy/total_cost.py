@@ -6,6 +6,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from mmdas.visualization.report.charts import front
+
 from .means import mean, number, same_compute, shared_iterations, spread
 from .rows import Row
 from .tasks import Task
@@ -87,11 +89,8 @@ def search_seconds(row: Row, rows: Sequence[Row], records: Sequence[dict]) -> fl
 
 def on_front(found: Sequence[Cost]) -> list[Cost]:
     """Those than which none is both as cheap and as good, cheapest first."""
-    result: list[Cost] = []
-    for cost in sorted(found, key=lambda cost: (cost.total, -cost.score)):
-        if not result or cost.score > result[-1].score:
-            result.append(cost)
-    return result
+    best = front({place: (cost.total, cost.score) for place, cost in enumerate(found)})
+    return [found[place] for place in best]
 
 
 def cost_table(found: Sequence[Cost], plain: Sequence[dict]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import TypeVar
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 30, 36  # the title of the values stands above them
+Name = TypeVar('Name')
 COLOURS = 8  # classes c0 to c7 of the page's style
 TICKS = 4
 Points = Sequence[tuple[float, float]]
@@ -101,7 +103,7 @@ def legend(names: Sequence[str]) -> str:
     return f'<ul class="legend">{"".join(entries)}</ul>'
 
 
-def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+def front(points: Mapping[Name, tuple[float, float]]) -> list[Name]:
     """Names of those that no other beats: none costs at most as much and scores at least as much.
 
     Args:
