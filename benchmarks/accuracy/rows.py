@@ -49,6 +49,8 @@ class Row:
         part_after: where frames part in the backbone in the training, behind a policy that was searched on clips of
             images. Default: clips of images.
         self_distil: and the fewer frames learn from all.
+        labelled_by: name of the row whose model labels the training images that the others leave out, for this one.
+        confidence: least probability of such a label.
         geometry: a row on the geometry of clips: tested by windows and as before, too, but not with views.
     """
 
@@ -85,6 +87,8 @@ class Row:
     any_frames: bool = False
     part_after: str | None = None
     self_distil: bool = False
+    labelled_by: str = ''
+    confidence: float = 0.0
     geometry: bool = False
 
     @property
@@ -399,6 +403,25 @@ def methods_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
 
 
+def unused_table(teacher: str, prefix: str, long: str, budget: float, options: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows with RandAugment that train on the images that the others leave out, too.
+
+    Args:
+        teacher: name of the row that labels them.
+        prefix: of the rows' names.
+        long: end of the rows' titles.
+        budget: in units of the task's iterations.
+        options: settings by which they have their true labels.
+    """
+    row = Row('', '', frames=1, budget=budget, augment='rand')
+    title = 'RandAugment, and unused images that it has labelled'
+    yield replace(row, name=f'{prefix}-unused', title=f'{title}{long}', labelled_by=teacher)
+    sure = replace(row, name=f'{prefix}-unused-sure', title=f'{title}, those above 0.8 alone{long}')
+    yield replace(sure, labelled_by=teacher, confidence=0.8)
+    title = 'RandAugment, and unused images with their true labels'
+    yield replace(row, name=f'{prefix}-unused-true', title=f'{title}{long}', options=options)
+
+
 # Methods of CamVid's long trainings.
 LONG = [row for row in METHODS if row[2] in ('Cutout', 'CutMix', 'KeepCutMix', 'label smoothing', 'DropBlock')]
 LONG = [
@@ -530,7 +553,13 @@ def parted_table(budget: float) -> Iterator[Row]:
 
 
 ROWS = {
-    'cifar10': [*table(), *parted_table(2), *aligned_fusion_table(), *light_tables(2, 'kl')],
+    'cifar10': [
+        *table(),
+        *parted_table(2),
+        *aligned_fusion_table(),
+        *light_tables(2, 'kl'),
+        *unused_table('augment-rand', 'method', '', 2, {'train_dataloader.dataset.per_class': 1000}),
+    ],
     'camvid': [
         *segmentation_table(),
         *parted_table(1),
@@ -539,6 +568,13 @@ ROWS = {
         *sizes_table(),
         *light_tables(1, 'kl cwd'),
         *long_methods_table(3),
+        *unused_table(
+            'method-long-randaugment',
+            'method-long',
+            ', 3 times as long',
+            3,
+            {'train_dataloader.dataset.indices': None},
+        ),
     ],
     'camvid_narrow': list(narrow_table()),
     'distant_cues': list(distant_table()),

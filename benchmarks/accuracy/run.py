@@ -37,6 +37,7 @@ from .probes import VIEWS, Timed, by_windows, mean_gate, poolings, predict, refe
 from .recorder import CurveRecorder, averaged_model
 from .rows import ROWS, Row
 from .tasks import ROOT, Task
+from .unused_images import add_unused
 
 # A curve has a point at each of these fractions and multiples of the task's iterations.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
@@ -92,6 +93,9 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         set_augment(cfg, json.loads(augment.read_text()))
     if row.words:
         set_augment(cfg, row.words)
+    labelled = None
+    if row.labelled_by:
+        labelled = find_labels(cfg, task, row, seed, iterations, out)
     if row.self_distil:
         set_self_distillation(cfg)
     if row.regularize:
@@ -126,6 +130,7 @@ def train(task: Task, row: Row, seed: int, out: Path, limit: float = math.inf) -
         'policy': None if policy is None else policy_content(policy),
         **({} if augment is None else {'augment': summary(augment)}),
         **({} if teacher is None else {'teacher': teacher}),
+        **({} if labelled is None else {'teacher': labelled}),
     }
 
 
@@ -177,6 +182,16 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
     return hook, {**record, **more}
 
 
+def find_labels(cfg: Config, task: Task, row: Row, seed: int, iterations: int, out: Path) -> dict:
+    """Put the unused training images into a config, labelled by a teacher that is trained now if it was not; record."""
+    weights = trained_teacher(task, row.labelled_by, seed, TEACHER_SEED + seed, iterations, out) / 'teacher.pth'
+    images, kept, seconds = add_unused(cfg, task, row, weights, out / 'unused' / f'{row.name}-{seed}')
+    content = torch.load(weights, weights_only=True)
+    cost = {**content['cost'], 'train_seconds': content['cost']['train_seconds'] + seconds}
+    found = {'row': row.labelled_by, 'score': content['score'], 'unused': images, 'labelled': kept}
+    return {**found, 'label_seconds': round(seconds, 1), **cost}
+
+
 def losses_of(row: Row) -> list[dict]:
     """Configs of the distances from a row's teacher."""
     options = {} if row.temperature is None else {'temperature': row.temperature}
@@ -199,6 +214,8 @@ def trained_teacher(task: Task, name: str, seed: int, number: int, iterations: i
         cfg = run_config(task, taught_by, 'repeat', policy)
         if taught_by.augment:
             set_augment(cfg, json.loads(find_augment(task, taught_by, seed, out)[0].read_text()))
+        if taught_by.words:
+            set_augment(cfg, taught_by.words)
         set_training(cfg, task, iterations, number)
         folder.mkdir(parents=True, exist_ok=True)
         train_and_save(cfg, task, iterations, folder / 'teacher.pth', taught_by.frames)
