@@ -1,5 +1,6 @@
 """The accuracy tables: their rows, a run from end to end on made-up images, and what the page computes."""
 
+import copy
 import json
 import math
 from dataclasses import replace
@@ -14,6 +15,7 @@ from mmengine.runner import Runner
 from mmseg.registry import MODELS
 from torch import nn
 
+from benchmarks.accuracy import unused_images
 from benchmarks.accuracy.__main__ import RESULTS, is_done, main, plan, read
 from benchmarks.accuracy.clip_distance import distance
 from benchmarks.accuracy.cost import WARM_UP, cost, policy_file, search_cost, timed
@@ -26,7 +28,7 @@ from benchmarks.accuracy.report import priced, replace_between
 from benchmarks.accuracy.rows import DILATED, ROWS, Row
 from benchmarks.accuracy.run import curve_points, find_policy, run_config, search, search_config, train
 from benchmarks.accuracy.tasks import TASKS
-from mmdas.apis import preprocessor_of
+from mmdas.apis import load_config, preprocessor_of
 from mmdas.engine.selection import Score
 from mmdas.search.das import DASCell, Policy, PolicyEdge
 
@@ -202,6 +204,21 @@ def test_row_learns_from_a_teacher_that_is_trained_once(workplace: Path, teacher
     assert second['teacher']['score'] == 12.5 or augment
     assert second['score'] == first['score']
     assert str(workplace) not in json.dumps(first)
+
+
+@pytest.mark.slow
+def test_row_trains_on_unused_images_with_the_labels_of_a_teacher(workplace: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(unused_images, 'ROOT', workplace)
+    plain = load_config(SMALL.path)
+    plain.train_dataloader.dataset.per_class = 5
+    monkeypatch.setattr(unused_images, 'load_config', lambda path: copy.deepcopy(plain))
+    row = Row('x', 'x', frames=1, labelled_by='plain', options={'train_dataloader.dataset.per_class': 5})
+    record = train(SMALL, row, 0, workplace)
+    assert (record['teacher']['unused'], record['teacher']['labelled']) == (30, 30)  # three of eight a class
+    assert record['teacher']['label_seconds'] > 0
+    links = sorted((workplace / 'unused/x-0/images').iterdir())
+    assert {int(link.resolve().stem) for link in links} == {5, 6, 7}
+    assert len((workplace / 'unused/x-0/train_dataloader.txt').read_text().splitlines()) == 50
 
 
 @pytest.mark.slow
