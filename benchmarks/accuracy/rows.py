@@ -403,7 +403,9 @@ def methods_table(budget: float) -> Iterator[Row]:
         yield Row(name, title, frames=1, budget=budget, words=words, regularize=regularize)
 
 
-def unused_table(teacher: str, prefix: str, long: str, budget: float, options: Mapping[str, Any]) -> Iterator[Row]:
+def unused_table(
+    teacher: str, prefix: str, long: str, budget: float, losses: str, options: Mapping[str, Any]
+) -> Iterator[Row]:
     """Rows with RandAugment that train on the images that the others leave out, too.
 
     Args:
@@ -411,6 +413,7 @@ def unused_table(teacher: str, prefix: str, long: str, budget: float, options: M
         prefix: of the rows' names.
         long: end of the rows' titles.
         budget: in units of the task's iterations.
+        losses: words of ``mmdas distill``.
         options: settings by which they have their true labels.
     """
     row = Row('', '', frames=1, budget=budget, augment='rand')
@@ -418,6 +421,8 @@ def unused_table(teacher: str, prefix: str, long: str, budget: float, options: M
     yield replace(row, name=f'{prefix}-unused', title=f'{title}{long}', labelled_by=teacher)
     sure = replace(row, name=f'{prefix}-unused-sure', title=f'{title}, those above 0.8 alone{long}')
     yield replace(sure, labelled_by=teacher, confidence=0.8)
+    taught = replace(row, name=f'{prefix}-unused-taught', title=f'{title}, and taught by it{long}')
+    yield replace(taught, labelled_by=teacher, teacher=teacher, losses=losses)
     title = 'RandAugment, and unused images with their true labels'
     yield replace(row, name=f'{prefix}-unused-true', title=f'{title}{long}', options=options)
 
@@ -558,7 +563,7 @@ ROWS = {
         *parted_table(2),
         *aligned_fusion_table(),
         *light_tables(2, 'kl'),
-        *unused_table('augment-rand', 'method', '', 2, {'train_dataloader.dataset.per_class': 1000}),
+        *unused_table('augment-rand', 'method', '', 2, 'kl', {'train_dataloader.dataset.per_class': 1000}),
     ],
     'camvid': [
         *segmentation_table(),
@@ -573,6 +578,7 @@ ROWS = {
             'method-long',
             ', 3 times as long',
             3,
+            'kl',
             {'train_dataloader.dataset.indices': None},
         ),
     ],
