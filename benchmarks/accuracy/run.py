@@ -174,6 +174,7 @@ def find_teacher(task: Task, row: Row, seed: int, iterations: int, out: Path) ->
         'views': row.views,
         'cache': row.cached,
         'score': False,  # it stands in the record
+        'swap_colours': False,  # all networks of a task take the same order, whatever it is read in
     }
     scores = [content['score'] for content in contents]
     cost = {key: sum(content['cost'][key] for content in contents) for key in contents[0]['cost']}
