@@ -16,6 +16,7 @@ from .das_config import convert
 from .das_options import DASOptions
 from .das_settings import check_preprocessors
 from .early_warnings import collect_warnings
+from .training_length import check_length_unit
 
 # Options that stay those of the run, whatever the conversion makes of the host's.
 OF_THE_RUN = ('work_dir', 'experiment_name', 'load_from', 'resume')
@@ -56,8 +57,8 @@ def load_config(
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: for an option, or a second data preprocessor, that nothing would read, or a module of
-            ``custom_imports`` that cannot be imported.
+        ValueError: for an option, or a second data preprocessor, that nothing would read, a length that is not in the
+            unit of its loop, or a module of ``custom_imports`` that cannot be imported.
         ConversionError: if the config cannot be converted.
     """
     silence_warnings()
@@ -69,6 +70,7 @@ def load_config(
     merge_options(cfg, given)
     import_custom_modules(cfg)
     check_preprocessors(cfg)
+    check_length_unit(cfg)
     cfg.launcher = launcher
     if launcher != 'none':
         os.environ.setdefault('LOCAL_RANK', str(local_rank))

@@ -10,6 +10,8 @@ from mmdas.registry import type_name
 # Options of schedules that count iterations or epochs, and those that hold several such numbers.
 POINTS = ('begin', 'end', 'T_max', 'total_steps', 'total_iters', 'step_size')
 LISTS = ('milestones', 'periods')
+EPOCH_LOOPS = ('EpochBasedTrainLoop', 'ResumableEpochBasedTrainLoop', 'EpochBasedSearchLoop')
+ITER_LOOPS = ('IterBasedTrainLoop', 'ResumableIterBasedTrainLoop', 'IterBasedSearchLoop')
 
 
 def training_length(cfg: Config) -> tuple[str, int]:
@@ -23,6 +25,28 @@ def training_length(cfg: Config) -> tuple[str, int]:
         if loop.get(f'max_{unit}'):
             return unit, int(loop[f'max_{unit}'])
     raise ValueError('train_cfg says neither max_iters nor max_epochs; give the length of the training there')
+
+
+def check_length_unit(cfg: Config) -> None:
+    """Check that the length of a training is in the unit that its loop counts.
+
+    Raises:
+        ValueError: for ``max_iters`` of a loop of epochs, or ``max_epochs`` of one of iterations.
+    """
+    loop = cfg.get('train_cfg') or {}
+    by_epoch = loop.get('by_epoch')
+    kind = type_name(loop)
+    if kind in EPOCH_LOOPS or (by_epoch and not kind):
+        unit, other = 'epochs', 'iters'
+    elif kind in ITER_LOOPS or (by_epoch is False and not kind):
+        unit, other = 'iters', 'epochs'
+    else:
+        return
+    if loop.get(f'max_{other}') is not None:
+        raise ValueError(
+            f'train_cfg.max_{other}={loop[f"max_{other}"]} has no meaning here: this training counts '
+            f'{"iterations" if unit == "iters" else unit} ({kind or f"by_epoch={by_epoch}"}); set train_cfg.max_{unit}'
+        )
 
 
 def set_training_length(cfg: Config, length: int) -> None:

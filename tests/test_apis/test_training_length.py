@@ -104,3 +104,16 @@ def test_the_split_takes_the_pipeline_of_the_test_and_leaves_the_test_alone(conf
     assert again.train_dataloader == cfg.train_dataloader  # a split that is there stays
     with pytest.raises(ValueError, match='--holdout is 1, expected a part'):
         hold_out_validation(cfg, 1)
+
+
+@pytest.mark.parametrize(
+    ('config', 'wrong', 'right'),
+    [
+        ('mmpretrain::resnet/resnet18_8xb16_cifar10.py', 'max_iters', 'max_epochs'),
+        ('mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py', 'max_epochs', 'max_iters'),
+    ],
+)
+def test_length_in_another_unit_than_the_loops_is_refused_with_the_right_key(config: str, wrong: str, right: str):
+    with pytest.raises(ValueError, match=f'train_cfg.{wrong}=5 .* set train_cfg.{right}'):
+        load_config(config, cfg_options={f'train_cfg.{wrong}': 5})
+    assert load_config(config, cfg_options={f'train_cfg.{right}': 5}).train_cfg[right] == 5
