@@ -28,6 +28,10 @@ class CommandError(Exception):
         self.code = code
 
 
+# Folders of the modules of data sets.
+DATA_SETS = (('mmpretrain', 'datasets'), ('mmseg', 'datasets'), ('mmengine', 'dataset'))
+
+
 @contextmanager
 def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of what the user gave (files, options, configs) into one line without a traceback.
@@ -41,6 +45,11 @@ def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as error:
+        if isinstance(error, FileNotFoundError) and error.filename and is_of_data_set(error, anywhere=True):
+            raise CommandError(
+                f'a data set of the config: there is no {error.filename}; make, unpack or link the data there (paths '
+                f'count from {Path.cwd()}), or set data_root, data_prefix and ann_file of its data sets'
+            ) from error
         raise CommandError(' '.join(str(error).split())) from error
     except (AssertionError, RuntimeError) as error:
         if not is_of_data_set(error):
@@ -48,11 +57,16 @@ def told_in_one_line(*kinds: type[Exception]) -> Iterator[None]:
         raise CommandError(f'a data set of the config: {" ".join(str(error).split())}') from error
 
 
-def is_of_data_set(error: Exception) -> bool:
-    """Whether a data set of a toolbox says what is wrong with its files or settings."""
+def is_of_data_set(error: Exception, anywhere: bool = False) -> bool:
+    """Whether a data set of a toolbox says what is wrong with its files or settings.
+
+    Args:
+        error: that was raised.
+        anywhere: whether what a data set calls counts, too.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    place = Path(frames[-1].filename).parts[-3:-1] if frames else ()
-    return bool(str(error)) and place in (('mmpretrain', 'datasets'), ('mmseg', 'datasets'), ('mmengine', 'dataset'))
+    places = {Path(frame.filename).parts[-3:-1] for frame in (frames if anywhere else frames[-1:])}
+    return bool(str(error)) and not places.isdisjoint(DATA_SETS)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -61,3 +61,11 @@ def test_what_a_data_set_asserts_is_told_in_one_line_and_other_assertions_are_no
         CustomDataset(data_prefix=str(tmp_path / 'none'), pipeline=[])
     with pytest.raises(AssertionError, match='a fault of ours'), told_in_one_line():
         raise AssertionError('a fault of ours')
+
+
+def test_missing_file_of_a_data_set_is_told_with_what_to_do_and_another_one_as_it_is(tmp_path: Path):
+    missing = tmp_path / 'train.txt'
+    with pytest.raises(CommandError, match=f'there is no {missing}; make, unpack or link'), told_in_one_line():
+        CustomDataset(data_root=str(tmp_path), data_prefix='', ann_file='train.txt')
+    with pytest.raises(CommandError, match='^.Errno 2. No such file'), told_in_one_line():
+        missing.read_text()
