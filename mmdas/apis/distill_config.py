@@ -2,6 +2,7 @@
 
 import copy
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ def teacher_hook(cfg: Config, options: DistillOptions) -> dict[str, Any]:
     teachers = []
     for number, (config, checkpoint) in enumerate(options.teachers, start=1):
         text = teacher_config(config, checkpoint, options).pretty_text
-        path = Path(cfg.work_dir, FILE.format(number if number > 1 else ''))
+        path = place_of(Path(cfg.work_dir, FILE.format(number if number > 1 else '')), text)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode())
         teachers.append({'config': str(path), 'checkpoint': checkpoint, 'output': options.teacher_output})
@@ -155,6 +156,13 @@ def teacher_hook(cfg: Config, options: DistillOptions) -> dict[str, Any]:
         'output': options.output,
         **({'cache': True} if options.cache else {}),
     }
+
+
+def place_of(path: Path, text: str) -> Path:
+    """Where a teacher's config is written: beside that of another teacher, which an earlier run there may need."""
+    if path.is_file() and path.read_text() != text:
+        return path.with_name(f'{path.stem}-{zlib.crc32(text.encode()):08x}.py')
+    return path
 
 
 def set_self_distillation(cfg: Config, *, own_folder: bool = False) -> None:

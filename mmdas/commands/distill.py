@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 LOSSES = ('kl', 'cwd', 'at')
 CONVERSION = ('frames', 'fusion', 'pooling', 'part_after')  # of the teacher
 STUDENT = (*CONVERSION, 'any_frames', 'sites')
+# Beginnings of settings that a test does not read.
+TRAINING = ('train_', 'optim_wrapper.', 'param_scheduler', 'default_hooks.', 'custom_hooks', 'resume', 'load_from')
 EXAMPLE = 'mmdas distill my_config.py --teacher das-4f-gsf_my_config.py das.pth --loss kl cwd'
 
 
@@ -75,8 +79,8 @@ def run(args: Namespace) -> None:
     """
     with told_in_one_line():
         args.distillation = read_options(args)
+    args.last_line = lambda cfg: f'the student is an ordinary model: {test_command(args, train.last_checkpoint(cfg))}'
     train.run(args)
-    print(f'the student is an ordinary model: {test_command(args)}')
 
 
 def read_options(args: Namespace) -> DistillOptions:
@@ -115,16 +119,22 @@ def read_options(args: Namespace) -> DistillOptions:
     )
 
 
-def test_command(args: Namespace) -> str:
+def test_command(args: Namespace, checkpoint: str | None) -> str:
     """The command that tests the student, with its config and its newest checkpoint."""
-    from mmdas.engine.checkpoints import newest_checkpoint
-
-    found = newest_checkpoint(args.work_dir)
-    checkpoint = args.work_dir if found is None else str(found[0])
-    given = {key: getattr(args, key) for key in ('das', *STUDENT)}
+    given = {key: getattr(args, key) for key in ('das', 'policy', *STUDENT)}
     options = []
     for key, value in given.items():
         if value is not None:
             values = [] if value is True else value if isinstance(value, list) else [value]
             options += [f'--{key.replace("_", "-")}', *map(str, values)]
-    return shlex.join(['mmdas', 'test', args.config, checkpoint, *options])
+    changes = [word for word in words_of(args.command[1], '--cfg-options') if not word.startswith(TRAINING)]
+    options += ['--cfg-options', *changes] if changes else []
+    return shlex.join(['mmdas', 'test', args.config, checkpoint or 'CHECKPOINT', *options])
+
+
+def words_of(arguments: Sequence[str], option: str) -> list[str]:
+    """The words of an option of a command line."""
+    if option not in arguments:
+        return []
+    start = list(arguments).index(option)
+    return list(takewhile(lambda word: not word.startswith('--'), arguments[start + 1 :]))

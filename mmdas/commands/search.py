@@ -56,9 +56,8 @@ def run(args: Namespace) -> None:
             raise ValueError(f'--method {args.method}: {text}')
     if not searches:
         args.das = 'search' if args.method in (None, 'das') else args.method
+        args.last_line = lambda cfg: f'next: {train.next_command(cfg)}\ntrain with it: {next_command(args)}'
     train.run(args)
-    if not searches:
-        print(f'train with it: {next_command(args)}')
 
 
 def check_method(args: Namespace) -> None:

@@ -99,8 +99,9 @@ def train(args: Namespace) -> None:
         raise CommandError(how_to_go_on(cfg, *args.command), code=STOPPED) from error
     from mmengine.dist import is_main_process
 
-    if is_main_process() and getattr(args, 'distillation', None) is None:  # whose command says more
-        print(f'next: {next_command(cfg)}')
+    if is_main_process():
+        line = getattr(args, 'last_line', None)  # of a command that trains and says more
+        print(f'next: {next_command(cfg)}' if line is None else line(cfg))
     end_processes()
 
 

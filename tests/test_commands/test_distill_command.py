@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from tool_scripts import load_script
 
 from mmdas.apis import DASOptions, DistillOptions, load_config
-from mmdas.apis.distill_config import check_name, set_distillation, teacher_config
+from mmdas.apis.distill_config import check_name, place_of, set_distillation, teacher_config
 from mmdas.commands import distill, main
 from mmdas.commands import test as mmdas_test
 from mmdas.commands.parser import Parser
@@ -61,7 +61,8 @@ def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy
     output, errors = capfd.readouterr()
     assert code == 0, errors
     checkpoint = work_dir / 'iter_2.pth'
-    assert output.splitlines()[-1] == f'the student is an ordinary model: mmdas test {CONFIG} {checkpoint}'
+    tested = f'mmdas test {CONFIG} {checkpoint} --cfg-options {scenes[-1]}'
+    assert output.splitlines()[-1] == f'the student is an ordinary model: {tested}'
     with DefaultScope.overwrite_default_scope('mmseg'):
         plain = MODELS.build(load_config(CONFIG).model)
     plain.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
@@ -113,14 +114,29 @@ def test_an_online_training_averages_its_weights_once(tmp_path):
         assert cfg.work_dir == f'work_dirs/{HOST}_distilled'
 
 
+def test_config_of_an_earlier_teacher_is_not_written_over(tmp_path):
+    path, other = tmp_path / 'teacher.py', 'model = 2'
+    assert place_of(path, other) == path
+    path.write_text('model = 1')
+    assert place_of(path, 'model = 1') == path
+    beside = place_of(path, other)
+    assert beside != path and beside.parent == tmp_path and beside.suffix == '.py'
+    beside.write_text(other)
+    assert place_of(path, other) == beside
+
+
 def test_the_test_of_a_student_of_das_has_all_options_of_its_model(tmp_path):
     parser = Parser()
     distill.add_arguments(parser)
     given = ['--das', 'repeat', '--fusion', 'tsm', '--any-frames', '--sites', 'conv1', 'conv2']
-    args = parser.parse_args([HOST, '--teacher', 'a.py', 'b.pth', '--work-dir', str(tmp_path), *given])
+    given += ['--cfg-options', 'model.backbone.depth=34', 'x=1', '--amp']
+    words = [HOST, '--teacher', 'a.py', 'b.pth', '--work-dir', str(tmp_path), *given]
+    args = parser.parse_args(words)
+    args.command = 'mmdas distill', words
     tested = Parser()
     mmdas_test.add_arguments(tested)
-    read = tested.parse_args(shlex.split(distill.test_command(args))[2:])
+    read = tested.parse_args(shlex.split(distill.test_command(args, 'last.pth'))[2:])
+    assert (read.checkpoint, read.cfg_options) == ('last.pth', {'model.backbone.depth': 34, 'x': 1})
     assert (read.das, read.fusion, read.any_frames, read.sites) == ('repeat', 'tsm', True, ['conv1', 'conv2'])
     assert (read.frames, read.pooling) == (None, None)
 

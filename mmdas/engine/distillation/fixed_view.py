@@ -1,6 +1,7 @@
 """The images of a training set as a test sees them."""
 
 import copy
+import os
 import re
 import zlib
 from typing import Any
@@ -60,15 +61,23 @@ def innermost(dataset: Any) -> BaseDataset:
 
 
 def fingerprint_of(view: Any) -> str:
-    """What tells images and pipeline from others: their number, and digits of names (or pixels), labels and steps."""
+    """Number of the images, and digits of the names and sizes of their files (or pixels), of labels and steps."""
     check = zlib.crc32(re.sub(r' at 0x[0-9a-f]+', '', repr(view.pipeline)).encode())
     for index in range(len(view)):
         sample = view.get_data_info(index)
         path, image = sample.get('img_path'), sample.get('img')
-        name = str(path).replace('\\', '/').rsplit('/', 1)[-1].encode() if path else b''
+        name = f'{str(path).replace(chr(92), "/").rsplit("/", 1)[-1]} {size_of(path)}'.encode() if path else b''
         pixels = b'' if path or image is None else np.ascontiguousarray(image).tobytes()
         check = zlib.crc32(name + pixels + str(sample.get('gt_label')).encode(), check)
     return f'{len(view)} images, {check:08x}'
+
+
+def size_of(path: Any) -> int:
+    """Bytes of a file; -1 of one that is not on a disk of this machine."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def refuse_mixing(model: Any) -> None:

@@ -1,6 +1,8 @@
 """The score of a teacher on the validation set of its student, once a run."""
 
 import json
+import re
+import zlib
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
@@ -21,7 +23,7 @@ class TeacherScore:
     """Metrics of the teachers, computed at the first validation and kept in the work directory for a resumed run.
 
     Args:
-        key: of the teachers; a kept score of another key is computed anew.
+        key: of the teachers; a kept score of another key, or of another validation, is computed anew.
     """
 
     def __init__(self, key: str) -> None:
@@ -35,8 +37,9 @@ class TeacherScore:
             runner: with a validation.
             teachers: whose models are tested, one view an image.
         """
+        key = f'{self.key} {validation_of(runner)}'
         if self._metrics is None:
-            self._metrics = self._read(Path(runner.work_dir, FILE))
+            self._metrics = self._read(Path(runner.work_dir, FILE), key)
         if self._metrics is None:
             with kept_random_state():
                 self._metrics = {
@@ -45,22 +48,29 @@ class TeacherScore:
                     for name, value in evaluate(runner, teacher.model).items()
                 }
             if is_main_process():
-                text = json.dumps({'teacher': self.key, 'metrics': self._metrics}, indent=2)
+                text = json.dumps({'teacher': key, 'metrics': self._metrics}, indent=2)
                 write_atomically(Path(runner.work_dir, FILE), text.encode())
         before = 'teacher' if len(teachers) > 1 else 'teacher/'
         return {f'{before}{name}': value for name, value in self._metrics.items()}
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def _read(self, path: Path, key: str) -> dict[str, Any] | None:
         """What the first process finds, so that all of them compute, or none."""
         found: list[Any] = [None]
         if is_main_process() and path.is_file():
             try:
                 content = json.loads(path.read_text())
-                found = [content['metrics'] if content['teacher'] == self.key else None]
+                found = [content['metrics'] if content['teacher'] == key else None]
             except (ValueError, KeyError, TypeError):  # cut off or edited: it is computed anew
                 found = [None]
         broadcast_object_list(found)
         return found[0]
+
+
+def validation_of(runner: Runner) -> str:
+    """Digits that tell the images and metrics of a validation from others."""
+    loop: Any = runner.val_loop
+    parts = len(loop.dataloader.dataset), runner.cfg.get('val_dataloader', {}).get('dataset'), runner.cfg.val_evaluator
+    return f'{zlib.crc32(re.sub(" at 0x[0-9a-f]+", "", repr(parts)).encode()):08x}'
 
 
 @torch.no_grad()
