@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.datasets import CustomDataset
 from test_distill_hook import TEACHERS, losses_of, newest, save_teacher, toy_model, training
 from toy_search import Interrupt, differences, loader, read_log, run
 
 from mmdas.engine.distillation import load_teacher
 from mmdas.engine.distillation.cache_logits import FILE
+from mmdas.engine.distillation.fixed_view import fingerprint_of, pipeline_of
 from mmdas.models.distillation import DistillationError, Teacher
 from mmdas.models.settings import DifferenceError
 
@@ -142,3 +145,20 @@ def test_a_segmentation_is_refused(tmp_path):
     teacher = save_teacher(tmp_path / 'teacher', 'mmseg', 'plain')
     with pytest.raises(DistillationError, match=r'logits of the teacher are maps \(2, 2, 2, 2\).*leave out --cache'):
         run(training(tmp_path / 'run', 'mmseg', teacher, distill=dict(cache=True)))
+
+
+def test_a_file_of_another_size_is_another_image_and_another_folder_the_same(tmp_path):
+    found = []
+    for folder, content in (('a', b'1'), ('b', b'1'), ('c', b'22')):
+        path = tmp_path / folder / '0.jpg'
+        path.parent.mkdir()
+        path.write_bytes(content)
+        (tmp_path / f'{folder}.txt').write_text('0.jpg 1')
+        found.append(fingerprint_of(CustomDataset(str(tmp_path / f'{folder}.txt'), data_prefix=str(path.parent))))
+    assert found[0] == found[1] != found[2]
+
+
+def test_pipeline_is_that_of_the_first_data_set_within_others(tmp_path):
+    (tmp_path / 'list.txt').write_text('0.jpg 1')
+    inner = CustomDataset(str(tmp_path / 'list.txt'), data_prefix=str(tmp_path))
+    assert pipeline_of(RepeatDataset(ConcatDataset([inner, inner]), 2)) is inner.pipeline

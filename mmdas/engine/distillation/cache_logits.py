@@ -121,7 +121,7 @@ def read(path: Path, key: dict[str, Any]) -> Tensor | None:
     try:
         content = read_checkpoint(path)
         return content['logits'] if content['key'] == key else None
-    except (FileNotFoundError, CheckpointError, KeyError, TypeError):  # it is computed anew
+    except (FileNotFoundError, CheckpointError, KeyError, TypeError, IndexError):  # it is computed anew
         return None
 
 

@@ -21,9 +21,16 @@ def fixed_view(runner: Runner) -> Any:
     """
     refuse_mixing(runner.model)
     view = copy.copy(innermost(runner.train_dataloader.dataset))
-    view.pipeline = innermost(tested_like(runner).dataloader.dataset).pipeline
+    view.pipeline = pipeline_of(tested_like(runner).dataloader.dataset)
     view.test_mode = True
     return view
+
+
+def pipeline_of(dataset: Any) -> Any:
+    """The pipeline of a data set, or of the first one within it."""
+    while not hasattr(dataset, 'pipeline'):
+        dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
+    return dataset.pipeline
 
 
 def tested_like(runner: Runner) -> Any:
