@@ -154,11 +154,13 @@ def test_a_file_of_another_size_is_another_image_and_another_folder_the_same(tmp
         path.parent.mkdir()
         path.write_bytes(content)
         (tmp_path / f'{folder}.txt').write_text('0.jpg 1')
-        found.append(fingerprint_of(CustomDataset(str(tmp_path / f'{folder}.txt'), data_prefix=str(path.parent))))
+        found.append(
+            fingerprint_of(CustomDataset(ann_file=str(tmp_path / f'{folder}.txt'), data_prefix=str(path.parent)))
+        )
     assert found[0] == found[1] != found[2]
 
 
 def test_pipeline_is_that_of_the_first_data_set_within_others(tmp_path):
     (tmp_path / 'list.txt').write_text('0.jpg 1')
-    inner = CustomDataset(str(tmp_path / 'list.txt'), data_prefix=str(tmp_path))
+    inner = CustomDataset(ann_file=str(tmp_path / 'list.txt'), data_prefix=str(tmp_path))
     assert pipeline_of(RepeatDataset(ConcatDataset([inner, inner]), 2)) is inner.pipeline
