@@ -163,4 +163,5 @@ def test_a_file_of_another_size_is_another_image_and_another_folder_the_same(tmp
 def test_pipeline_is_that_of_the_first_data_set_within_others(tmp_path):
     (tmp_path / 'list.txt').write_text('0.jpg 1')
     inner = CustomDataset(ann_file=str(tmp_path / 'list.txt'), data_prefix=str(tmp_path))
-    assert pipeline_of(RepeatDataset(ConcatDataset([inner, inner]), 2)) is inner.pipeline
+    for outer in (inner, RepeatDataset(inner, 2), ConcatDataset([inner, inner])):
+        assert pipeline_of(outer) is inner.pipeline
