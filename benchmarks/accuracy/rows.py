@@ -520,6 +520,20 @@ def taught(teacher: str, augment: str, views: int, budget: float, losses: str) -
     return Row(name, title, frames=1, budget=budget, teacher=teacher, augment=augment, views=views, losses=losses)
 
 
+def long_distil_table(budget: float) -> Iterator[Row]:
+    """Plain rows near the plateau of a segmentation that learn from RandAugment of as many iterations, on its images.
+
+    Args:
+        budget: in units of the task's iterations.
+    """
+    row = Row('', '', frames=1, budget=budget, augment='rand', teacher='method-long-randaugment')
+    title = f'plain, taught by RandAugment, both on its images, {budget:.0f} times as long'
+    for losses, temperature, words in (('kl', 1.0, 'KL at temperature 1'), ('kl', None, 'KL'), ('cwd', None, 'CWD')):
+        end = losses if temperature is None else f'{losses}-t1'
+        options = dict(losses=losses, temperature=temperature)
+        yield replace(row, name=f'distil-long-rand-on-rand-by-{end}', title=f'{title}, {words} alone', **options)
+
+
 def taught_online(augment: str, budget: float, losses: str) -> Row:
     """A plain row that learns from the average of its own weights."""
     name = '-'.join(filter(None, ['distil-average', augment and f'on-{augment}']))
@@ -573,6 +587,7 @@ ROWS = {
         *sizes_table(),
         *light_tables(1, 'kl cwd'),
         *long_methods_table(3),
+        *long_distil_table(3),
         *unused_table(
             'method-long-randaugment',
             'method-long',
