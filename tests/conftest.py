@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import mmengine.config.utils
 import pytest
 import torch
+from loader_workers import end_workers, know_workers
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
@@ -13,6 +16,8 @@ from mmengine.visualization import Visualizer
 # MMEngine's first log writes to what is the standard output when it is made: here to that of the whole session, not to
 # that of a test with `capsys`, which ends with the test.
 MMLogger.get_current_instance()
+# MMEngine reads all metafiles of a package for each config that inherits from there, half a second each time.
+mmengine.config.utils.load = cache(mmengine.config.utils.load)
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +65,21 @@ def configs_in_one_line() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (f'{text}\n', True))
         yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def workers_are_known() -> Iterator[None]:
+    """Data loaders tell of their workers, see `loader_workers`."""
+    with pytest.MonkeyPatch.context() as patch:
+        know_workers(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_worker_left() -> Iterator[None]:
+    """The workers of a test end with it."""
+    yield
+    end_workers()
 
 
 @pytest.fixture(scope='session')

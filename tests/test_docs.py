@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from shlex import split
@@ -264,11 +265,16 @@ def test_command_of_the_pages_has_its_options_and_its_config(words: tuple[str, .
         assert find_config(ROOT / config if (ROOT / config).is_file() else config)
 
 
+@cache
+def help_of(script: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, ROOT / script, '--help'], capture_output=True, text=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('words', OF_SCRIPTS, ids=' '.join)
 def test_script_of_the_pages_has_its_options(words: tuple[str, ...]):
     script, *given = words
-    finished = subprocess.run([sys.executable, ROOT / script, '--help'], capture_output=True, text=True)
+    finished = help_of(script)
     options = [word.partition('=')[0] for word in given if word.startswith('--')]
     assert finished.returncode == 0, finished.stderr
     assert [option for option in options if option not in finished.stdout] == []

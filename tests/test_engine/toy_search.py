@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from loader_workers import end_workers
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
@@ -229,6 +230,7 @@ def epoch_search(work_dir: Path, policy_loader: dict | None = None, train_cfg: d
 
 def run(config: Config, resume: Path | None = None) -> Runner:
     """Train by a config, from the start or on from a checkpoint."""
+    end_workers()  # of a run that failed
     if resume is not None:
         config.resume, config.load_from = True, str(resume)
     with quick_configs(), DefaultScope.overwrite_default_scope(config.default_scope):  # and drop the runner's own scope
