@@ -10,9 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.registry import DATASETS
-from torch import multiprocessing
 from toy_search import SIZE, ToyImages, _search, differences, loader, run, seg_model
-from two_processes import free_port, process_variables
+from two_processes import in_two_processes, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.engine.utils import unwrap
@@ -86,7 +85,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 def results(tmp_path_factory) -> Path:
     """Folder of what two processes have trained with each loss."""
     folder = tmp_path_factory.mktemp('processes')
-    multiprocessing.spawn(in_process, args=(folder, free_port()), nprocs=2)
+    in_two_processes(in_process, folder)
     return folder
 
 

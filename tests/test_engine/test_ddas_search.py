@@ -8,9 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.runner import Runner
-from torch import multiprocessing
 from toy_search import cls_model, differences, epoch_search, final_state, iter_search, loader, run, seg_model
-from two_processes import free_port, process_variables
+from two_processes import in_two_processes, process_variables
 
 from mmdas.apis import end_processes, set_augment
 from mmdas.engine.utils import find_searchable, unwrap
@@ -185,7 +184,7 @@ def with_unsigned(cfg: Config) -> Config:
 
 @pytest.mark.slow
 def test_two_processes_search_as_one_with_the_same_global_batch(tmp_path):
-    multiprocessing.spawn(in_process, args=(tmp_path, free_port()), nprocs=2)
+    in_two_processes(in_process, tmp_path)
     alone = run(with_unsigned(distributed(tmp_path / 'alone', 1))).model.state_dict()
     states = [torch.load(tmp_path / f'state_{rank}.pth', weights_only=False) for rank in (0, 1)]
     assert differences(states[0], states[1]) == []

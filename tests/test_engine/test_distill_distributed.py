@@ -8,9 +8,8 @@ import pytest
 import torch
 from mmengine.dist import barrier, get_rank
 from test_distill_hook import save_teacher, toy_model, training
-from torch import multiprocessing
 from toy_search import loader, run
-from two_processes import free_port, process_variables
+from two_processes import in_two_processes, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.engine.distillation.cache_logits import FILE
@@ -56,7 +55,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 
 def test_a_student_of_two_processes_equals_that_of_one(tmp_path):
     save_teacher(tmp_path, 'mmpretrain', 'das')
-    multiprocessing.spawn(in_process, args=(tmp_path, free_port()), nprocs=2)
+    in_two_processes(in_process, tmp_path)
     for cache in (False, True):
         first, second = (torch.load(tmp_path / f'state_{cache}_{rank}.pth', weights_only=True) for rank in (0, 1))
         alone = teach(tmp_path / f'one_{cache}', tmp_path, 1, cache)

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import barrier, get_rank
 from mmengine.registry import DATASETS, MODELS, DefaultScope
-from torch import multiprocessing
 from toy_search import (
     HOOKS,
     SIZE,
@@ -25,7 +24,7 @@ from toy_search import (
     seg_model,
 )
 from toy_training import state, training
-from two_processes import free_port, process_variables
+from two_processes import in_two_processes, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.augment import KeepCutout
@@ -386,7 +385,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 
 @pytest.mark.slow
 def test_processes_have_the_same_early_head(tmp_path):
-    multiprocessing.spawn(in_process, args=(tmp_path, free_port()), nprocs=2)
+    in_two_processes(in_process, tmp_path)
     first, second = (torch.load(tmp_path / f'head_{rank}.pth', weights_only=True) for rank in (0, 1))
     assert differences(first, second) == []
     assert first['head']['weight'].any()

@@ -7,7 +7,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, get_rank
 from mmengine.runner import Runner
-from torch import multiprocessing
 from toy_search import (
     cell_config,
     cls_model,
@@ -19,7 +18,7 @@ from toy_search import (
     run,
     selection_config,
 )
-from two_processes import free_port, process_variables
+from two_processes import in_two_processes, process_variables
 
 from mmdas.apis import end_processes
 from mmdas.apis.fast_search import take_any_frames
@@ -88,7 +87,7 @@ def in_process(rank: int, folder: Path, port: int) -> None:
 def results(tmp_path_factory) -> Path:
     """Folder of what two processes have found; one start of the processes serves all tests."""
     folder = tmp_path_factory.mktemp('processes')
-    multiprocessing.spawn(in_process, args=(folder, free_port()), nprocs=2)
+    in_two_processes(in_process, folder)
     return folder
 
 

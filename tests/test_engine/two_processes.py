@@ -1,6 +1,11 @@
 """What two processes of one machine need to find each other."""
 
 import socket
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import multiprocessing
 
 
 def free_port() -> int:
@@ -20,3 +25,12 @@ def process_variables(rank: int, port: int) -> dict[str, str]:
         MASTER_PORT=str(port),
         CUDA_VISIBLE_DEVICES='-1',
     )
+
+
+def in_two_processes(function: Callable[..., None], *args: Any) -> None:
+    """Call a function of rank, ``args`` and a free port in two processes at once.
+
+    They are forked where no GPU is at hand, and so have imported what this process has.
+    """
+    start = 'spawn' if torch.cuda.is_available() else 'fork'
+    multiprocessing.start_processes(function, args=(*args, free_port()), nprocs=2, start_method=start)
