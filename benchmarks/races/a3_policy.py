@@ -9,7 +9,7 @@ from torch import Tensor
 from benchmarks.harness import Report, Settings, check_equal, race, ratio
 from benchmarks.warps import RANGES, is_installed, kornia_warp, pixel_matrices
 from mmdas.models import DASClsDataPreprocessor
-from mmdas.ops.clip import repeat_image, time_major_to_clip
+from mmdas.ops.clip import other_frames, repeat_image, time_major_to_clip
 from mmdas.search.das import Policy, PolicyClip, get_operation
 from mmdas.search.das.topology import evaluate
 
@@ -110,7 +110,10 @@ def paths_by_kornia(clip: PolicyClip, size: tuple[int, int]) -> Callable[[Tensor
 
 
 def chain_by_kornia(clip: PolicyClip, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
-    """Edge after edge, one call of ``warp_affine`` for all frames and images; the matrices are made once."""
+    """Edge after edge, one call of ``warp_affine`` for all frames and images; the matrices are made once.
+
+    Its result is that of the policy's own edges: all frames but the reference frame, (T - 1, B, C, H, W).
+    """
     transform, matrices = clip.transform, {}
     for position, edge in enumerate(clip.edges):
         operation = get_operation(edge.operation)
@@ -131,7 +134,7 @@ def chain_by_kornia(clip: PolicyClip, size: tuple[int, int]) -> Callable[[Tensor
 
         frames = images.unsqueeze(0).expand(FRAMES, *images.shape)
         policy = clip.policy
-        return time_major_to_clip(evaluate(frames, clip.pairs, edge_output, policy.num_nodes, policy.node_reduction))
+        return other_frames(evaluate(frames, clip.pairs, edge_output, policy.num_nodes, policy.node_reduction))
 
     return apply
 
