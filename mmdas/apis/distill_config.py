@@ -192,7 +192,7 @@ def check_name(cfg: Config) -> None:
         ValueError: with the name.
     """
     name = Path(cfg.filename or '').name
-    if re.fullmatch(r'teacher\d*\.py', name):
+    if re.fullmatch(r'teacher\d*(-[0-9a-f]{8})?\.py', name):
         raise ValueError(
             f'{name}: the work directory of a student keeps its teacher under this name; rename the config'
         )

@@ -165,6 +165,16 @@ def test_a_signal_to_all_processes_of_a_job_saves_as_one_to_the_main_process(tmp
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('by_epoch', [False, True])
+def test_workers_that_stay_end_with_the_training(tmp_path, by_epoch):
+    cfg, before = training(tmp_path, by_epoch, 2), set(active_children())
+    cfg.val_dataloader.update(num_workers=1, persistent_workers=True)
+    runner = run(cfg)
+    assert set(active_children()) <= before
+    assert next(iter(runner.val_loop.dataloader)), 'a loader that is used again starts new ones'
+
+
+@pytest.mark.slow
 def test_the_workers_of_a_training_that_failed_end_with_it(tmp_path):
     with pytest.raises(ConnectionError) as failed:
         run(training(tmp_path, False, 2, dict(type='mmdas.InterruptHook', after=2)))

@@ -1,3 +1,4 @@
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,9 @@ def test_a_search_whose_parts_leave_the_frames_open_goes_on_as_one_that_gives_th
 
 @pytest.mark.slow
 def test_resuming_with_loading_workers_is_exact(tmp_path):
+    before = set(active_children())
     whole = run(by_iterations(tmp_path / 'whole', workers=2))
+    assert set(active_children()) <= before, 'the workers have ended'
     check_resumed(whole, by_iterations(tmp_path / 'resumed', workers=2), 'iter_3.pth')
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
+from mmdas.engine.hooks.end_workers_hook import EndWorkersHook
 from mmdas.engine.hooks.gradient_state_hook import GradientStateHook
 from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
@@ -42,7 +43,8 @@ class _Resumable(Validating):
         self._seed = runner.seed
         self._random_state, self._record = RandomStateHook(), RunRecordHook(self)
         self._gradients = GradientStateHook()
-        for hook in (self._random_state, self._record, self._gradients, EarlyStoppingStateHook()):
+        end_workers = EndWorkersHook(self.dataloader)
+        for hook in (self._random_state, self._record, self._gradients, EarlyStoppingStateHook(), end_workers):
             runner.register_hook(hook)
         self._start = 0  # iteration at which the data, or their epoch, began, for the batches that are taken now
 

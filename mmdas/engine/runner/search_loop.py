@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from mmdas.engine.finite import check_finite
 from mmdas.engine.hooks.early_stopping_state_hook import EarlyStoppingStateHook
+from mmdas.engine.hooks.end_workers_hook import EndWorkersHook
 from mmdas.engine.hooks.random_state_hook import RandomStateHook
 from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.hooks.settling_hook import SettlingHook
@@ -126,7 +127,9 @@ class SearchLoop(Validating, BaseLoop):
         self._settling = SettlingHook(patience, getattr(self.selection, 'edges_per_node', 2))
         self._random_state, self._step_state = RandomStateHook(), StepStateHook(self.step)
         self._record = RunRecordHook(self)
-        for hook in (self._random_state, self._step_state, self._record, self._settling, EarlyStoppingStateHook()):
+        end_workers = EndWorkersHook(self.weights_batches.dataloader, self.policy_batches.dataloader)
+        stopping = EarlyStoppingStateHook()
+        for hook in (self._random_state, self._step_state, self._record, self._settling, stopping, end_workers):
             runner.register_hook(hook)
 
     @property
