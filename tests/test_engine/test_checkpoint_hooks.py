@@ -80,9 +80,9 @@ def test_another_policy_in_the_work_dir_keeps_its_content_under_another_name(tmp
 @pytest.mark.slow
 def test_a_second_search_keeps_the_policy_and_pictures_of_the_first(tmp_path):
     short = dict(max_iters=1, warmup_iters=0, selection=dict(type='mmdas.ArgmaxSelection'))
-    run(iter_search(tmp_path, train_cfg=short))
+    run(iter_search(tmp_path, train_cfg=short), pictures=True)
     first = Policy.load(tmp_path / 'policy.json')
-    runner = run(iter_search(tmp_path, train_cfg=short, randomness=dict(seed=5)))
+    runner = run(iter_search(tmp_path, train_cfg=short, randomness=dict(seed=5)), pictures=True)
     assert Policy.load(tmp_path / 'policy_1.json') == first
     assert {path.name for path in tmp_path.glob('policy*')} == {
         f'policy{number}{ending}' for number in ('', '_1') for ending in ('.json', *PICTURES)

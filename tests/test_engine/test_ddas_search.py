@@ -65,7 +65,7 @@ SEARCHES = {'segmentation': by_iterations, 'classification': by_epochs}
 
 @pytest.fixture(scope='module', params=SEARCHES)
 def searched(request, tmp_path_factory) -> tuple[str, Runner]:
-    return request.param, run(SEARCHES[request.param](tmp_path_factory.mktemp('whole')))
+    return request.param, run(SEARCHES[request.param](tmp_path_factory.mktemp('whole')), pictures=True)
 
 
 def test_the_search_ends_in_the_policy_that_it_has_learned(searched):

@@ -55,7 +55,13 @@ def write_config(folder: Path, by: str) -> Path:
 
 
 def start(config: Path, rank: int, port: int) -> subprocess.Popen:
-    paths = [str(ROOT), str(config.parent), str(Path(__file__).parent), os.environ.get('PYTHONPATH', '')]
+    paths = [
+        str(ROOT),
+        str(ROOT / 'tests'),
+        str(config.parent),
+        str(Path(__file__).parent),
+        os.environ.get('PYTHONPATH', ''),
+    ]
     environment = dict(
         os.environ,
         PYTHONPATH=os.pathsep.join(paths),

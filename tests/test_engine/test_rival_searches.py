@@ -77,7 +77,7 @@ class BrokenImagesHook(Hook):
 @pytest.fixture(scope='module', params=CASES, ids='-'.join)
 def searched(request, tmp_path_factory) -> tuple[tuple[str, str], Runner]:
     kind, task = request.param
-    return request.param, run(SEARCHES[task](tmp_path_factory.mktemp('whole'), kind))
+    return request.param, run(SEARCHES[task](tmp_path_factory.mktemp('whole'), kind), pictures=True)
 
 
 def test_the_search_ends_in_the_policy_that_it_has_learned(searched):

@@ -165,7 +165,7 @@ def test_policy_and_picture_have_the_name_of_the_config(tmp_path):
         tmp_path, train_cfg=dict(max_iters=1, warmup_iters=0, selection=dict(type='mmdas.ArgmaxSelection'))
     )
     config.custom_hooks = [dict(type='mmdas.PolicyHook', filename='found.json')]
-    run(config)
+    run(config, pictures=True)
     assert {path.name for path in Path(tmp_path).glob('found.*')} == {'found.json', 'found.png'}
 
 

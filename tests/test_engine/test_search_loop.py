@@ -60,12 +60,12 @@ class DrawingHead(LinearClsHead):
 
 @pytest.fixture(scope='module')
 def iteration_run(tmp_path_factory) -> Runner:
-    return run(iter_search(tmp_path_factory.mktemp('iterations')))
+    return run(iter_search(tmp_path_factory.mktemp('iterations')), pictures=True)
 
 
 @pytest.fixture(scope='module')
 def epoch_run(tmp_path_factory) -> Runner:
-    return run(epoch_search(tmp_path_factory.mktemp('epochs')))
+    return run(epoch_search(tmp_path_factory.mktemp('epochs')), pictures=True)
 
 
 @pytest.fixture(params=['iteration_run', 'epoch_run'])

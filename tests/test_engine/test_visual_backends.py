@@ -68,7 +68,7 @@ def pictures(rows: list) -> dict[str, list[int]]:
 @pytest.fixture(scope='module')
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runner, list]:
     """A search with pictures of clips, and what its backend got."""
-    runner = run(shown(iter_search(tmp_path_factory.mktemp('search')), 'NotingVisBackend', CLIPS))
+    runner = run(shown(iter_search(tmp_path_factory.mktemp('search')), 'NotingVisBackend', CLIPS), pictures=True)
     return runner, list(NotingVisBackend.rows)
 
 
@@ -142,7 +142,7 @@ def test_tensorboard_holds_curves_and_clips(tmp_path: Path):
     events = pytest.importorskip(
         'tensorboard.backend.event_processing.event_accumulator', reason='tensorboard is not installed'
     )
-    runner = run(shown(iter_search(tmp_path), 'TensorboardVisBackend', CLIPS))
+    runner = run(shown(iter_search(tmp_path), 'TensorboardVisBackend', CLIPS), pictures=True)
     limits = {'images': 0, 'scalars': 0}
     found = events.EventAccumulator(str(tmp_path / runner.timestamp / 'vis_data'), limits).Reload()
     last = runner.max_iters

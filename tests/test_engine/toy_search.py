@@ -228,12 +228,14 @@ def epoch_search(work_dir: Path, policy_loader: dict | None = None, train_cfg: d
     return _search(work_dir, True, 'mmpretrain', **{**config, **options})
 
 
-def run(config: Config, resume: Path | None = None) -> Runner:
-    """Train by a config, from the start or on from a checkpoint."""
+def run(config: Config, resume: Path | None = None, pictures: bool = False) -> Runner:
+    """Train by a config, from the start or on from a checkpoint; a search draws pictures where a test wants them."""
     end_workers()  # of a run that failed
     if resume is not None:
         config.resume, config.load_from = True, str(resume)
-    with quick_configs(), DefaultScope.overwrite_default_scope(config.default_scope):  # and drop the runner's own scope
+    with quick_configs() as patch, DefaultScope.overwrite_default_scope(config.default_scope):  # and drop the runner's
+        if not pictures:  # which take longer than the search
+            patch.setattr('mmdas.engine.hooks.policy_hook.save_pictures', lambda *_: None)
         runner = build_runner(config)
         runner.train()
     return runner
@@ -250,11 +252,11 @@ def prepare(config: Config) -> Runner:
 
 
 @contextmanager
-def quick_configs() -> Iterator[None]:
+def quick_configs() -> Iterator[MonkeyPatch]:
     """Do not format the config, which every checkpoint holds as text: it takes longer than a tiny search."""
     with MonkeyPatch.context() as patch:
         patch.setattr(Config, 'pretty_text', property(lambda config: repr(config.to_dict())))
-        yield
+        yield patch
 
 
 def read_policy(runner: Runner) -> dict:
