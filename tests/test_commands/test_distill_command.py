@@ -66,7 +66,7 @@ def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy
     with DefaultScope.overwrite_default_scope('mmseg'):
         plain = MODELS.build(load_config(CONFIG).model)
     plain.load_state_dict(torch.load(checkpoint, weights_only=True)['state_dict'])
-    assert 'learns from teacher.py with 2 views an image by KLDistillation(temperature=2.0, weight=0.5), ' in output
+    assert 'with 2 views of an image by KLDistillation(temperature=2.0, weight=0.5), ' in output
     assert 'ChannelWiseDistillation(temperature=1.0, weight=0.5)' in output
     assert 'teacher/mIoU: ' in output
     assert set(json.loads((work_dir / 'teacher_score.json').read_text())['metrics']) >= {'mIoU', 'aAcc'}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.datasets import CustomDataset
 from test_distill_hook import TEACHERS, losses_of, newest, save_teacher, toy_model, training
 from toy_search import Interrupt, differences, loader, read_log, run
@@ -76,7 +76,7 @@ def test_a_step_does_not_run_the_teacher(tmp_path, teachers, monkeypatch):
     runner = run(cached(tmp_path, teachers['plain'], iters=6, train_dataloader=batches))
     assert sum(seen) == 8
     assert min(losses_of(runner, 'distil_loss_kl')) > 0
-    assert 'with 1 views an image, once for all, by KLDistillation' in read_log(runner)
+    assert 'with 1 view of an image, once for all, by KLDistillation' in read_log(runner)
     run(cached(tmp_path, teachers['plain'], iters=6, train_dataloader=batches))
     assert sum(seen) == 8  # the second run finds the file
 
@@ -165,3 +165,35 @@ def test_pipeline_is_that_of_the_first_data_set_within_others(tmp_path):
     inner = CustomDataset(ann_file=str(tmp_path / 'list.txt'), data_prefix=str(tmp_path))
     for outer in (inner, RepeatDataset(inner, 2), ConcatDataset([inner, inner])):
         assert pipeline_of(outer) is inner.pipeline
+
+
+class Dimmed:
+    """A step of a user that does not show its settings."""
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, sample: dict) -> dict:
+        return {**sample, 'img': (sample['img'] * self.by).astype('uint8')}
+
+
+def test_what_changes_the_images_of_the_teacher_makes_a_new_table(tmp_path, teachers, monkeypatch):
+    monkeypatch.setitem(TRANSFORMS.module_dict, 'Dimmed', Dimmed)
+
+    def table(by: float, teacher: dict, **preprocessor) -> torch.Tensor:
+        validation = loader('PackInputs', shuffle=False, dataset=dict(pipeline=[dict(type='Dimmed', by=by), *PLAIN]))
+        config = cached(tmp_path / 'run', teacher, iters=1, val_dataloader=validation)
+        config.model.data_preprocessor.update(preprocessor)
+        return table_of(run(config))
+
+    first = table(1.0, teachers['plain'])
+    assert not torch.equal(first, table(0.1, teachers['plain']))
+    assert torch.equal(first, table(1.0, teachers['plain']))
+    assert not torch.equal(first, table(1.0, teachers['plain'], pad_size_divisor=32))
+    other = save_teacher(tmp_path / 'other', 'mmpretrain', 'plain', mean=[0.0] * 3, std=[32.0] * 3)
+    assert not torch.equal(first, table(1.0, other)), 'of the same weights, normalised otherwise'
+
+
+def test_pixels_count_where_a_path_is_no_file(tmp_path, teachers):
+    tables = [table_of(run(cached(tmp_path, teachers['plain'], dict(seed=seed), iters=1))) for seed in (0, 1)]
+    assert not torch.equal(*tables)

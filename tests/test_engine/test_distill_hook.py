@@ -27,8 +27,9 @@ from toy_search import (
 )
 
 from mmdas.apis import build_runner
+from mmdas.engine.distillation import load_teacher
 from mmdas.engine.hooks.distill_hook import DistillHook, fingerprint, head_place
-from mmdas.models.distillation import DistillationError, Distilled
+from mmdas.models.distillation import DistillationError, Distilled, Teacher
 from mmdas.models.settings import DifferenceError
 from mmdas.search.das import Policy
 
@@ -360,9 +361,153 @@ def test_unknown_keys_of_a_teacher_are_refused():
 def test_the_log_says_from_whom_a_student_learns(tmp_path):
     teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
     log = read_log(run(training(tmp_path / 'run', 'mmpretrain', teacher)))
-    assert 'learns from teacher.py with 1 views an image by KLDistillation(temperature=4.0, weight=1.0)' in log
+    assert (
+        f'learns from {teacher["checkpoint"]} with 1 view of an image by KLDistillation(temperature=4.0, weight=1.0)'
+        in log
+    )
 
 
 def test_models_of_other_weights_have_other_fingerprints():
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     assert fingerprint(first) == fingerprint(copy.deepcopy(first)) != fingerprint(second)
+
+
+# the same run goes on, and no other
+
+
+@pytest.fixture(scope='module')
+def taught(tmp_path_factory):
+    """A teacher and the runner of its student."""
+    folder = tmp_path_factory.mktemp('taught')
+    teacher = save_teacher(folder / 'teacher', 'mmpretrain', 'plain')
+    return teacher, run(training(folder / 'run', 'mmpretrain', teacher, iters=2))
+
+
+def resumed(taught, tmp_path: Path, teacher: dict | None = None, **distill):
+    own, runner = taught
+    return run(training(tmp_path, 'mmpretrain', teacher or own, iters=3, distill=distill), newest(runner))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(output=1), r'outputs is \[1, None\] and was \[None, None\]'),
+        (dict(swap_colours=True), 'swap_colours is True and was None'),
+        (dict(losses=[dict(type='mmdas.KLDistillation', weight=0.5)]), 'losses is .* and was'),
+    ],
+)
+def test_a_student_is_not_resumed_with_other_settings(taught, tmp_path, options, message):
+    with pytest.raises(DifferenceError, match=f'cannot resume: {message}'):
+        resumed(taught, tmp_path, **options)
+
+
+def test_nor_with_the_place_of_other_logits_or_another_model_of_equal_weights(taught, tmp_path):
+    with pytest.raises(DifferenceError, match=r'outputs is \[None, 1\] and was'):
+        resumed(taught, tmp_path, {**taught[0], 'output': 1})
+    other = save_teacher(tmp_path / 'other', 'mmpretrain', 'plain', **dict(PIXELS, std=[32.0] * 3))
+    with pytest.raises(DifferenceError, match=r'cannot resume: settings is \w+ and was \w+ \(mmdas'):
+        resumed(taught, tmp_path / 'run', other)
+
+
+def test_defaults_may_be_given_or_left_out(taught, tmp_path):
+    losses = [dict(type='mmdas.KLDistillation', temperature=4, weight=1.0)]
+    assert resumed(taught, tmp_path, losses=losses).iter == 3
+
+
+def test_what_an_earlier_version_did_not_note_is_not_compared(taught, tmp_path):
+    teacher, runner = taught
+    content = torch.load(newest(runner), weights_only=True)
+    (name,) = [key for key, value in content.items() if isinstance(value, dict) and 'swap_colours' in value]
+    for key in ('settings', 'outputs', 'swap_colours'):
+        del content[name][key]
+    torch.save(content, tmp_path / 'iter_2.pth')
+    assert run(training(tmp_path, 'mmpretrain', teacher, iters=3), tmp_path / 'iter_2.pth').iter == 3
+
+
+# slips
+
+
+@pytest.mark.parametrize(
+    ('losses', 'message'),
+    [
+        (dict(type='mmdas.KLDistillation'), 'losses of mmdas.DistillHook is .*, expected a list such as'),
+        (['kl'], r"losses of mmdas.DistillHook is \['kl'\], expected a list"),
+        ([dict(temperature=4)], 'expected a list such as'),
+        ([dict(type='KLDistillation')], 'KLDistillation is not in the'),
+        ([dict(type='mmdas.KLDistillation', temprature=2)], "unexpected keyword argument 'temprature'"),
+        ([dict(type='mmdas.KLDistillation', temperature='4')], "temperature of a distillation .* got '4'"),
+        ([dict(type='mmdas.KLDistillation', weight=float('inf'))], 'weight of a distillation .* got inf'),
+        ([dict(type='mmpretrain.CrossEntropyLoss')], 'holds CrossEntropyLoss, which does not compare with a teacher'),
+    ],
+)
+def test_slips_in_losses_are_one_line(tmp_path, losses, message):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    with pytest.raises(DistillationError, match=message) as error:
+        run(training(tmp_path / 'run', 'mmpretrain', teacher, distill=dict(losses=losses)))
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('own', [True, False])
+def test_a_place_in_logits_that_are_one_tensor_is_refused(tmp_path, own):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    distill, more = (dict(output=0), {}) if own else ({}, dict(output=0))
+    with pytest.raises(DistillationError, match='output=0 of mmdas.DistillHook says .* returns one; leave it out'):
+        run(training(tmp_path / 'run', 'mmpretrain', {**teacher, **more}, distill=distill))
+
+
+def test_a_teacher_of_the_same_classes_in_another_order_is_refused(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    content = torch.load(teacher['checkpoint'], weights_only=True)
+    for names in (('lower', 'upper'), ('upper', 'lower'), ('under', 'over')):
+        content['meta'] = dict(dataset_meta=dict(classes=names))
+        torch.save(content, teacher['checkpoint'])
+        config = training(tmp_path / names[0], 'mmpretrain', teacher, iters=1)
+        if names[0] != 'lower':  # the same, or other names for them
+            run(config)
+            continue
+        with pytest.raises(DistillationError, match="class 0 of the teacher is 'lower', of the student 'upper'"):
+            run(config)
+
+
+@pytest.mark.parametrize(
+    ('toolbox', 'head', 'reason'),
+    [
+        ('mmpretrain', dict(type='MultiLabelLinearClsHead', in_channels=8, num_classes=2), 'do not exclude each other'),
+        ('mmpretrain', dict(type='ArcFaceClsHead', in_channels=8, num_classes=2), 'by a margin in training'),
+        (
+            'mmseg',
+            dict(
+                type='FCNHead',
+                in_channels=8,
+                channels=4,
+                num_classes=2,
+                loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True),
+            ),
+            'predicts its classes by sigmoids',
+        ),
+    ],
+)
+def test_a_head_whose_logits_are_no_distribution_is_no_teacher_and_no_student(toolbox, head, reason):
+    model = toy_model(toolbox, 'plain')
+    place = 'decode_head' if toolbox == 'mmseg' else 'head'
+    with DefaultScope.overwrite_default_scope(toolbox):
+        assert head_place(MODELS.build(model)) == place
+        model[place] = head
+        other = MODELS.build(model)
+    for whose in ('the student', 'the teacher'):
+        with pytest.raises(DistillationError, match=rf'{head["type"]} of {whose} .*{reason}'):
+            head_place(other, whose)
+
+
+def test_a_size_that_the_teacher_does_not_take_is_one_line(tmp_path):
+    teacher = save_teacher(tmp_path / 'teacher', 'mmpretrain', 'plain')
+    model = load_teacher(**teacher)
+    model.backbone.forward = lambda images: pytest.fail('not reached') if images.shape[-1] % 7 == 0 else refuse()
+    with pytest.raises(
+        DistillationError, match=r'teacher \(ImageClassifier\) does not take the images \(2, 3, 16, 16\)'
+    ):
+        Teacher(model)(torch.zeros(2, 3, 16, 16), None)
+
+
+def refuse() -> None:
+    raise AssertionError('the size must be divisible by 7')

@@ -2,7 +2,7 @@
 
 from .cache_logits import cache_logits
 from .fixed_view import fixed_view
-from .load_teacher import load_teacher
+from .load_teacher import load_teacher, settings_of
 from .teacher_score import TeacherScore
 
-__all__ = ['TeacherScore', 'cache_logits', 'fixed_view', 'load_teacher']
+__all__ = ['TeacherScore', 'cache_logits', 'fixed_view', 'load_teacher', 'settings_of']

@@ -56,6 +56,8 @@ def cache_logits(runner: Runner, distillation: Distillation, images: Any, key: d
         if is_main_process():
             write(path, {'key': key, 'logits': table})
         runner.logger.info(f'the teacher has seen {len(table)} images in {time.monotonic() - start:.0f} s: {path}')
+    else:
+        runner.logger.info(f'what the teacher says of {len(table)} images is in {path} already')
     return CachedLogits(table)
 
 

@@ -67,14 +67,29 @@ def innermost(dataset: Any) -> BaseDataset:
     return dataset
 
 
-def fingerprint_of(view: Any) -> str:
-    """Number of the images, and digits of the names and sizes of their files (or pixels), of labels and steps."""
-    check = zlib.crc32(re.sub(r' at 0x[0-9a-f]+', '', repr(view.pipeline)).encode())
+def pipeline_config(runner: Runner) -> Any:
+    """What the config says of the pipeline of the validation, or of the test."""
+    loader = runner.cfg.get('val_dataloader') or runner.cfg.get('test_dataloader') or {}
+    dataset = loader.get('dataset') or {}
+    while 'pipeline' not in dataset and (dataset.get('datasets') or dataset.get('dataset')):
+        dataset = dataset['datasets'][0] if dataset.get('datasets') else dataset['dataset']
+    return dataset.get('pipeline')
+
+
+def fingerprint_of(view: Any, pipeline: Any = None) -> str:
+    """Number of the images, and digits of the names and sizes of their files (or pixels), of labels and steps.
+
+    Args:
+        view: as :func:`fixed_view` gives it.
+        pipeline: its config, for steps that do not show their settings. Default: their texts alone.
+    """
+    check = zlib.crc32(re.sub(r' at 0x[0-9a-f]+', '', repr((view.pipeline, pipeline))).encode())
     for index in range(len(view)):
         sample = view.get_data_info(index)
         path, image = sample.get('img_path'), sample.get('img')
-        name = f'{str(path).replace(chr(92), "/").rsplit("/", 1)[-1]} {size_of(path)}'.encode() if path else b''
-        pixels = b'' if path or image is None else np.ascontiguousarray(image).tobytes()
+        size = size_of(path) if path else -1
+        name = f'{str(path).replace(chr(92), "/").rsplit("/", 1)[-1]} {size}'.encode() if path else b''
+        pixels = b'' if size >= 0 or image is None else np.ascontiguousarray(image).tobytes()
         check = zlib.crc32(name + pixels + str(sample.get('gt_label')).encode(), check)
     return f'{len(view)} images, {check:08x}'
 

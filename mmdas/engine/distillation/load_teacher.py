@@ -1,5 +1,7 @@
 """A teacher from its config and its checkpoint."""
 
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +23,58 @@ def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
         checkpoint: file with its weights.
 
     Returns:
-        The model, on the CPU.
+        The model, on the CPU, with ``dataset_meta`` of its training, as the toolboxes' own functions leave it.
 
     Raises:
         FileNotFoundError: if one of the files is not there.
         DistillationError: if the weights are not those of the model.
         DifferenceError: if they were trained with another clip than the config says.
     """
-    if not Path(config).is_file():
-        raise FileNotFoundError(f'there is no config {config} of the teacher; name the config that its work dir keeps')
-    cfg = Config.fromfile(config, import_custom_modules=False)
+    cfg = read_teacher(config)
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
-    content = read_checkpoint(checkpoint)
-    model_cfg: dict[str, Any] = dict(cfg.model)
-    if model_cfg.get('data_preprocessor') is None and cfg.get('data_preprocessor') is not None:
-        model_cfg['data_preprocessor'] = cfg.data_preprocessor  # where MMPretrain's base configs have it
+    content, model_cfg = read_checkpoint(checkpoint), model_of(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         model = MODELS.build(model_cfg)
     if not has_frames(model):
         refuse_frames(content, str(checkpoint))
     load_weights(model, content.get('state_dict', content), str(config), str(checkpoint))
+    meta = content.get('meta')
+    model.dataset_meta = (meta.get('dataset_meta') if isinstance(meta, Mapping) else None) or {}
     return model
+
+
+def read_teacher(config: str | Path) -> Config:
+    """The config of a teacher.
+
+    Raises:
+        FileNotFoundError: if the file is not there.
+    """
+    if not Path(config).is_file():
+        raise FileNotFoundError(f'there is no config {config} of the teacher; name the config that its work dir keeps')
+    return Config.fromfile(config, import_custom_modules=False)
+
+
+def model_of(cfg: Config) -> dict[str, Any]:
+    """The model of a config with its data preprocessor, wherever that stands."""
+    model: dict[str, Any] = dict(cfg.model)
+    if model.get('data_preprocessor') is None and cfg.get('data_preprocessor') is not None:
+        model['data_preprocessor'] = cfg.data_preprocessor  # where MMPretrain's base configs have it
+    return model
+
+
+def settings_of(config: str | Path) -> str:
+    """Eight digits that tell the settings of a teacher's model from others; where its first weights came from aside."""
+    text = repr(without_start(Config(model_of(read_teacher(config))).to_dict()))
+    return f'{zlib.crc32(text.encode()):08x}'
+
+
+def without_start(value: Any) -> Any:
+    """Settings, sorted, without those of the weights that a training begins with."""
+    if isinstance(value, dict):
+        kept = sorted((key for key in value if key not in ('init_cfg', 'pretrained')), key=str)
+        return {key: without_start(value[key]) for key in kept}
+    return [without_start(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def load_weights(model: nn.Module, weights: dict[str, Any], config: str, checkpoint: str) -> None:

@@ -7,8 +7,16 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from mmdas.engine.utils import unwrap
-from mmdas.models.distillation import Distillation, DistillationError, Teacher, distil, release
-from mmdas.registry import HOOKS, MODELS
+from mmdas.models.distillation import (
+    Distillation,
+    DistillationError,
+    Teacher,
+    build_losses,
+    distil,
+    loss_configs,
+    release,
+)
+from mmdas.registry import HOOKS
 
 from .distill_hook import head_place
 from .teacher_record_hook import TeacherRecordHook
@@ -42,7 +50,7 @@ class MeanTeacherHook(TeacherRecordHook):
         output: int | None = None,
     ) -> None:
         super().__init__()
-        self.losses, self.views, self.output = [dict(loss) for loss in losses], views, output
+        self.losses, self.views, self.output = loss_configs(losses, 'mmdas.MeanTeacherHook'), views, output
 
     def before_train(self, runner: Runner) -> None:
         """Hand the average to the model as its teacher."""
@@ -55,16 +63,18 @@ class MeanTeacherHook(TeacherRecordHook):
                 'mmdas.MeanTeacherHook learns from the average of the weights, and this run keeps none; add '
                 "dict(type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=8, update_buffers=True) to custom_hooks"
             )
-        parts = [MODELS.build(loss) for loss in self.losses]
+        parts = build_losses(self.losses, 'mmdas.MeanTeacherHook')
         self.record = {
             'teacher': 'the average of its weights',
             'views': self.views,
             'losses': [str(loss) for loss in self.losses],
+            'outputs': [self.output],
         }
         self.compare()
         teacher = Teacher(average.ema_model.module, self.views)
         distil(model, Distillation([teacher], parts, head_place(model), self.output))
-        runner.logger.info(f'the model learns from the average of its weights with {self.views} views an image')
+        views = '1 view' if self.views == 1 else f'{self.views} views'
+        runner.logger.info(f'the model learns from the average of its weights with {views} of an image')
 
     def after_train(self, runner: Runner) -> None:
         """Make the model what it was."""

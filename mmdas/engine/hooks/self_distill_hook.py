@@ -7,8 +7,15 @@ from mmengine.runner import Runner
 
 from mmdas.engine.utils import unwrap
 from mmdas.models.data_preprocessors import ImageToClip
-from mmdas.models.distillation import DistillationError, SelfDistillation, release_from_itself, teach_itself
-from mmdas.registry import HOOKS, MODELS
+from mmdas.models.distillation import (
+    DistillationError,
+    SelfDistillation,
+    build_losses,
+    loss_configs,
+    release_from_itself,
+    teach_itself,
+)
+from mmdas.registry import HOOKS
 
 from .distill_hook import head_place
 from .teacher_record_hook import TeacherRecordHook
@@ -39,7 +46,7 @@ class SelfDistillHook(TeacherRecordHook):
         self, losses: Sequence[Mapping[str, Any]] = ({'type': 'mmdas.KLDistillation'},), output: int | None = None
     ) -> None:
         super().__init__()
-        self.losses, self.output = [dict(loss) for loss in losses], output
+        self.losses, self.output = loss_configs(losses, 'mmdas.SelfDistillHook'), output
         self._choices: tuple[int, ...] = ()
 
     def before_train(self, runner: Runner) -> None:
@@ -55,8 +62,12 @@ class SelfDistillHook(TeacherRecordHook):
                 'mmdas.SelfDistillHook (--self-distill) is for a model that takes fewer frames than T; train with '
                 '--das POLICY.json --any-frames, or give frame_dropout of the data preprocessor, such as (1, 2, 4)'
             )
-        parts = [MODELS.build(loss) for loss in self.losses]
-        self.record = {'teacher': 'itself, with all frames', 'losses': [str(loss) for loss in self.losses]}
+        parts = build_losses(self.losses, 'mmdas.SelfDistillHook')
+        self.record = {
+            'teacher': 'itself, with all frames',
+            'losses': [str(loss) for loss in self.losses],
+            'outputs': [self.output],
+        }
         self.compare()
         teach_itself(model, SelfDistillation(parts, head_place(model), fewer, self.output))
         runner.logger.info(f'{" or ".join(map(str, fewer))} frames learn from all {preprocessor.num_frames} of them')

@@ -1,10 +1,13 @@
 """What a checkpoint says of the teacher that its model learns from."""
 
+import ast
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdas.models.distillation import build_losses, description
 from mmdas.models.settings import DifferenceError
 
 from .resume_check_hook import TEACHER
@@ -35,6 +38,8 @@ class TeacherRecordHook(Hook):
     def compare(self) -> None:
         """Compare the record with that of the run that is resumed.
 
+        Defaults may be given or not. What the record of an earlier version does not have is not compared.
+
         Raises:
             DifferenceError: naming what differs.
         """
@@ -43,7 +48,7 @@ class TeacherRecordHook(Hook):
         found = [
             f'{key} is {value} and was {self._loaded.get(key, "none")}'
             for key, value in self.record.items()
-            if self._loaded.get(key) != value
+            if (key in self._loaded or not self._loaded) and comparable(self._loaded.get(key)) != comparable(value)
         ]
         if found:
             raise DifferenceError(
@@ -51,3 +56,13 @@ class TeacherRecordHook(Hook):
                 'its run, another --work-dir to begin anew, or start from its weights by '
                 '--cfg-options load_from=CHECKPOINT'
             )
+
+
+def comparable(value: Any) -> Any:
+    """An entry of a record; of losses their settings with all defaults."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
+        return value
+    try:
+        return [description(loss) for loss in build_losses([ast.literal_eval(one) for one in value], 'the record')]
+    except (ValueError, SyntaxError):  # types as classes, or losses of another version
+        return value

@@ -1,5 +1,6 @@
 """Distillation: a student learns from the logits of a frozen teacher, and stays the plain model that it is."""
 
+from .build_losses import build_losses, description, loss_configs
 from .cached_logits import CachedLogits
 from .distilled import Distillation, Distilled, distil, release
 from .error import DistillationError
@@ -28,9 +29,12 @@ __all__ = [
     'SelfTaught',
     'Teacher',
     'attention_map',
+    'build_losses',
     'channel_wise_divergence',
+    'description',
     'distil',
     'kl_divergence',
+    'loss_configs',
     'release',
     'release_from_itself',
     'teach_itself',

@@ -54,9 +54,14 @@ def pick_logits(output: Any, place: int | None, whose: str, option: str = 'outpu
         (B, K) or (B, K, h, w).
 
     Raises:
-        DistillationError: if there are several, or none.
+        DistillationError: if there are several, or none, or one and a place.
     """
     if torch.is_tensor(output):
+        if place is not None:
+            raise DistillationError(
+                f'{option}={place} of mmdas.DistillHook says which of several tensors is the prediction, and {whose} '
+                'returns one; leave it out'
+            )
         return output
     parts = list(output) if isinstance(output, (tuple, list)) else []
     found = [index for index, part in enumerate(parts) if torch.is_tensor(part)]

@@ -1,6 +1,8 @@
 """How far a student's logits are from its teacher's."""
 
+import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -67,11 +69,16 @@ def check_weight(weight: float) -> float:
     """A weight of a loss.
 
     Raises:
-        DistillationError: if it is negative.
+        DistillationError: if it is negative, not finite, or no number.
     """
-    if not weight >= 0:
-        raise DistillationError(f'weight of a distillation must be at least 0, got {weight}')
-    return weight
+    if not is_number(weight) or weight < 0:
+        raise DistillationError(f'weight of a distillation must be at least 0, got {weight!r}; give a finite number')
+    return float(weight)
+
+
+def is_number(value: object) -> bool:
+    """Whether a setting is a finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def loss_names(prefix: str, losses: Sequence['DistillationLoss']) -> list[str]:
@@ -94,16 +101,18 @@ class DistillationLoss(nn.Module):
         name: of the loss in the log, after ``distil_loss_``.
 
     Raises:
-        DistillationError: for a temperature that is not above 0, or a negative weight.
+        DistillationError: for a temperature that is not above 0, a negative weight, or one that is not finite.
     """
 
     name: str
 
     def __init__(self, temperature: float, weight: float) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise DistillationError(f'temperature of a distillation must be above 0, got {temperature}')
-        self.temperature, self.weight = temperature, check_weight(weight)
+        if not is_number(temperature) or temperature <= 0:
+            raise DistillationError(
+                f'temperature of a distillation must be above 0, got {temperature!r}; give a finite number'
+            )
+        self.temperature, self.weight = float(temperature), check_weight(weight)
 
     def extra_repr(self) -> str:
         return f'temperature={self.temperature}, weight={self.weight}'

@@ -59,6 +59,9 @@ class Teacher:
 
         Returns:
             (B, K), or (B, K, h, w) of the size that the model predicts at.
+
+        Raises:
+            DistillationError: if the model does not take images of their size, or its logits are not found.
         """
         logits = self._logits(images, samples, sizes)
         if self.views == 1:
@@ -76,7 +79,14 @@ class Teacher:
             return self._predict(preprocessor.to_inputs(images, sizes), samples)
 
     def _predict(self, inputs: Tensor, samples: Sequence | None) -> Tensor:
-        return pick_logits(self.model(inputs, samples, mode='tensor'), self.output, 'the teacher', 'teacher.output')
+        try:
+            outputs = self.model(inputs, samples, mode='tensor')
+        except AssertionError as error:  # by which the toolboxes refuse sizes
+            raise DistillationError(
+                f'the teacher ({type(self.model).__name__}) does not take the images {tuple(inputs.shape)} of its '
+                f'student: {error}; train with crops of a size that it takes'
+            ) from error
+        return pick_logits(outputs, self.output, 'the teacher', 'teacher.output')
 
     @staticmethod
     def _mirrored_back(maps: Tensor, canvas: Sequence[int], sizes: Sequence[Size] | None) -> Tensor:
