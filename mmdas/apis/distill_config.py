@@ -39,7 +39,7 @@ class DistillOptions:
         das: what their plain configs were converted to: ``'repeat'``, ``'das'``, or None for configs that were not.
         options: of that conversion.
         losses: words of ``LOSSES``. Default: ``('kl',)``.
-        temperatures: one a loss, or one for all that have one. Default: those of the losses.
+        temperatures: one a loss that has one, or one for all of them. Default: those of the losses.
         weights: one a loss, or one for all. Default: those of the losses.
         views: of each teacher, 1 or 2. Default: 1.
         cache: whether each teacher sees each image once, see ``cache`` of :class:`mmdas.DistillHook`. Default: False.
@@ -69,13 +69,14 @@ class DistillOptions:
         unknown = sorted(set(self.losses) - set(LOSSES))
         if unknown or not self.losses:
             raise ValueError(f'losses of a distillation are {", ".join(LOSSES)}, got {list(self.losses)}')
-        for name in ('temperatures', 'weights'):
-            count = len(getattr(self, name))
-            if count not in (0, 1, len(self.losses)):
-                raise ValueError(f'{count} {name} for {len(self.losses)} losses; give one, or one a loss')
         without = [word for word in self.losses if word in WITHOUT_TEMPERATURE]
-        if without and (len(self.temperatures) > 1 or (self.temperatures and len(without) == len(self.losses))):
+        if self.temperatures and len(without) == len(self.losses):
             raise ValueError(f'the loss {without[0]} has no temperature; give one temperature, for the others')
+        for name, wanted in (('temperatures', len(self.losses) - len(without)), ('weights', len(self.losses))):
+            count = len(getattr(self, name))
+            if count not in (0, 1, wanted):
+                one = f', or one a loss but {without[0]}' if name == 'temperatures' and without else ', or one a loss'
+                raise ValueError(f'{count} {name} for {wanted} losses; give one{one}')
 
     def _check_teacher(self) -> None:
         if not self.teachers and not self.online:
@@ -98,10 +99,13 @@ class DistillOptions:
         """Configs of the losses."""
         configs: list[dict[str, Any]] = [{'type': LOSSES[word]} for word in self.losses]
         for name, values in (('temperature', self.temperatures), ('weight', self.weights)):
-            spread = values * (len(configs) if len(values) == 1 else 1)
-            for word, config, value in zip(self.losses, configs, spread, strict=False):
-                if name == 'weight' or word not in WITHOUT_TEMPERATURE:
-                    config[name] = value
+            having = [
+                config
+                for word, config in zip(self.losses, configs, strict=True)
+                if name == 'weight' or word not in WITHOUT_TEMPERATURE
+            ]
+            for config, value in zip(having, values * (len(having) if len(values) == 1 else 1), strict=False):
+                config[name] = value
         return configs
 
 

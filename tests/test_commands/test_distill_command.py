@@ -162,6 +162,10 @@ def test_numbers_are_for_all_losses_or_one_a_loss():
         DistillOptions((('x', 'y'),), weights=(1.0, 2.0))
     with pytest.raises(ValueError, match=r"losses of a distillation are kl, cwd, at, got \['mse'\]"):
         DistillOptions((('x', 'y'),), losses=('mse',))
+    one_each = DistillOptions((('x', 'y'),), losses=('kl', 'at', 'cwd'), temperatures=(4.0, 2.0))
+    assert [config.get('temperature') for config in one_each.loss_configs()] == [4.0, None, 2.0]
+    with pytest.raises(ValueError, match='3 temperatures for 2 losses; give one, or one a loss but at'):
+        DistillOptions((('x', 'y'),), losses=('kl', 'at', 'cwd'), temperatures=(4.0, 2.0, 1.0))
     with pytest.raises(ValueError, match='the loss at has no temperature'):
         DistillOptions((('x', 'y'),), losses=('at',), temperatures=(2.0,))
     with pytest.raises(ValueError, match='needs a teacher'):
@@ -197,4 +201,8 @@ def test_weights_that_do_not_fit_the_teacher_are_one_line(scenes, tmp_path, caps
     arguments = ['distill', CONFIG, '--teacher', CONFIG, weights, '--work-dir', str(tmp_path / 'run')]
     assert main([*arguments, '--cfg-options', *scenes]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith('mmdas distill: '))
-    assert 'was trained on clips of several frames' in line
+    assert f'the teacher {weights}: was trained on clips of several frames' in line
+    assert '--teacher-das POLICY.json' in line and '--accept-difference' not in line
+    assert main([*arguments, '--teacher-das', 'repeat', '--teacher-frames', '2', '--cfg-options', *scenes]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith('mmdas distill: '))
+    assert 'and was' in line and '--teacher-fusion' in line and '--accept-difference' not in line

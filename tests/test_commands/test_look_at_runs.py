@@ -92,9 +92,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
 def tested(trained: tuple[Path, list[str]]) -> tuple[list[str], dict[str, str]]:
     """The test that the training names, and the scores that it prints."""
     words, printed = words_of(trained[1][-1]), []
+    saved = trained[0] / CONFIG
+    before = saved.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('builtins.print', lambda *texts, **_: printed.append(' '.join(map(str, texts))))
         assert main(words) == 0
+    assert saved.read_bytes() == before, 'the config of the training stays what it was'
     assert words_of(printed[-1]) == ['analyze', 'confusion', *words[1:]]
     return words, dict(line.split(': ') for line in printed if line.startswith(('mIoU: ', 'aAcc: ')))
 

@@ -1,5 +1,6 @@
 """A teacher from its config and its checkpoint."""
 
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.engine.hooks.resume_check_hook import has_frames, refuse_frames
 from mmdas.models.distillation import DistillationError
+from mmdas.models.settings import DifferenceError
 
 
 def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
@@ -36,9 +38,17 @@ def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
     content, model_cfg = read_checkpoint(checkpoint), model_of(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         model = MODELS.build(model_cfg)
-    if not has_frames(model):
-        refuse_frames(content, str(checkpoint))
-    load_weights(model, content.get('state_dict', content), str(config), str(checkpoint))
+    try:
+        if not has_frames(model):
+            refuse_frames(content, str(checkpoint))
+        load_weights(model, content.get('state_dict', content), str(config), str(checkpoint))
+    except DifferenceError as error:
+        reason = re.split(r'; name the config|\. Set it as', str(error))[0]  # whose remedies are for a model to train
+        raise DifferenceError(
+            f'the teacher {checkpoint}: {reason.removeprefix(str(checkpoint)).strip()}. Name the config that its work '
+            'directory keeps, or say what it was trained with by --teacher-das POLICY.json (--teacher-das repeat '
+            'without a policy) and --teacher-fusion'
+        ) from error
     meta = content.get('meta')
     model.dataset_meta = (meta.get('dataset_meta') if isinstance(meta, Mapping) else None) or {}
     return model
