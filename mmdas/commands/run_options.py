@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
@@ -82,6 +82,29 @@ def refusing_code() -> Iterator[None]:
         from mmdas.engine.checkpoints import explain
 
         raise CommandError(explain(error)) from error
+
+
+def saved_config(cfg: Config) -> Callable[[], None]:
+    """The config that an earlier run has saved in the work directory, over which a new runner writes its own.
+
+    Args:
+        cfg: of the new run.
+
+    Returns:
+        What puts it back, if there was one.
+    """
+    path = Path(cfg.work_dir, Path(cfg.filename or '').name)
+    content = path.read_bytes() if cfg.filename and path.is_file() else None
+
+    def put_back() -> None:
+        from mmengine.dist import is_main_process
+
+        from mmdas.engine.checkpoints import write_atomically
+
+        if content is not None and is_main_process():
+            write_atomically(path, content)
+
+    return put_back
 
 
 def settings_of(texts: list[str]) -> dict[str, Any]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import is_main_process
 
 from .crops import CROPS, crop_pipeline
 from .parser import command_without, told_in_one_line
-from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code
+from .run_options import add_run_arguments, load_run_config, refuse_search, refusing_code, saved_config
 
 if TYPE_CHECKING:
     from mmdas.hosts import Host
@@ -170,18 +166,6 @@ def next_command(arguments: list[str]) -> str:
     return command_without(add_output_arguments, arguments, 'mmdas', 'analyze', 'confusion')
 
 
-@contextmanager
-def saved_config_kept(cfg: Config) -> Iterator[None]:
-    """Leave the config alone that a training has saved in the work directory; a runner writes its own over it."""
-    from mmdas.engine.checkpoints import write_atomically
-
-    path = Path(cfg.work_dir, Path(cfg.filename or '').name)
-    content = path.read_bytes() if cfg.filename and path.is_file() else None
-    yield
-    if content is not None and is_main_process():
-        write_atomically(path, content)
-
-
 def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a test; its metrics, and what its data set says of itself, such as ``classes``.
 
@@ -199,8 +183,9 @@ def measure(cfg: Config) -> tuple[dict[str, Any], dict[str, Any]]:
 
     kinds = DataError, DifferenceError, CheckpointError, FileNotFoundError, PixelError, PolicyError
     with told_in_one_line(*kinds, PartingError, AugmentError), refusing_code():
-        with saved_config_kept(cfg):
-            runner = build_runner(cfg)
+        put_back = saved_config(cfg)
+        runner = build_runner(cfg)
+        put_back()
         metrics = runner.test()
     meta = dict(getattr(runner.test_dataloader.dataset, 'metainfo', None) or {})
     del runner  # which holds the model, see end_processes

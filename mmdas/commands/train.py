@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from .early_signals import heeding_signals
 from .parser import FAILED, STOPPED, CommandError, told_in_one_line
-from .run_options import add_run_arguments, load_run_config, refusing_code
+from .run_options import add_run_arguments, load_run_config, refusing_code, saved_config
 
 FIXED = ('randaugment', 'trivialaugment', 'autoaugment', 'uniform')  # policies that nothing is searched for
 STEPS = ('cutout', 'cutmix', 'mixup', 'puzzle-mix', 'hide-and-seek', 'keep-cutout', 'keep-erasing', 'keep-cutmix')
@@ -82,7 +82,12 @@ def train(args: Namespace) -> None:
     found = AugmentError, FeatureError, NotFiniteError, FolderInUseError, WriteError, PartingError, SearchError
     try:
         with told_in_one_line(*given, *found), refusing_code():
-            build_runner(cfg).train()
+            put_back = saved_config(cfg)
+            try:
+                build_runner(cfg).train()
+            except (DifferenceError, FolderInUseError):  # refused before the first step
+                put_back()
+                raise
     except RunStopped as stopped:
         end_processes()
         raise CommandError(

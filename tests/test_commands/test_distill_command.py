@@ -70,6 +70,11 @@ def test_a_plain_segmentor_learns_from_das_and_the_command_names_its_test(policy
     assert 'ChannelWiseDistillation(temperature=1.0, weight=0.5)' in output
     assert 'teacher/mIoU: ' in output
     assert set(json.loads((work_dir / 'teacher_score.json').read_text())['metrics']) >= {'mIoU', 'aAcc'}
+    (saved,) = work_dir.glob(f'{Path(CONFIG).stem}*')
+    before = saved.read_bytes()
+    assert main(['train', CONFIG, '--resume', '--work-dir', str(work_dir), '--cfg-options', *scenes]) == 2
+    assert 'its model learned from a teacher, and this run has none' in capfd.readouterr().err
+    assert saved.read_bytes() == before, 'what is refused changes nothing'
 
 
 def test_the_config_of_a_teacher_holds_its_policy_and_its_data_preprocessor(policy, das_weights, tmp_path):
