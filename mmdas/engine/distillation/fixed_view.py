@@ -2,7 +2,6 @@
 
 import copy
 import os
-import re
 import zlib
 from typing import Any
 
@@ -11,6 +10,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 from mmdas.models.distillation import DistillationError
+
+from .checksum import checksum
 
 
 def fixed_view(runner: Runner) -> Any:
@@ -83,7 +84,7 @@ def fingerprint_of(view: Any, pipeline: Any = None) -> str:
         view: as :func:`fixed_view` gives it.
         pipeline: its config, for steps that do not show their settings. Default: their texts alone.
     """
-    check = zlib.crc32(re.sub(r' at 0x[0-9a-f]+', '', repr((view.pipeline, pipeline))).encode())
+    check = checksum((view.pipeline, pipeline))
     for index in range(len(view)):
         sample = view.get_data_info(index)
         path, image = sample.get('img_path'), sample.get('img')

@@ -1,7 +1,6 @@
 """A teacher from its config and its checkpoint."""
 
 import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from mmdas.engine.checkpoints import read_checkpoint
 from mmdas.engine.hooks.resume_check_hook import has_frames, refuse_frames
 from mmdas.models.distillation import DistillationError
 from mmdas.models.settings import DifferenceError
+
+from .checksum import checksum
 
 
 def load_teacher(config: str | Path, checkpoint: str | Path) -> nn.Module:
@@ -75,8 +76,7 @@ def model_of(cfg: Config) -> dict[str, Any]:
 
 def settings_of(config: str | Path) -> str:
     """Eight digits that tell the settings of a teacher's model from others; where its first weights came from aside."""
-    text = repr(without_start(Config(model_of(read_teacher(config))).to_dict()))
-    return f'{zlib.crc32(text.encode()):08x}'
+    return f'{checksum(without_start(Config(model_of(read_teacher(config))).to_dict())):08x}'
 
 
 def without_start(value: Any) -> Any:

@@ -1,8 +1,6 @@
 """The score of a teacher on the validation set of its student, once a run."""
 
 import json
-import re
-import zlib
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
@@ -15,6 +13,8 @@ from mmengine.runner import Runner
 from mmdas.engine.checkpoints import write_atomically
 from mmdas.engine.hooks.random_state_hook import kept_random_state
 from mmdas.models.distillation import Teacher
+
+from .checksum import checksum
 
 FILE = 'teacher_score.json'
 
@@ -70,7 +70,7 @@ def validation_of(runner: Runner) -> str:
     """Digits that tell the images and metrics of a validation from others."""
     loop: Any = runner.val_loop
     parts = len(loop.dataloader.dataset), runner.cfg.get('val_dataloader', {}).get('dataset'), runner.cfg.val_evaluator
-    return f'{zlib.crc32(re.sub(" at 0x[0-9a-f]+", "", repr(parts)).encode()):08x}'
+    return f'{checksum(parts):08x}'
 
 
 @torch.no_grad()

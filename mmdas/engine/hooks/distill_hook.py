@@ -24,7 +24,7 @@ from mmdas.models.distillation import (
 from mmdas.registry import HOOKS, loaded
 
 from .random_state_hook import kept_random_state
-from .teacher_record_hook import TeacherRecordHook
+from .teacher_record_hook import TeacherRecordHook, views_in_words
 
 
 @HOOKS.register_module()
@@ -120,8 +120,7 @@ class DistillHook(TeacherRecordHook):
         name = ' and '.join(str(files['checkpoint']) for files in self.teacher_files)
         kinds = ', '.join(map(description, parts))
         seen = ', once for all,' if self.cache else ''
-        views = '1 view' if self.views == 1 else f'{self.views} views'
-        runner.logger.info(f'the model learns from {name} with {views} of an image{seen} by {kinds}')
+        runner.logger.info(f'the model learns from {name} with {views_in_words(self.views)}{seen} by {kinds}')
 
     def _key(self, preprocessor: nn.Module) -> dict[str, Any]:
         """What decides the logits of the teachers for an image."""

@@ -19,7 +19,7 @@ from mmdas.models.distillation import (
 from mmdas.registry import HOOKS
 
 from .distill_hook import head_place
-from .teacher_record_hook import TeacherRecordHook
+from .teacher_record_hook import TeacherRecordHook, views_in_words
 
 
 @HOOKS.register_module()
@@ -73,8 +73,7 @@ class MeanTeacherHook(TeacherRecordHook):
         self.compare()
         teacher = Teacher(average.ema_model.module, self.views)
         distil(model, Distillation([teacher], parts, head_place(model), self.output))
-        views = '1 view' if self.views == 1 else f'{self.views} views'
-        runner.logger.info(f'the model learns from the average of its weights with {views} of an image')
+        runner.logger.info(f'the model learns from the average of its weights with {views_in_words(self.views)}')
 
     def after_train(self, runner: Runner) -> None:
         """Make the model what it was."""

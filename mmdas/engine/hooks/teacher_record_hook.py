@@ -66,3 +66,8 @@ def comparable(value: Any) -> Any:
         return [description(loss) for loss in build_losses([ast.literal_eval(one) for one in value], 'the record')]
     except (ValueError, SyntaxError):  # types as classes, or losses of another version
         return value
+
+
+def views_in_words(views: int) -> str:
+    """How many views of an image a teacher has."""
+    return '1 view of an image' if views == 1 else f'{views} views of an image'
