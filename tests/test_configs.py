@@ -58,6 +58,7 @@ METHOD_CONFIGS = [path for path in CONFIGS if path.parent.name == 'methods']
 PLAIN_FOLDERS = ('cifar10', 'cifar100', 'one_digit', 'tiny_imagenet')
 SMALL_FOLDERS = ('camvid', 'cifar10_reduced', 'digit_scenes', 'shape_texture', 'voc2012_subset')
 SMALL = [path for path in CONFIGS if path.parent.name in SMALL_FOLDERS]
+LARGE_SIZE = 32  # pixels, of a step of a large network
 each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 each_folder = pytest.mark.parametrize('folder', FOLDERS, ids=lambda folder: folder.name)
 
@@ -186,7 +187,7 @@ def test_config_of_a_method_is_what_its_words_make_of_the_plain_one(path: Path):
 def test_model_of_a_large_config_runs_forward_and_backward(path: Path):
     cfg = copy.deepcopy(read(path))
     if path.stem.startswith('search-'):
-        assert run_search_step(cfg, [64 if cfg.default_scope == 'mmseg' else 32])['stage'] == 'ok'
+        assert run_search_step(cfg, [LARGE_SIZE])['stage'] == 'ok'
         return
     if path.stem.startswith('das-'):
         preprocessor_of(cfg).policy = Policy.random(cfg.num_frames).to_dict()
@@ -195,7 +196,7 @@ def test_model_of_a_large_config_runs_forward_and_backward(path: Path):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
         model.train()
-        data = model.data_preprocessor(random_batch(cfg, model, 64 if cfg.default_scope == 'mmseg' else 32), True)
+        data = model.data_preprocessor(random_batch(cfg, model, LARGE_SIZE), True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))
         loss.backward()
     assert torch.isfinite(loss)
