@@ -19,8 +19,9 @@ RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.mmdas-installed
 # Exit code of `check_env.py --before-install` for an environment that works as it is and that pip would overwrite.
 KEEP := 3
-# A file of tests stays in one process, which shares what its tests need. A process takes up to 3 GB.
-TESTS := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
+# A file of tests stays in one process, which shares what its tests need, in the order of tests/conftest.py. A process
+# takes up to 3 GB.
+TESTS := OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick lint docs install clean
 

@@ -31,7 +31,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     # What ruff formats and what mypy finds changes with their minor versions.
-    'tests': ['pytest>=7.4', 'pytest-xdist>=3.5', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5', 'submitit>=1.5.4'],
+    'tests': ['pytest>=7.4', 'pytest-xdist>=3.8', 'ruff>=0.17.5,<0.18', 'mypy>=2.4,<2.5', 'submitit>=1.5.4'],
     # What `make docs` builds the site with.
     'docs': ['sphinx>=8.1', 'furo>=2024.8', 'myst-parser>=4.0'],
     # What `python -m benchmarks` measures mmdas against; without them it leaves these contestants out.

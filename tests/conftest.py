@@ -20,6 +20,14 @@ MMLogger.get_current_instance()
 mmengine.config.utils.load = cache(mmengine.config.utils.load)
 
 
+# They take longest and have few tests: begun last, one process would run them and the others wait.
+LONGEST = ('test_demo.py', 'test_site.py', 'test_search_on_digit_scenes.py', 'test_lost_process.py')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
     """Every test starts from the same random numbers."""
