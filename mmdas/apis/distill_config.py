@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdas.engine.checkpoints import write_atomically
+from mmdas.models.distillation import build_losses, check_views
 from mmdas.registry import type_name
 from mmdas.search.das import Policy
 
@@ -48,8 +49,8 @@ class DistillOptions:
             Default: the only one.
 
     Raises:
-        ValueError: for an unknown loss, another number of temperatures or weights than losses, no teacher, or options
-            that an online teacher does not have.
+        ValueError: for an unknown loss, another number of temperatures or weights than losses, a value that a loss or a
+            teacher does not take, no teacher, or options that an online teacher does not have.
     """
 
     teachers: tuple[tuple[str, str], ...] = ()
@@ -77,6 +78,8 @@ class DistillOptions:
             if count not in (0, 1, wanted):
                 one = f', or one a loss but {without[0]}' if name == 'temperatures' and without else ', or one a loss'
                 raise ValueError(f'{count} {name} for {wanted} losses; give one{one}')
+        build_losses(self.loss_configs(), 'mmdas distill')
+        check_views(self.views)
 
     def _check_teacher(self) -> None:
         if not self.teachers and not self.online:

@@ -178,6 +178,19 @@ def test_numbers_are_for_all_losses_or_one_a_loss():
 
 
 @pytest.mark.parametrize(
+    ('options', 'match'),
+    [
+        ({'views': 3}, 'views of the teacher must be 1 .* got 3'),
+        ({'temperatures': (0.0,)}, 'temperature of a distillation must be above 0, got 0.0'),
+        ({'weights': (-1.0,)}, 'weight of a distillation .* got -1.0'),
+    ],
+)
+def test_a_number_that_nothing_takes_is_refused_before_any_file_is_read(options: dict, match: str):
+    with pytest.raises(ValueError, match=match):
+        DistillOptions((('gone.py', 'gone.pth'),), **options)
+
+
+@pytest.mark.parametrize(
     ('arguments', 'match'),
     [
         ([], 'needs a teacher: give --teacher CONFIG CHECKPOINT, or --online'),

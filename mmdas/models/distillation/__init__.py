@@ -13,7 +13,7 @@ from .losses import (
     kl_divergence,
 )
 from .self_taught import SelfDistillation, SelfTaught, release_from_itself, teach_itself
-from .teacher import Teacher
+from .teacher import Teacher, check_views
 
 __all__ = [
     'AttentionTransfer',
@@ -31,6 +31,7 @@ __all__ = [
     'attention_map',
     'build_losses',
     'channel_wise_divergence',
+    'check_views',
     'description',
     'distil',
     'kl_divergence',

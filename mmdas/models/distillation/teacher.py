@@ -31,10 +31,7 @@ class Teacher:
     """
 
     def __init__(self, model: Any, views: int = 1, output: int | None = None) -> None:
-        if views not in (1, 2):
-            raise DistillationError(
-                f'views of the teacher must be 1 (the image) or 2 (and its mirror image), got {views}'
-            )
+        check_views(views)
         self.model: Any = model.eval().requires_grad_(False)
         self.views, self.output = views, output
         preprocessor = model.data_preprocessor
@@ -112,3 +109,13 @@ def clips_as_in_training(preprocessor: ImageToClip) -> Iterator[None]:
         yield
     finally:
         clip.training = mode
+
+
+def check_views(views: int) -> None:
+    """Refuse numbers of views that a teacher does not have.
+
+    Raises:
+        DistillationError: naming the number.
+    """
+    if views not in (1, 2):
+        raise DistillationError(f'views of the teacher must be 1 (the image) or 2 (and its mirror image), got {views}')
