@@ -31,7 +31,7 @@ def compare_runs(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> l
         is_: of the run that resumes.
         iterations: done at the checkpoint.
     """
-    found = [*_optimizers(was, is_), *_data(was, is_), *_changes(was, is_)]
+    found = [*_optimizers(was, is_), *_data(was, is_), *_changes(was, is_), *_releases(was, is_)]
     if ('search' in was) != ('search' in is_):
         kinds = {True: 'a search', False: 'a training'}
         text = f'the checkpoint is of {kinds["search" in was]}, and this is {kinds["search" in is_]}'
@@ -91,6 +91,17 @@ def _changes(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
         if before != now:
             were, are = (', '.join(record) or 'none' for record in (before, now))
             yield Difference(f'{words} were {were}, and are {are}: it is no longer that training')
+
+
+def _releases(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
+    before, now = was.get('releases', {}), is_.get('releases', {})
+    others = [
+        f'{name} {before[name]} (now {release})'
+        for name, release in now.items()
+        if before.get(name, release) != release
+    ]
+    if others:
+        yield Difference(f'it ran with {", ".join(others)}: numbers may differ from those it would have had')
 
 
 def _length(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> Iterator[Difference]:

@@ -4,6 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+import cv2
+import mmcv
+import mmengine
+import numpy as np
+import torch
 from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -13,6 +18,8 @@ from mmdas.registry import type_name
 # Key of the record in a checkpoint. A record is read with `get`: other releases know other settings.
 KEY = 'run_record'
 PLAIN = (bool, int, float, str)
+# What computes the images and the steps of a training.
+RELEASES = {module.__name__: str(module.__version__) for module in (torch, np, cv2, mmengine, mmcv)}
 
 
 def describe_run(runner: Runner) -> dict[str, Any]:
@@ -23,6 +30,7 @@ def describe_run(runner: Runner) -> dict[str, Any]:
     """
     loop: Any = runner.train_loop
     return {
+        'releases': dict(RELEASES),
         'processes': get_world_size(),
         'batch_size': loop.dataloader.batch_size,
         'samples': len(loop.dataloader.dataset),

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,7 +14,7 @@ from toy_training import training
 
 from mmdas.engine.hooks import RunStopped
 from mmdas.engine.run_differences import compare_runs
-from mmdas.engine.run_record import KEY, first
+from mmdas.engine.run_record import KEY, RELEASES, first
 from mmdas.models.settings import DifferenceError
 
 Change = Callable[[Config], object]
@@ -268,6 +269,13 @@ def test_a_checkpoint_of_an_earlier_release_is_resumed_with_a_word(by_epochs, tm
     runner = resumed(training(tmp_path, True, 0), tmp_path / 'epoch_1_iter_6.pth')
     assert (runner.epoch, runner.iter) == (3, 12)
     assert 'does not say under which settings it was made' in read_log(runner)
+
+
+def test_other_releases_than_before_are_told(by_epochs, tmp_path, monkeypatch):
+    monkeypatch.setitem(RELEASES, 'cv2', '4.13.0')
+    runner = resumed(training(tmp_path, True, 0), by_epochs)
+    (told,) = re.findall(r'resumed under other settings: (it ran with .*)', read_log(runner))
+    assert told == f'it ran with cv2 {cv2.__version__} (now 4.13.0): numbers may differ from those it would have had'
 
 
 def test_another_number_of_processes_is_told():
