@@ -50,10 +50,7 @@ def _optimizers(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference
                 f'{place}.optimizer was {before} and is {kind}: the state of one is not that of the other', 'refused'
             )
             return
-    before = was.get('options', {})
-    changed = [
-        f'{key} {before[key]} (now {value})' for key, value in is_['options'].items() if before.get(key, value) != value
-    ]
+    changed = _changed(was, is_, 'options')
     if changed:
         yield Difference(f'the optimisers go on with what the checkpoint holds: {", ".join(changed)}')
     if was.get('schedulers', is_['schedulers']) != is_['schedulers']:
@@ -94,14 +91,15 @@ def _changes(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
 
 
 def _releases(was: dict[str, Any], is_: dict[str, Any]) -> Iterator[Difference]:
-    before, now = was.get('releases', {}), is_.get('releases', {})
-    others = [
-        f'{name} {before[name]} (now {release})'
-        for name, release in now.items()
-        if before.get(name, release) != release
-    ]
-    if others:
-        yield Difference(f'it ran with {", ".join(others)}: numbers may differ from those it would have had')
+    changed = _changed(was, is_, 'releases')
+    if changed:
+        yield Difference(f'it ran with {", ".join(changed)}: numbers may differ from those it would have had')
+
+
+def _changed(was: dict[str, Any], is_: dict[str, Any], key: str) -> list[str]:
+    """The values under a key of both records that are others now."""
+    before, now = was.get(key, {}), is_.get(key, {})
+    return [f'{name} {before[name]} (now {value})' for name, value in now.items() if before.get(name, value) != value]
 
 
 def _length(was: dict[str, Any], is_: dict[str, Any], iterations: int) -> Iterator[Difference]:
