@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .affine import compose, content_mask, inverse, sampling_grid, within_canvas
-from .clip import split_frames
 from .recording import is_recorded
-from .temporal import shift_channels
+from .temporal import shift_channels, split_channels
 
 NO_WARP = 1e-9  # largest deviation of a matrix from the identity that counts as none
 
@@ -105,13 +104,13 @@ class FrameAlignment:
         """
         if not n or all(warps.theta is None for _, warps in self.groups):
             return shift_channels(x, self.num_frames, n, replicate)
-        from_next, from_previous, rest = split_frames(x, self.num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
+        from_next, from_previous, *rest = split_channels(x, self.num_frames, n)
         pairs = torch.stack([from_next[:, 1:], from_previous[:, :-1]]).transpose(1, 2)  # (2, T-1, B, n, h, w)
         to_earlier, to_later = self._bring(pairs).transpose(1, 2).unbind()
         last, first = from_next[:, -1:], from_previous[:, :1]
         if not replicate:
             last, first = torch.zeros_like(last), torch.zeros_like(first)
-        parts = [torch.cat([to_earlier, last], dim=1), torch.cat([first, to_later], dim=1), rest]
+        parts = [torch.cat([to_earlier, last], dim=1), torch.cat([first, to_later], dim=1), *rest]
         return torch.cat(parts, dim=2).flatten(0, 1).contiguous(memory_format=_memory_format(x))
 
     def _bring(self, pairs: Tensor) -> Tensor:

@@ -31,13 +31,12 @@ def shift_channels(x: Tensor, num_frames: int, n: int, replicate: bool = False) 
     Raises:
         ValueError: if n is out of its range or the frames do not divide into clips of T frames.
     """
-    concatenate = _concatenate_replicated if replicate else _concatenate_shifted
     if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return concatenate(x, num_frames, n)
+        return _concatenate(x, num_frames, n, replicate)
     if not 0 <= 2 * n <= x.shape[1]:
         raise ValueError(f'n must be from 0 to half of the {x.shape[1]} channels, got {n}')
     if replicate:
-        return concatenate(x, num_frames, n)
+        return _concatenate(x, num_frames, n, replicate)
     if torch.is_grad_enabled() or is_recorded():
         return _ShiftChannels.apply(x, num_frames, n, 1)
     return _shift_into_buffer(x, num_frames, n, 1)  # a fifth of the time for small features
@@ -54,11 +53,46 @@ def sum_over_time(given: Tensor, num_frames: int) -> Tensor:
         (B*T, C, h, w). Differentiable any number of times.
     """
     from_next, from_previous, own = given.chunk(3, dim=1)
-    inner = (0, 0) * (own.ndim - 1)
-    # A negative pad removes the frame at that end.
-    later = F.pad(split_frames(from_next, num_frames), (*inner, -1, 1))
-    earlier = F.pad(split_frames(from_previous, num_frames), (*inner, 1, -1))
+    later, earlier = _next(split_frames(from_next, num_frames)), _previous(split_frames(from_previous, num_frames))
     return (later + earlier).flatten(0, 1) + own
+
+
+def split_channels(x: Tensor, num_frames: int, n: int) -> tuple[Tensor, ...]:
+    """Channels that come from the next frame, those from the previous one, and those that stay, if there are any.
+
+    A part without channels is left out: runtimes of exported graphs split it off wrongly, and some releases of torch
+    cannot pad it.
+
+    Args:
+        x: (B*T, C, ...), all frames of an image adjacent.
+        num_frames: T >= 1.
+        n: channels that move in each direction, 0 <= n <= C/2; of 0 the first two parts are empty all the same.
+
+    Returns:
+        Two or three parts (B, T, ...).
+    """
+    rest = x.shape[1] - 2 * n
+    return split_frames(x, num_frames).split([n, n, rest] if rest else [n, n], dim=2)
+
+
+def _next(clips: Tensor, replicate: bool = False) -> Tensor:
+    """What the next frame has, in place of each frame (B, T, ...); at the end zero, or what is there."""
+    if replicate:
+        return torch.cat([clips[:, 1:], clips[:, -1:]], dim=1)
+    # One pad of 1 and -1 is the same, but runtimes of exported graphs refuse negative pads, or compute something else.
+    return F.pad(clips[:, 1:], _around(clips, 0, 1)) if clips.shape[1] > 1 else torch.zeros_like(clips)
+
+
+def _previous(clips: Tensor, replicate: bool = False) -> Tensor:
+    """What the previous frame has, in place of each frame (B, T, ...); at the beginning zero, or what is there."""
+    if replicate:
+        return torch.cat([clips[:, :1], clips[:, :-1]], dim=1)
+    return F.pad(clips[:, :-1], _around(clips, 1, 0)) if clips.shape[1] > 1 else torch.zeros_like(clips)
+
+
+def _around(clips: Tensor, before: int, after: int) -> tuple[int, ...]:
+    """Pads of frames."""
+    return (0, 0) * (clips.ndim - 2) + (before, after)
 
 
 def _shift_into_buffer(x: Tensor, num_frames: int, n: int, step: int) -> Tensor:
@@ -97,21 +131,8 @@ class _ShiftChannels(torch.autograd.Function):
         return _ShiftChannels.apply(tangent, ctx.num_frames, ctx.n, ctx.step)
 
 
-def _concatenate_replicated(x: Tensor, num_frames: int, n: int) -> Tensor:
-    from_next, from_previous, rest = split_frames(x, num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
-    parts = [
-        torch.cat([from_next[:, 1:], from_next[:, -1:]], dim=1),
-        torch.cat([from_previous[:, :1], from_previous[:, :-1]], dim=1),
-        rest,
-    ]
-    return torch.cat(parts, dim=2).flatten(0, 1)
-
-
-def _concatenate_shifted(x: Tensor, num_frames: int, n: int) -> Tensor:
-    if n == 0:  # a part without channels cannot be padded in torch 2.6.0 to 2.9.1
+def _concatenate(x: Tensor, num_frames: int, n: int, replicate: bool) -> Tensor:
+    from_next, from_previous, *rest = split_channels(x, num_frames, n)
+    if n == 0:
         return x.clone()
-    from_next, from_previous, rest = split_frames(x, num_frames).split([n, n, x.shape[1] - 2 * n], dim=2)
-    inner = (0, 0) * (x.ndim - 1)
-    # A negative pad removes the frame at that end.
-    parts = [F.pad(from_next, (*inner, -1, 1)), F.pad(from_previous, (*inner, 1, -1)), rest]
-    return torch.cat(parts, dim=2).flatten(0, 1)
+    return torch.cat([_next(from_next, replicate), _previous(from_previous, replicate), *rest], dim=2).flatten(0, 1)
