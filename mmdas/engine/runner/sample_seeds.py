@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from itertools import islice
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,10 @@ class PlacedDataset:
     """Another data set, each sample of which has random numbers of its own.
 
     An index without a place is loaded as the other data set does. What is asked of this one beside samples, it asks
-    the other.
+    the other, and what is set is set there: MMPretrain's ``SwitchRecipeHook`` exchanges its pipeline.
+
+    Transforms that draw from generators of their own, those of albumentations 2, get theirs for each sample, too. By
+    themselves all workers draw the same from them.
 
     Args:
         dataset: config of the other data set, or the data set.
@@ -87,14 +91,16 @@ class PlacedDataset:
     """
 
     def __init__(self, dataset: Any, seed: int = 0, rank: int | None = None) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
-        self.seed = seed
-        self.rank = get_rank() if rank is None else rank
+        built = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+        vars(self).update(dataset=built, seed=seed, rank=get_rank() if rank is None else rank, _generators=([], []))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith('__') or name == 'dataset':  # while it is unpickled in a worker
             raise AttributeError(name)
         return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.dataset, name, value)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -108,7 +114,51 @@ class PlacedDataset:
             random.seed(seed)
             np.random.seed(seed)
             torch.random.default_generator.manual_seed(seed)
+            for number, transform in enumerate(self._own_generators()):
+                transform.set_random_state(np.random.default_rng([seed, number]), random.Random(f'{seed} {number}'))
             return self.dataset[int(index)]
+
+    def _own_generators(self) -> list:
+        """See :func:`own_generators`; looked for again where a pipeline is another one."""
+        pipelines, found = self._generators
+        now = list(iterate_pipelines(self.dataset))
+        if list(map(id, now)) != list(map(id, pipelines)):
+            found = list(own_generators(now))
+            vars(self).update(_generators=(now, found))
+        return found
+
+
+def iterate_pipelines(dataset: Any) -> Iterator[Any]:
+    """The pipelines of a data set and of those in it."""
+    if hasattr(dataset, 'pipeline'):
+        yield dataset.pipeline
+    for inner in (*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)):
+        if inner is not None:
+            yield from iterate_pipelines(inner)
+
+
+def own_generators(node: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Transforms that draw from random generators of their own.
+
+    Args:
+        node: a transform, or several, also in another one.
+        seen: ids of nodes that are left out. Default: none.
+
+    Yields:
+        Those that can be given other generators by ``set_random_state(numpy.random.Generator, random.Random)``.
+    """
+    seen = set() if seen is None else seen
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if callable(getattr(type(node), 'set_random_state', None)):
+        yield node
+    elif isinstance(node, (list, tuple)):
+        for one in node:
+            yield from own_generators(one, seen)
+    elif callable(node) and not isinstance(node, (type, FunctionType)):
+        for value in vars(node).values() if hasattr(node, '__dict__') else ():
+            yield from own_generators(value, seen)
 
 
 # Numpy's global generator while a sample is loaded in the main process: to exchange it costs less than to save it.
