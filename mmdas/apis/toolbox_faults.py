@@ -14,6 +14,7 @@ from mmdas.registry import type_name
 from .config_files import iterate_dicts
 
 Found = tuple[str, str] | None  # what happens, and what to do
+OF_ONE_IMAGE = ('RandomFlip', 'RandomRotate', 'RandomRotFlip', 'PhotoMetricDistortion')
 HAUSDORFF = 'HuasdorffDisstanceLoss'  # as MMSegmentation spells it
 
 
@@ -33,7 +34,7 @@ class KnownFault:
 
 
 def known_faults(cfg: Config) -> list[KnownFault]:
-    """The faults of MMSegmentation, MMPretrain and OpenCV that a config would meet on this machine.
+    """The faults of MMSegmentation, MMPretrain, MMEngine and OpenCV that a config would meet on this machine.
 
     Args:
         cfg: of either toolbox; it is read only.
@@ -105,6 +106,73 @@ def quarter_turn(cfg: Config, place: str, node: Mapping) -> Found:
     )
 
 
+def blended_labels(cfg: Config, place: str, node: Mapping) -> Found:
+    """Label maps that are turned as images are."""
+    if type_name(node) != 'RandomRotFlip' or node.get('rotate_prob') == 0:
+        return None
+    return 'RandomRotFlip turns label maps bilinearly, which makes labels up at the borders of classes', (
+        'set rotate_prob=0, and take RandomRotate beside it'
+    )
+
+
+def mirrored_sides(cfg: Config, place: str, node: Mapping) -> Found:
+    """Classes of left and right in mirrored views of a test."""
+    if type_name(node) != 'RandomFlip' or not node.get('swap_seg_labels'):
+        return None
+    return (
+        'swap_seg_labels changes left and right in a training alone: a mirrored view of a test keeps them exchanged',
+        ('test without --tta, and search neither flips nor views with them'),
+    )
+
+
+def one_image_of_a_pair(cfg: Config, place: str, node: Mapping) -> Found:
+    """Transforms that change the first of two images."""
+    if type_name(node) != 'ConcatCDInput':
+        return None
+    early = [type_name(step) for step in steps_before(cfg, place) if type_name(step) in OF_ONE_IMAGE]
+    if not early:
+        return None
+    moves = [name for name in early if name != 'PhotoMetricDistortion']
+    remedy = f'put {" and ".join(moves)} behind ConcatCDInput' if moves else 'leave it out'
+    return f'{" and ".join(early)} before ConcatCDInput changes the first image of a pair and leaves the second', remedy
+
+
+def steps_before(cfg: Config, place: str) -> list[Any]:
+    """What comes before a step of a pipeline."""
+    node: Any = cfg
+    *path, number = place.split('.')
+    for key in path:
+        node = node[int(key)] if isinstance(node, (list, tuple)) else node[key]
+    return list(node[: int(number)]) if isinstance(node, (list, tuple)) else []
+
+
+def rate_of_an_epoch(cfg: Config, place: str, node: Mapping) -> Found:
+    """A schedule whose factor for an epoch is applied in each iteration."""
+    if not type_name(node).startswith('Exponential') or not node.get('convert_to_iter_based'):
+        return None
+    return f'convert_to_iter_based of {type_name(node)} applies the gamma of an epoch in each iteration', (
+        'leave out convert_to_iter_based'
+    )
+
+
+def lighting_wraps(cfg: Config, place: str, node: Mapping) -> Found:
+    """A change of colours beyond the range of bytes."""
+    if type_name(node) != 'Lighting':
+        return None
+    return 'Lighting of MMPretrain makes white pixels dark and black ones bright, in two of five draws', (
+        'take ColorJitter, which keeps to the range'
+    )
+
+
+def whole_targets(cfg: Config, place: str, node: Mapping) -> Found:
+    """A measure of numbers that cuts off what is behind the point."""
+    if type_name(node) != 'RegressionMetric':
+        return None
+    return 'RegressionMetric cuts the true values to whole numbers, so that 0.9 counts as 0', (
+        'measure in units in which whole numbers will do, and choose no checkpoint by it'
+    )
+
+
 def rotate_fill(cfg: Config, place: str, node: Mapping) -> Found:
     """A rotation that fills one channel of three."""
     kind = type_name(node)
@@ -139,6 +207,17 @@ def quarter_turn_labels() -> int:
 
 Rule = Callable[[Config, str, Mapping[str, Any]], Found]
 RULES: dict[str, tuple[Rule, ...]] = {
-    'mmseg': (focal_on_cpu, class_weights, hausdorff_classes, dice_ignored, one_channel_views, quarter_turn),
-    'mmpretrain': (rotate_fill,),
+    'mmseg': (
+        focal_on_cpu,
+        class_weights,
+        hausdorff_classes,
+        dice_ignored,
+        one_channel_views,
+        quarter_turn,
+        blended_labels,
+        mirrored_sides,
+        one_image_of_a_pair,
+        rate_of_an_epoch,
+    ),
+    'mmpretrain': (rotate_fill, lighting_wraps, whole_targets, rate_of_an_epoch),
 }

@@ -69,7 +69,8 @@ def enable_tta(cfg: Config, crops: int | None = None) -> None:
         crops: 5 or 10, of a classification, in place of ``tta_pipeline``.
 
     Raises:
-        ValueError: If a segmentation config lacks one of them, or for crops of a segmentation or without a size.
+        ValueError: If a segmentation config lacks one of them, if its views mirror left and right classes, or for crops
+            of a segmentation or without a size.
     """
     from mmdas.apis import host_of, iterate_dicts
 
@@ -81,6 +82,7 @@ def enable_tta(cfg: Config, crops: int | None = None) -> None:
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
     if missing and not host.tta_model:
         raise ValueError(f'--tta needs {" and ".join(missing)} in the config, as in mmseg::_base_/datasets/ade20k.py')
+    check_sides(cfg)
     for _, node in iterate_dicts(cfg.test_dataloader.dataset):
         if 'pipeline' in node:
             steps = node['pipeline']
@@ -90,6 +92,25 @@ def enable_tta(cfg: Config, crops: int | None = None) -> None:
     if cfg.model.get('data_preprocessor') is not None:
         cfg.data_preprocessor = cfg.model.data_preprocessor
     cfg.model = ConfigDict(**right_tta_model(cfg.tta_model, host), module=cfg.model)
+
+
+def check_sides(cfg: Config) -> None:
+    """Raise a ValueError if mirrored views would be averaged with left and right classes exchanged.
+
+    MMSegmentation mirrors the scores of a view back, but not its classes (``findings/mmseg_tta_left_right.sh``).
+    """
+    from mmdas.apis import iterate_dicts
+    from mmdas.registry import type_name
+
+    def flips(part: str) -> list[dict]:
+        return [node for _, node in iterate_dicts({part: cfg.get(part)}) if type_name(node) == 'RandomFlip']
+
+    pairs = [node['swap_seg_labels'] for node in flips('train_dataloader') if node.get('swap_seg_labels')]
+    if pairs and any(node.get('prob') != 0 for node in flips('tta_pipeline')):
+        raise ValueError(
+            f'--tta would average mirrored views, in which the classes {pairs[0]} of swap_seg_labels are exchanged; '
+            'leave it out, or RandomFlip out of tta_pipeline'
+        )
 
 
 def right_tta_model(tta_model: dict, host: Host) -> dict:

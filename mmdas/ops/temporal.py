@@ -60,8 +60,7 @@ def sum_over_time(given: Tensor, num_frames: int) -> Tensor:
 def split_channels(x: Tensor, num_frames: int, n: int) -> tuple[Tensor, ...]:
     """Channels that come from the next frame, those from the previous one, and those that stay, if there are any.
 
-    A part without channels is left out: runtimes of exported graphs split it off wrongly, and some releases of torch
-    cannot pad it.
+    A part without channels is left out, which not all runtimes of exported graphs can split off.
 
     Args:
         x: (B*T, C, ...), all frames of an image adjacent.
@@ -79,7 +78,7 @@ def _next(clips: Tensor, replicate: bool = False) -> Tensor:
     """What the next frame has, in place of each frame (B, T, ...); at the end zero, or what is there."""
     if replicate:
         return torch.cat([clips[:, 1:], clips[:, -1:]], dim=1)
-    # One pad of 1 and -1 is the same, but runtimes of exported graphs refuse negative pads, or compute something else.
+    # One pad of -1 and 1 is the same, but there are runtimes of exported graphs that take no negative pads.
     return F.pad(clips[:, 1:], _around(clips, 0, 1)) if clips.shape[1] > 1 else torch.zeros_like(clips)
 
 

@@ -19,6 +19,15 @@ CASES = [
     ('mmseg', {'type': 'DiceLoss'}, 'ignored label', {'type': 'TverskyLoss'}),
     ('mmseg', {'type': 'HuasdorffDisstanceLoss'}, 'wrong class', {'type': 'TverskyLoss'}),
     ('mmseg', {'type': 'SegTTAModel'}, 'everything foreground', {'type': 'mmdas.SegTTAModel'}),
+    ('mmseg', {'type': 'RandomRotFlip'}, 'makes labels up', {'type': 'RandomRotFlip', 'rotate_prob': 0}),
+    (
+        'mmseg',
+        {'type': 'RandomFlip', 'swap_seg_labels': [(1, 2)]},
+        'left and right',
+        {'type': 'RandomFlip', 'prob': 0.5},
+    ),
+    ('mmpretrain', {'type': 'Lighting'}, 'white pixels dark', {'type': 'ColorJitter'}),
+    ('mmpretrain', {'type': 'RegressionMetric'}, 'whole numbers', {'type': 'Accuracy'}),
     ('mmpretrain', {'type': 'Rotate', 'angle': 30}, 'first channel', {'type': 'Rotate', 'pad_val': [1, 2, 3]}),
     (
         'mmpretrain',
@@ -53,6 +62,34 @@ def test_focal_loss_on_a_gpu_is_no_fault(monkeypatch):
 def test_quarter_turns_are_named_where_opencv_loses_labels(kept: int, named: bool, monkeypatch):
     monkeypatch.setattr('mmdas.apis.toolbox_faults.quarter_turn_labels', lambda: kept)
     assert bool(faults_of('mmseg', {'type': 'RandomRotate', 'prob': 0.5, 'degree': 90})) is named
+
+
+@pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain'])
+def test_rate_that_is_applied_in_each_iteration_is_named(scope: str):
+    schedule = {'type': 'ExponentialLR', 'gamma': 0.9, 'begin': 0, 'end': 9}
+    (fault,) = faults_of(scope, {**schedule, 'convert_to_iter_based': True})
+    assert 'in each iteration' in fault.text
+    assert (
+        faults_of(scope, schedule)
+        == faults_of(scope, {'type': 'CosineAnnealingLR', 'convert_to_iter_based': True})
+        == []
+    )
+
+
+def test_transforms_of_one_image_are_named_before_the_pair_is_made(monkeypatch):
+    monkeypatch.setattr('mmdas.apis.toolbox_faults.quarter_turn_labels', lambda: 49)  # RandomRotate has another fault
+    pair = {'type': 'ConcatCDInput'}
+    flip, turn, colour = ({'type': name} for name in ('RandomFlip', 'RandomRotate', 'PhotoMetricDistortion'))
+
+    def said(*steps) -> list:
+        return find(Config({'default_scope': 'mmseg', 'data': {'pipeline': list(steps)}}))
+
+    (fault,) = said(flip, turn, pair)
+    assert fault.place == 'data.pipeline.2' and 'RandomFlip and RandomRotate before' in fault.text
+    assert 'behind ConcatCDInput' in fault.remedy
+    (fault,) = said(colour, pair)
+    assert fault.remedy == 'leave it out'
+    assert said(pair, flip, turn) == []
 
 
 @pytest.mark.usefixtures('mmseg_scope')

@@ -51,7 +51,7 @@ def test_reference_implementation_of_onnx_gives_what_the_model_gives(written: tu
 
 @pytest.mark.slow
 def test_no_part_is_cut_off_by_a_pad_and_none_is_empty(written: tuple[Path, DeployableNetwork]):
-    """MNN computes something else where pads are negative or a part of a split is empty, without a word."""
+    """Not all runtimes take them; MNN leaves negative pads out, without a word."""
     import onnx
 
     graph = onnx.load(written[0]).graph

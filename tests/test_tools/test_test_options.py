@@ -67,6 +67,24 @@ def make_config(scope: str, **others) -> Config:
     )
 
 
+def test_views_that_exchange_left_and_right_classes_are_refused(tool):
+    mirrored, whole = (
+        [dict(type='TestTimeAug', transforms=[[dict(type='RandomFlip', prob=share) for share in shares]])]
+        for shares in ((0.0, 1.0), (0.0,))
+    )
+    plain, swapping = dict(type='RandomFlip', prob=0.5), dict(type='mmseg.RandomFlip', swap_seg_labels=[(1, 2)])
+
+    def enabled(step: dict, views: list) -> str:
+        options = dict(train_dataloader=dict(dataset=dict(pipeline=[step])), tta_pipeline=views)
+        cfg = make_config('mmseg', tta_model=dict(type='SegTTAModel'), **options)
+        tool.enable_tta(cfg)
+        return cfg.model.type
+
+    with pytest.raises(ValueError, match=r'classes \[\(1, 2\)\] of swap_seg_labels'):
+        enabled(swapping, mirrored)
+    assert enabled(swapping, whole) == enabled(plain, mirrored) == 'mmdas.SegTTAModel'
+
+
 @pytest.mark.parametrize(
     ('kind', 'used'),
     [

@@ -37,7 +37,7 @@ def check_labels(sample: Any, num_classes: int, ignore_index: int = 255) -> None
         hint = '; masks of 0 and 255 must become 0 and 1' if wrong == [255] else ''
         raise DataError(
             f'labels {wrong} of {file} lie outside the {num_classes} classes 0..{num_classes - 1}; correct num_classes '
-            f"of the head or the data set's labels{hint}"
+            f"of the head, the data set's labels, or the transforms that change them{hint}"
         )
 
 
