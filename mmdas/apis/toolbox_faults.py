@@ -15,6 +15,7 @@ from .config_files import iterate_dicts
 
 Found = tuple[str, str] | None  # what happens, and what to do
 OF_ONE_IMAGE = ('RandomFlip', 'RandomRotate', 'RandomRotFlip', 'PhotoMetricDistortion')
+RECIPE = {'action_epoch', 'train_pipeline', 'batch_augments', 'loss'}  # keys of SwitchRecipeHook
 HAUSDORFF = 'HuasdorffDisstanceLoss'  # as MMSegmentation spells it
 
 
@@ -173,6 +174,18 @@ def whole_targets(cfg: Config, place: str, node: Mapping) -> Found:
     )
 
 
+def recipe_key(cfg: Config, place: str, node: Mapping) -> Found:
+    """A change in the middle of a training that never comes."""
+    if type_name(node) != 'SwitchRecipeHook':
+        return None
+    unread = sorted({key for recipe in node.get('schedule', ()) for key in recipe} - RECIPE)
+    if not unread:
+        return None
+    return f'SwitchRecipeHook reads nothing under {", ".join(unread)}, so that this change never comes', (
+        f'its keys are {", ".join(sorted(RECIPE))}'
+    )
+
+
 def rotate_fill(cfg: Config, place: str, node: Mapping) -> Found:
     """A rotation that fills one channel of three."""
     kind = type_name(node)
@@ -219,5 +232,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
         one_image_of_a_pair,
         rate_of_an_epoch,
     ),
-    'mmpretrain': (rotate_fill, lighting_wraps, whole_targets, rate_of_an_epoch),
+    'mmpretrain': (rotate_fill, lighting_wraps, whole_targets, rate_of_an_epoch, recipe_key),
 }

@@ -26,6 +26,12 @@ CASES = [
         'left and right',
         {'type': 'RandomFlip', 'prob': 0.5},
     ),
+    (
+        'mmpretrain',
+        {'type': 'SwitchRecipeHook', 'schedule': [{'action_epoch': 3, 'pipeline': []}]},
+        'nothing under pipeline',
+        {'type': 'SwitchRecipeHook', 'schedule': [{'action_epoch': 3, 'train_pipeline': []}]},
+    ),
     ('mmpretrain', {'type': 'Lighting'}, 'white pixels dark', {'type': 'ColorJitter'}),
     ('mmpretrain', {'type': 'RegressionMetric'}, 'whole numbers', {'type': 'Accuracy'}),
     ('mmpretrain', {'type': 'Rotate', 'angle': 30}, 'first channel', {'type': 'Rotate', 'pad_val': [1, 2, 3]}),
