@@ -16,6 +16,7 @@ from .config_files import (
     require_checkpoint,
 )
 from .config_loading import load_config
+from .config_slips import find_slips, warn_of_slips
 from .das_config import METHODS, convert
 from .das_options import FUSIONS, SELECTIONS, ConversionError, DASOptions
 from .das_settings import (
@@ -84,6 +85,7 @@ __all__ = [
     'end_processes',
     'explain_lost_process',
     'find_config',
+    'find_slips',
     'hold_out_validation',
     'host_of',
     'import_custom_modules',
@@ -111,4 +113,5 @@ __all__ = [
     'training_length',
     'training_size',
     'use_views',
+    'warn_of_slips',
 ]

@@ -1,6 +1,6 @@
 """Say what is wrong with the environment, and the command that mends it.
 
-With CONFIG, also the faults of the toolboxes that this config would meet.
+With CONFIG, also what this config says and does not do, and the faults of the toolboxes that it would meet.
 """
 
 import runpy
@@ -35,12 +35,13 @@ def run(args: Namespace) -> int:
 
 
 def check_config(config: str, result: Any) -> list[Any]:
-    """The known faults that a config would meet, each as a result of the script."""
-    from mmdas.apis import find_config, known_faults, read_config
+    """What a config says and does not do, and the known faults that it would meet, as results of the script."""
+    from mmdas.apis import find_config, find_slips, known_faults, read_config
     from mmdas.apis.config_files import require_content
 
-    cfg = read_config(find_config(config)[0])
+    path = find_config(config)[0]
+    cfg = read_config(path)
     require_content(cfg, config)
-    faults = known_faults(cfg)
+    faults = [*find_slips(cfg, path), *known_faults(cfg)]
     found = [result('warn', f'{fault.place}: {fault.text}', fault.remedy) for fault in faults]
-    return found or [result('ok', f'{config} meets none of the known faults of the toolboxes')]
+    return found or [result('ok', f'{config} does what it says, and meets none of the known faults of the toolboxes')]

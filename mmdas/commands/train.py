@@ -64,7 +64,7 @@ def train(args: Namespace) -> None:
     """The same, where signals are heeded."""
     with told_in_one_line():
         cfg = read(args)
-    from mmdas.apis import build_runner, end_processes, explain_lost_process
+    from mmdas.apis import build_runner, end_processes, explain_lost_process, warn_of_slips
     from mmdas.augment import AugmentError
     from mmdas.engine.checkpoints import CheckpointError, FolderInUseError, WriteError
     from mmdas.engine.data_error import DataError
@@ -83,6 +83,7 @@ def train(args: Namespace) -> None:
     try:
         with told_in_one_line(*given, *found), refusing_code():
             put_back = saved_config(cfg)
+            warn_of_slips(cfg)
             try:
                 build_runner(cfg).train()
             except (DifferenceError, FolderInUseError):  # refused before the first step

@@ -1,0 +1,142 @@
+"""What a config says and does not do is told, with what mends it."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmdas.apis import find_config, find_slips, read_config, warn_of_slips
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+# Installed configs that do not train as their names say (onedl-mmsegmentation 1.4.2, onedl-mmpretrain 1.3.6).
+INSTALLED = {
+    'mmseg::beit/beit-large_upernet_8xb1-amp-160k_ade20k-640x640.py': [('param_scheduler', 'stands still')],
+    'mmseg::ocrnet/ocrnet_r101-d8_8xb2-80k_cityscapes-512x1024.py': [('param_scheduler', 'end at 40000 iters')],
+    'mmseg::knet/knet-s3_swin-l_upernet_8xb2-adamw-80k_ade20k-640x640.py': [
+        ('test_pipeline', 'test_dataloader.dataset.pipeline'),
+        ('train_pipeline', 'train_dataloader.dataset.pipeline'),
+        ('train_dataloader.dataset.pipeline.3', '36% of what'),
+    ],
+    'mmpretrain::resnest/resnest200_64xb32_in1k.py': [
+        ('test_pipeline', 'nothing uses it'),
+        ('train_pipeline', 'nothing uses it'),
+    ],
+    'mmpretrain::lenet/lenet5_mnist.py': [('param_scheduler', 'milestones [15]')],
+    'mmpretrain::resnet/resnet50_8xb128_coslr-90e_in21k.py': [('param_scheduler', 'ends at 100 epochs')],
+    'mmpretrain::mobileone/mobileone-s1_8xb32_in1k.py': [],
+    'mmpretrain::t2t_vit/t2t-vit-t-14_8xb64_in1k.py': [],
+    'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py': [],
+}
+
+
+def slips_of(path: Path) -> list:
+    return find_slips(read_config(path), path)
+
+
+@pytest.mark.parametrize('name', INSTALLED)
+def test_installed_config_is_told_from_one_that_does_what_it_says(name: str):
+    found = slips_of(find_config(name)[0])
+    assert [(slip.place, True) for slip in found] == [
+        (place, text in slip.text) for slip, (place, text) in zip(found, INSTALLED[name], strict=True)
+    ]
+
+
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('[!_]*/*.py')), ids=lambda path: path.stem)
+def test_configs_of_the_project_do_what_they_say(path: Path):
+    assert slips_of(path) == []
+
+
+def write(folder: Path, **files: str) -> list:
+    """Write config files; the slips of the last one."""
+    for name, text in files.items():
+        (folder / f'{name}.py').write_text(text)
+    return slips_of(folder / f'{name}.py')
+
+
+BASE = """
+steps = [dict(type='RandomFlip', prob=0.5)]
+norm = dict(type='SyncBN')
+train_dataloader = dict(dataset=dict(type='A', pipeline=steps))
+model = dict(type='Net', backbone=dict(norm=norm))
+"""
+MIDDLE = "_base_ = 'base.py'\nsteps = [dict(type='Resize', scale=3)]\n"
+
+
+def test_variable_that_a_file_sets_in_vain_is_told_with_its_place(tmp_path):
+    (slip,) = write(tmp_path, base=BASE, child=MIDDLE)
+    assert slip.place == 'steps' and 'child.py' in slip.text
+    assert slip.remedy.startswith('set train_dataloader.dataset.pipeline = steps')
+
+
+def test_variable_that_is_put_in_its_place_too_is_no_slip(tmp_path):
+    used = f'{MIDDLE}train_dataloader = dict(dataset=dict(pipeline=steps))\n'
+    assert write(tmp_path, base=BASE, child=used) == []
+
+
+def test_slip_of_a_base_is_told_until_the_child_mends_it(tmp_path):
+    (slip,) = write(tmp_path, base=BASE, middle=MIDDLE, child="_base_ = ['middle.py']\n")
+    assert 'middle.py' in slip.text
+    mended = "_base_ = 'middle.py'\ntrain_dataloader = dict(dataset=dict(pipeline={{_base_.steps}}))\n"
+    assert write(tmp_path, child=mended) == []
+
+
+def test_variable_of_two_bases_and_one_that_no_base_uses(tmp_path):
+    other = 'extra = dict(a=1)\nval_dataloader = None\n'
+    child = "_base_ = ['base.py', 'other.py']\nextra = dict(a=2)\nnorm = dict(type='BN')\nown = dict(b=3)\n"
+    (slip,) = write(tmp_path, base=BASE, other=other, child=child)
+    assert slip.place == 'norm' and 'model.backbone.norm' in slip.text
+
+
+@pytest.mark.parametrize('text', ["_base_ = [name for name in ['base.py']]\n", 'x = 1\n'])
+def test_files_whose_bases_are_not_known_have_no_such_slip(text: str, tmp_path):
+    assert write(tmp_path, base=BASE, child=text) == []
+
+
+def schedule(total: int = 10, by_epoch: bool = False, **steps) -> list:
+    unit = 'epochs' if by_epoch else 'iters'
+    cfg = dict(train_cfg={'by_epoch': by_epoch, f'max_{unit}': total}, param_scheduler=list(steps.values()))
+    return find_slips(Config(cfg))
+
+
+def test_schedule_that_ends_with_the_training_is_right():
+    warm = dict(type='LinearLR', begin=0, end=2, by_epoch=False)
+    assert schedule(warm=warm, poly=dict(type='PolyLR', begin=2, end=10, by_epoch=False)) == []
+    assert schedule(warm=warm) and not schedule(step=dict(type='MultiStepLR', milestones=[4, 10], by_epoch=False))
+    assert schedule(by_epoch=True, cosine=dict(type='CosineAnnealingLR', T_max=10)) == []
+    assert schedule(step=dict(type='StepLR', step_size=3, by_epoch=False), warm=warm) == []
+
+
+def test_schedule_of_another_unit_is_not_compared():
+    assert schedule(poly=dict(type='PolyLR', end=3)) == []  # in epochs, of a training in iterations
+    warm, rest = dict(type='LinearLR', end=500, by_epoch=False), dict(type='CosineAnnealingLR', T_max=8, begin=2)
+    assert schedule(by_epoch=True, warm=warm, rest=rest) == []
+
+
+@pytest.mark.parametrize(('end', 'text'), [(7, 'stands still'), (12, 'never comes')])
+def test_schedule_that_ends_elsewhere_is_told_once(end: int, text: str):
+    (slip,) = schedule(poly=dict(type='PolyLR', end=end, by_epoch=False))
+    assert text in slip.text and f'{end} iters' in slip.text and '10' in slip.remedy
+
+
+def test_crops_that_are_padded_are_told_with_their_share():
+    def slips(crop, size) -> list:
+        steps = [dict(type='RandomCrop', crop_size=crop)]
+        model = dict(data_preprocessor=dict(size=size))
+        return find_slips(Config(dict(model=model, train_dataloader=dict(dataset=dict(pipeline=steps)))))
+
+    (slip,) = slips((32, 64), (64, 64))
+    assert slip.place == 'train_dataloader.dataset.pipeline.0' and '50% of what' in slip.text
+    assert slips((64, 64), (64, 64)) == slips(64, (64, 64)) == slips((64, 64), None) == []
+
+
+def test_run_warns_of_them(caplog):
+    cfg = Config(dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='PolyLR', end=9, by_epoch=False)]))
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING):
+        warn_of_slips(cfg)
+    logger.removeHandler(caplog.handler)
+    assert 'PolyLR ends at 9 iters, the training at 5' in caplog.text
