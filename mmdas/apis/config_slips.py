@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,35 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     return [*variables, *schedule_ends(cfg), *padded_crops(cfg)]
 
 
-def warn_of_slips(cfg: Config) -> None:
-    """Log a warning of each slip that the config itself shows."""
-    for slip in find_slips(cfg):
+def warn_of_slips(cfg: Config, parameters: Iterable[str] | None = None) -> None:
+    """Log a warning of each slip that the config itself shows, or its model.
+
+    Args:
+        cfg: of a training; it is read only.
+        parameters: names of those of its model. Default: none, :func:`unmatched_rates` is not looked for.
+    """
+    slips = find_slips(cfg) if parameters is None else unmatched_rates(cfg, parameters)
+    for slip in slips:
         print_log(f'{slip.place}: {slip.text}; {slip.remedy}', logger='current', level=logging.WARNING)
+
+
+def unmatched_rates(cfg: Config, parameters: Iterable[str]) -> Iterator[KnownFault]:
+    """Rates of learning for parts of a model that it does not have; MMEngine passes over them without a word.
+
+    Args:
+        cfg: of a training.
+        parameters: names of those of its model.
+    """
+    names = list(parameters)
+    for place, node in iterate_dicts({'optim_wrapper': cfg.get('optim_wrapper') or {}}):
+        for key, value in (node.get('custom_keys') or {}).items():
+            if 'lr_mult' in value and not any(key in name for name in names):
+                close = get_close_matches(key, {name.rpartition('.')[0] for name in names}, n=1, cutoff=0.5)
+                yield KnownFault(
+                    f'{place}.custom_keys',
+                    f'no parameter of the model has {key!r} in its name, so that lr_mult={value["lr_mult"]} is lost',
+                    'write a part of a name, such as ' + repr(close[0] if close else names[0]),
+                )
 
 
 def unused_variables(cfg: Config, path: Path) -> Iterator[KnownFault]:

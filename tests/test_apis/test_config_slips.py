@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdas.apis import find_config, find_slips, read_config, warn_of_slips
+from mmdas.apis.config_slips import unmatched_rates
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Installed configs that do not train as their names say (onedl-mmsegmentation 1.4.2, onedl-mmpretrain 1.3.6).
@@ -140,3 +141,11 @@ def test_run_warns_of_them(caplog):
         warn_of_slips(cfg)
     logger.removeHandler(caplog.handler)
     assert 'PolyLR ends at 9 iters, the training at 5' in caplog.text
+
+
+def test_rates_of_parts_that_a_model_lacks_are_told():
+    keys = {'.backbone.fc': dict(lr_mult=10), 'head': dict(lr_mult=2), 'absent': dict(decay_mult=0)}
+    cfg = Config(dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys=keys))))
+    (slip,) = unmatched_rates(cfg, ['backbone.fc.weight', 'backbone.fc.bias', 'head.weight'])
+    assert slip.place == 'optim_wrapper.paramwise_cfg.custom_keys' and "'.backbone.fc'" in slip.text
+    assert slip.remedy.endswith("'backbone.fc'")
