@@ -19,7 +19,7 @@ python3 -m venv "$tmp/venv"
 "$tmp/venv/bin/pip" install -qq --disable-pip-version-check --no-compile \
     numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 MNN==3.6.1
 cd "$tmp"
-"$tmp/venv/bin/python" - "$tmp/venv/bin/mnnconvert" <<'PY' | grep -v '^The device supports'
+"$tmp/venv/bin/python" - <<'PY' | grep -v '^The device supports'
 import subprocess
 import sys
 
@@ -41,6 +41,8 @@ GRAPHS = {
         later,
     ),
 }
+# The command mnnconvert would run pip first, see mnn_convert_runs_pip.sh.
+CONVERT = 'import sys, _tools; _tools.mnnconvert(sys.argv[1:])'
 
 
 def write(name):
@@ -67,8 +69,9 @@ def by_reference():
 
 
 def by_mnn():
-    convert = [sys.argv[1], '-f', 'ONNX', '--modelFile', 'model.onnx', '--MNNModel', 'model.mnn', '--bizCode', 'x']
-    subprocess.run(convert, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = ['-f', 'ONNX', '--modelFile', 'model.onnx', '--MNNModel', 'model.mnn', '--bizCode', 'x']
+    command = [sys.executable, '-c', CONVERT, 'mnnconvert', *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     network = nn.load_module_from_file('model.mnn', ['x'], ['y'])
     given = expr.const(clip.flatten().tolist(), list(clip.shape), expr.NCHW)
     return np.array(expr.convert(network.forward(given), expr.NCHW).read())
