@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.hooks import CheckpointHook
 
 from mmdas.registry import type_name
 
@@ -16,6 +17,7 @@ from .config_files import iterate_dicts
 Found = tuple[str, str] | None  # what happens, and what to do
 OF_ONE_IMAGE = ('RandomFlip', 'RandomRotate', 'RandomRotFlip', 'PhotoMetricDistortion')
 RECIPE = {'action_epoch', 'train_pipeline', 'batch_augments', 'loss'}  # keys of SwitchRecipeHook
+ERRORS = ('loss', 'error')  # parts of a metric's name that is no score
 HAUSDORFF = 'HuasdorffDisstanceLoss'  # as MMSegmentation spells it
 
 
@@ -174,6 +176,34 @@ def whole_targets(cfg: Config, place: str, node: Mapping) -> Found:
     )
 
 
+def endless_plateau(cfg: Config, place: str, node: Mapping) -> Found:
+    """Early stopping that a plateau does not stop."""
+    if type_name(node) != 'EarlyStoppingHook' or node.get('min_delta') != 0:
+        return None
+    return 'EarlyStoppingHook with min_delta=0 takes an unchanged score for a better one', 'set min_delta=1e-6'
+
+
+def guessed_rule(cfg: Config, place: str, node: Mapping) -> Found:
+    """A loss that is taken for a score because of a part of its name."""
+    if type_name(node) not in ('CheckpointHook', 'EarlyStoppingHook') or node.get('rule') is not None:
+        return None
+    key = 'save_best' if type_name(node) == 'CheckpointHook' else 'monitor'
+    given = node.get(key)
+    names = [given] if isinstance(given, str) else given or ()
+    wrong = [name for name in names if any(word in name.lower() for word in ERRORS) and is_score(name)]
+    if not wrong:
+        return None
+    return f'{key} takes {wrong[0]} for a score, the larger the better, by a part of its name', "set rule='less'"
+
+
+def is_score(metric: str) -> bool:
+    """Whether MMEngine guesses that more is better."""
+    try:
+        return CheckpointHook(save_best=metric).rules == ['greater']
+    except ValueError:  # it guesses nothing, and will say so
+        return False
+
+
 def recipe_key(cfg: Config, place: str, node: Mapping) -> Found:
     """A change in the middle of a training that never comes."""
     if type_name(node) != 'SwitchRecipeHook':
@@ -219,6 +249,7 @@ def quarter_turn_labels() -> int:
 
 
 Rule = Callable[[Config, str, Mapping[str, Any]], Found]
+OF_MMENGINE: tuple[Rule, ...] = (rate_of_an_epoch, endless_plateau, guessed_rule)
 RULES: dict[str, tuple[Rule, ...]] = {
     'mmseg': (
         focal_on_cpu,
@@ -230,7 +261,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         blended_labels,
         mirrored_sides,
         one_image_of_a_pair,
-        rate_of_an_epoch,
+        *OF_MMENGINE,
     ),
-    'mmpretrain': (rotate_fill, lighting_wraps, whole_targets, rate_of_an_epoch, recipe_key),
+    'mmpretrain': (rotate_fill, lighting_wraps, whole_targets, recipe_key, *OF_MMENGINE),
 }

@@ -82,6 +82,20 @@ def test_rate_that_is_applied_in_each_iteration_is_named(scope: str):
     )
 
 
+@pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain'])
+def test_hooks_that_take_a_metric_for_another_are_named(scope: str):
+    stop = {'type': 'EarlyStoppingHook', 'monitor': 'mIoU'}
+    (fault,) = faults_of(scope, {**stop, 'min_delta': 0})
+    assert 'unchanged score' in fault.text
+    assert faults_of(scope, stop) == faults_of(scope, {**stop, 'min_delta': 1e-6}) == []
+    for name in ('heatmap_loss', ['mIoU', 'laptop/loss']):
+        (fault,) = faults_of(scope, {'type': 'CheckpointHook', 'save_best': name})
+        assert 'for a score' in fault.text
+        assert faults_of(scope, {'type': 'CheckpointHook', 'save_best': name, 'rule': 'less'}) == []
+    for name in ('mIoU', 'val/loss', 'val_error', 'auto', None):
+        assert faults_of(scope, {'type': 'CheckpointHook', 'save_best': name}) == []
+
+
 def test_transforms_of_one_image_are_named_before_the_pair_is_made(monkeypatch):
     monkeypatch.setattr('mmdas.apis.toolbox_faults.quarter_turn_labels', lambda: 49)  # RandomRotate has another fault
     pair = {'type': 'ConcatCDInput'}
