@@ -90,12 +90,20 @@ def places_of(cfg: Config, name: str) -> Iterator[str]:
 
 def _search(node: Any, path: str, name: str, value: Any) -> Iterator[str]:
     told = path.rpartition('.')[2] == name or (isinstance(node, (dict, list, tuple)) and node)
-    if told and node == value:
+    if told and same(node, value):
         yield path
         return
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, (list, tuple)) else ()
     for key, child in children:
         yield from _search(child, f'{path}.{key}', name, value)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal; not where they cannot be compared, as arrays."""
+    try:
+        return bool(left == right)
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _check_slip(cfg: Config, key: str) -> None:

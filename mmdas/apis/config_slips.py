@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from torch import nn
 
 from mmdas.registry import type_name
 
 from .config_files import ConfigError, find_config, iterate_dicts, read_config
-from .config_options import READ, places_of
+from .config_options import READ, places_of, same
 from .das_settings import preprocessor_of
 from .toolbox_faults import KnownFault
-from .training_length import schedules_of, training_length
+from .training_length import LISTS, POINTS, schedules_of, training_length
 
-NAMED = 2  # places that a message names
+NAMED = 3  # places that a message names
+ABSENT = object()
+ENDLESS = 1e9  # the end of a schedule in MMEngine that has none
+# Of its length, before which a cosine that has fallen shows a slip; later it is a warm-up that was left out.
+RISES = 0.75
+# Of a segmentation nothing reads these: the data preprocessor is the one in the model.
+UNREAD = ('data_preprocessor', 'data_preprocessor.size')
 
 
 def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """What a config says and does not do.
 
     1. A variable of a base that a file sets again: the base has put the old value in its places already.
-    2. A schedule that ends before the training, or after it.
+    2. A schedule that does not end with the training.
     3. Crops that are smaller than the size to which the data preprocessor pads.
 
     Args:
@@ -37,18 +45,26 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     Returns:
         In this order; empty where nothing is found.
     """
-    variables = [] if path is None else list(unused_variables(cfg, Path(path)))
-    return [*variables, *schedule_ends(cfg), *padded_crops(cfg)]
+    variables = {} if path is None else {slip.place: slip for slip in unused_variables(cfg, Path(path))}
+    return [*variables.values(), *schedule_ends(cfg), *padded_crops(cfg)]
 
 
-def warn_of_slips(cfg: Config, parameters: Iterable[str] | None = None) -> None:
-    """Log a warning of each slip that the config itself shows, or its model.
+def warn_of_slips(cfg: Config, model: Any) -> None:
+    """Log a warning of each slip that the config of a training itself shows, and of :func:`unmatched_rates`.
+
+    What cannot be looked at stops no training.
 
     Args:
         cfg: of a training; it is read only.
-        parameters: names of those of its model. Default: none, :func:`unmatched_rates` is not looked for.
+        model: the built one; of a runner that has not built it yet its config, in which no parameter is looked for.
     """
-    slips = find_slips(cfg) if parameters is None else unmatched_rates(cfg, parameters)
+    try:
+        slips = find_slips(cfg)
+        if isinstance(model, nn.Module):
+            slips += unmatched_rates(cfg, (name for name, _ in model.named_parameters()))
+    except Exception as error:  # a config may hold anything
+        print_log(f'the config was not searched for slips: {error!r}', logger='current', level=logging.DEBUG)
+        return
     for slip in slips:
         print_log(f'{slip.place}: {slip.text}; {slip.remedy}', logger='current', level=logging.WARNING)
 
@@ -62,13 +78,16 @@ def unmatched_rates(cfg: Config, parameters: Iterable[str]) -> Iterator[KnownFau
     """
     names = list(parameters)
     for place, node in iterate_dicts({'optim_wrapper': cfg.get('optim_wrapper') or {}}):
-        for key, value in (node.get('custom_keys') or {}).items():
-            if 'lr_mult' in value and not any(key in name for name in names):
-                close = get_close_matches(key, {name.rpartition('.')[0] for name in names}, n=1, cutoff=0.5)
+        keys = node.get('custom_keys')
+        for key, value in keys.items() if isinstance(keys, dict) else ():
+            if isinstance(value, dict) and 'lr_mult' in value and not any(key in name for name in names):
+                known = {name.rpartition('.')[0] for name in names} | {name.partition('.')[0] for name in names}
+                close = get_close_matches(key, known, n=1, cutoff=0.7)
+                shown = close or sorted({name.partition('.')[0] for name in names})
                 yield KnownFault(
                     f'{place}.custom_keys',
                     f'no parameter of the model has {key!r} in its name, so that lr_mult={value["lr_mult"]} is lost',
-                    'write a part of a name, such as ' + repr(close[0] if close else names[0]),
+                    'write a part of a name, such as ' + ' or '.join(map(repr, shown)),
                 )
 
 
@@ -79,58 +98,67 @@ def unused_variables(cfg: Config, path: Path) -> Iterator[KnownFault]:
         cfg: what the file and those that it inherits from make together.
         path: of the file.
     """
-    if path.suffix != '.py':
-        return
     names, bases = _assigned(path)
     if not bases:
         return
     inherited: dict[str, Any] = {}
     try:
         for base in bases:
-            inherited.update(read_config(base).items())
-    except ConfigError:  # some can be read as a base alone
+            inherited.update(_plain(dict(read_config(base).items())))
+    except (ConfigError, OSError, ValueError):  # some can be read as a base alone
         return
-    base_cfg = Config(inherited)
-    for name in sorted(names & set(inherited) & set(cfg.keys()) - READ):
-        places = [place for place in places_of(base_cfg, name) if _at(cfg, place) == inherited[name]]
-        if places and cfg[name] != inherited[name] and not any(places_of(cfg, name)):
-            shown = ', '.join(places[:NAMED])
+    found, base_cfg = _plain(dict(cfg.items())), Config(inherited)
+    for name in sorted(names & set(inherited) & set(found) - READ):
+        stale = [
+            place
+            for place in places_of(base_cfg, name)
+            if same(_at(found, place), inherited[name]) and not (place in UNREAD and 'model' in found)
+        ]
+        if stale and not same(found[name], inherited[name]):
+            more = f' and {len(stale) - NAMED} more' if len(stale) > NAMED else ''
             yield KnownFault(
                 name,
-                f'{path.name} sets the variable {name}, and nothing uses it: {shown} still has the value of its base',
-                f'set {places[0]} = {name} there, too',
+                f'{path.name} sets {name}, which its base has put in its places before: {", ".join(stale[:NAMED])}'
+                f'{more} {"has" if len(stale) == 1 else "have"} the old value',
+                'set these there, too; of a pipeline set the whole list',
             )
     for base in bases:
         yield from unused_variables(cfg, base)
+
+
+def _plain(node: Any) -> Any:
+    """Without the marks by which MMEngine knows from which package a dict comes."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items() if key != '_scope_'}
+    return type(node)(map(_plain, node)) if type(node) in (list, tuple) else node
 
 
 def _assigned(path: Path) -> tuple[set[str], list[Path]]:
     """Names that a config file assigns, and the files that it inherits from; none of a file of MMEngine's lazy kind."""
     names: set[str] = set()
     bases: list[Path] = []
-    for step in ast.parse(path.read_text(encoding='utf-8')).body:
-        if not isinstance(step, ast.Assign):
-            continue
-        targets = {target.id for target in step.targets if isinstance(target, ast.Name)}
-        if '_base_' in targets:
-            try:
+    try:
+        steps = ast.parse(path.read_bytes()).body if path.suffix == '.py' else []
+        for step in steps:
+            targets = step.targets if isinstance(step, ast.Assign) else [getattr(step, 'target', None)]
+            found = {target.id for target in targets if isinstance(target, ast.Name)}
+            if '_base_' in found and isinstance(step, (ast.Assign, ast.AnnAssign)) and step.value is not None:
                 given = ast.literal_eval(step.value)
-            except ValueError:  # made by code
-                return names, []
-            for base in [given] if isinstance(given, str) else given:
-                bases.append(find_config(base)[0] if '::' in base else path.parent / base)
-        names |= targets
+                for base in [given] if isinstance(given, str) else given:
+                    bases.append(find_config(base)[0] if '::' in base else path.parent / base)
+            names |= found
+    except (SyntaxError, ValueError, TypeError, OSError):  # placeholders, or bases that code makes
+        return names, []
     return names, bases
 
 
-def _at(cfg: Config, place: str) -> Any:
-    """What a dotted place holds; None where there is none."""
-    node: Any = dict(cfg.items())
+def _at(node: Any, place: str) -> Any:
+    """What a dotted place holds; ABSENT where there is none."""
     for key in place.split('.'):
         if isinstance(node, (list, tuple)):
-            node = node[int(key)] if key.isdigit() and int(key) < len(node) else None
+            node = node[int(key)] if key.isdigit() and int(key) < len(node) else ABSENT
         else:
-            node = node.get(key) if isinstance(node, dict) else None
+            node = node.get(key, ABSENT) if isinstance(node, dict) else ABSENT
     return node
 
 
@@ -138,55 +166,76 @@ def schedule_ends(cfg: Config) -> Iterator[KnownFault]:
     """Schedules of a learning rate or another number that do not end with the training."""
     try:
         unit, total = training_length(cfg)
-    except ValueError:  # a test has none
+    except (ValueError, TypeError):  # a test has none
         return
-    schedules = [one for one in schedules_of(cfg) if one.get('by_epoch', True) == (unit == 'epochs')]
-    ends = {number: _end(one) for number, one in enumerate(schedules)}
-    finite = [end for end in ends.values() if end is not None]
-    for number, one in enumerate(schedules):
-        late = [point for point in one.get('milestones', ()) if point > total]
-        if late:
-            yield KnownFault(
-                'param_scheduler',
-                f'{type_name(one)} has milestones {late}, and the training ends at {total} {unit}: these never come',
-                'give milestones within the training',
-            )
-        end = ends[number]
-        if end is not None and end > total and type_name(one) not in ('ConstantLR', 'ConstantMomentum'):
-            yield KnownFault(
-                'param_scheduler',
-                f'{type_name(one)} ends at {end} {unit}, the training at {total}: the end of the schedule never comes',
-                f'set its end to {total}' + (', and its T_max in proportion' if 'T_max' in one else ''),
-            )
-    if schedules and len(finite) == len(schedules) == len(list(schedules_of(cfg))) and max(finite) < total:
-        yield KnownFault(
-            'param_scheduler',
-            f'all schedules end at {max(finite)} {unit}, the training at {total}: the rate stands still from there',
-            f'set the end of the last one to {total}',
-        )
+    every = [one for one in schedules_of(cfg) if isinstance(one, dict)]
+    counted = [one for one in every if one.get('by_epoch', True) == (unit == 'epochs')]
+    texts = [text for one in counted if (text := _off_the_end(one, unit, total))]
+    if not texts and len(counted) == len(every):
+        texts = _rest(counted, unit, total)
+    if texts:
+        points = ', '.join(sorted({key for one in counted for key in (*POINTS, *LISTS) if one.get(key)}))
+        yield KnownFault('param_scheduler', texts[0], f'fit {points} of all its schedules to {total} {unit}')
 
 
-def _end(schedule: dict) -> int | None:
-    """Where a schedule ends; None where it says nothing."""
-    if schedule.get('end') is not None:
-        return int(schedule['end'])
-    return int(schedule.get('begin') or 0) + int(schedule['T_max']) if schedule.get('T_max') else None
+def _off_the_end(one: Mapping, unit: str, total: int) -> str:
+    """What of one schedule does not fit the length of the training; empty where all does."""
+    kind, begin = type_name(one), _number(one.get('begin')) or 0
+    end, span = _number(one.get('end')), _number(one.get('T_max'))
+    late = [point for point in one.get('milestones') or () if point >= total]
+    if late and max(late) > total:
+        return f'{kind} has milestones {late}, and the training ends at {total} {unit}: these never come'
+    if end is not None and end > total and not kind.startswith('Constant'):
+        return f'{kind} ends at {end:g} {unit}, the training at {total}: the end of the schedule never comes'
+    if end is not None and begin >= end:
+        return f'{kind} begins at {begin:g} {unit} and ends at {end:g}, which MMEngine refuses'
+    if span is None:
+        return ''
+    last = total if end is None else min(end, total)
+    if begin + span > total:
+        return f'{kind} falls until {begin + span:g} {unit}, the training ends at {total}'
+    if begin + span < RISES * last and kind.startswith('CosineAnnealing'):
+        return f'{kind} falls until {begin + span:g} {unit} and rises again until {last:g}'
+    return ''
+
+
+def _rest(schedules: list, unit: str, total: int) -> list[str]:
+    """What is said of a training that goes on after all its schedules; nothing where the last is a warm-up."""
+    ends = [_number(one.get('end')) for one in schedules]
+    known = [end for end in ends if end is not None]
+    if not known or len(known) < len(ends) or max(known) >= total:
+        return []
+    last = schedules[ends.index(max(known))]
+    kind = type_name(last)
+    if kind.startswith('Constant') or (kind.startswith('Linear') and last.get('end_factor', 1) == 1):
+        return []
+    return [f'all schedules end at {max(known):g} {unit}, the training at {total}: the rate does not change after that']
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; None for what is none, or stands for no end."""
+    return value if isinstance(value, (int, float)) and math.isfinite(value) and value < ENDLESS else None
 
 
 def padded_crops(cfg: Config) -> Iterator[KnownFault]:
     """Crops of a segmentation that the data preprocessor pads."""
-    size = preprocessor_of(cfg).get('size')
-    loader = cfg.get('train_dataloader') or {}
-    for place, node in iterate_dicts({'train_dataloader': loader}):
-        crop = node.get('crop_size')
-        if type_name(node) != 'RandomCrop' or size is None or crop is None:
+    wanted = _sides(preprocessor_of(cfg).get('size'))
+    for place, node in iterate_dicts({'train_dataloader': cfg.get('train_dataloader') or {}}):
+        sides = _sides(node.get('crop_size'))
+        if type_name(node) != 'RandomCrop' or wanted is None or sides is None:
             continue
-        sides, wanted = ((value, value) if isinstance(value, int) else tuple(value) for value in (crop, size))
         if any(side < want for side, want in zip(sides, wanted, strict=True)):
             share = 1 - min(sides[0], wanted[0]) * min(sides[1], wanted[1]) / (wanted[0] * wanted[1])
             yield KnownFault(
                 place,
                 f'crops of {sides[0]} x {sides[1]} are padded to {wanted[0]} x {wanted[1]}, the size of the data '
                 f'preprocessor: {share:.0%} of what the network sees is padding',
-                'set both from one variable',
+                'set crop_size of RandomCrop and size of model.data_preprocessor to the same numbers',
             )
+
+
+def _sides(size: Any) -> tuple[float, float] | None:
+    """Height and width; None for what is neither a number nor two of them."""
+    pair = [_number(side) for side in (size if isinstance(size, (list, tuple)) else (size, size))]
+    height, width = pair if len(pair) == 2 else (None, None)
+    return (height, width) if height and width and min(height, width) > 0 else None

@@ -21,7 +21,6 @@ from mmdas.noise import import_toolbox, silence_log
 
 from .clip_config import prepare_clips
 from .config_files import host_of, iterate_dicts
-from .config_slips import warn_of_slips
 from .das_settings import check_operations, check_preprocessors, preprocessor_of
 from .device import PLAIN_DEVICES, adapt_to_device
 from .early_warnings import stop, tell_again
@@ -144,5 +143,4 @@ def build_runner(cfg: Config) -> Runner:
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     silence_log(runner.logger)
     tell_again(early, runner.logger)
-    warn_of_slips(cfg, (name for name, _ in runner.model.named_parameters()))
     return runner

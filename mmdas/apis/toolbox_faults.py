@@ -136,8 +136,12 @@ def one_image_of_a_pair(cfg: Config, place: str, node: Mapping) -> Found:
     if not early:
         return None
     moves = [name for name in early if name != 'PhotoMetricDistortion']
-    remedy = f'put {" and ".join(moves)} behind ConcatCDInput' if moves else 'leave it out'
-    return f'{" and ".join(early)} before ConcatCDInput changes the first image of a pair and leaves the second', remedy
+    remedies = [f'put {" and ".join(moves)} behind ConcatCDInput'] if moves else []
+    remedies += ['leave PhotoMetricDistortion out'] if len(moves) < len(early) else []
+    return (
+        f'before ConcatCDInput {" and ".join(early)} {"changes" if len(early) == 1 else "change"} the first image of a '
+        'pair and not the second'
+    ), ', and '.join(remedies)
 
 
 def steps_before(cfg: Config, place: str) -> list[Any]:
@@ -145,7 +149,7 @@ def steps_before(cfg: Config, place: str) -> list[Any]:
     node: Any = cfg
     *path, number = place.split('.')
     for key in path:
-        node = node[int(key)] if isinstance(node, (list, tuple)) else node[key]
+        node = node[int(key)] if isinstance(node, (list, tuple)) else node.get(key, {})
     return list(node[: int(number)]) if isinstance(node, (list, tuple)) else []
 
 
@@ -193,7 +197,10 @@ def guessed_rule(cfg: Config, place: str, node: Mapping) -> Found:
     wrong = [name for name in names if any(word in name.lower() for word in ERRORS) and is_score(name)]
     if not wrong:
         return None
-    return f'{key} takes {wrong[0]} for a score, the larger the better, by a part of its name', "set rule='less'"
+    rules = ['less' if name in wrong or not is_score(name) else 'greater' for name in names]
+    return f'{key} takes {wrong[0]} for a score, the larger the better, by a part of its name', (
+        f'set rule={rules[0] if len(rules) == 1 else rules!r}'
+    )
 
 
 def is_score(metric: str) -> bool:

@@ -44,4 +44,6 @@ def check_config(config: str, result: Any) -> list[Any]:
     require_content(cfg, config)
     faults = [*find_slips(cfg, path), *known_faults(cfg)]
     found = [result('warn', f'{fault.place}: {fault.text}', fault.remedy) for fault in faults]
-    return found or [result('ok', f'{config} does what it says, and meets none of the known faults of the toolboxes')]
+    return found or [
+        result('ok', f'{config}: no slip was found in it, and it meets none of the known faults of the toolboxes')
+    ]

@@ -83,9 +83,10 @@ def train(args: Namespace) -> None:
     try:
         with told_in_one_line(*given, *found), refusing_code():
             put_back = saved_config(cfg)
-            warn_of_slips(cfg)
             try:
-                build_runner(cfg).train()
+                runner = build_runner(cfg)
+                warn_of_slips(cfg, runner.model)
+                runner.train()
             except (DifferenceError, FolderInUseError):  # refused before the first step
                 put_back()
                 raise

@@ -79,14 +79,14 @@ def _next(clips: Tensor, replicate: bool = False) -> Tensor:
     if replicate:
         return torch.cat([clips[:, 1:], clips[:, -1:]], dim=1)
     # One pad of -1 and 1 is the same, but there are runtimes of exported graphs that take no negative pads.
-    return F.pad(clips[:, 1:], _around(clips, 0, 1)) if clips.shape[1] > 1 else torch.zeros_like(clips)
+    return F.pad(clips[:, 1:], _around(clips, 0, 1))
 
 
 def _previous(clips: Tensor, replicate: bool = False) -> Tensor:
     """What the previous frame has, in place of each frame (B, T, ...); at the beginning zero, or what is there."""
     if replicate:
         return torch.cat([clips[:, :1], clips[:, :-1]], dim=1)
-    return F.pad(clips[:, :-1], _around(clips, 1, 0)) if clips.shape[1] > 1 else torch.zeros_like(clips)
+    return F.pad(clips[:, :-1], _around(clips, 1, 0))
 
 
 def _around(clips: Tensor, before: int, after: int) -> tuple[int, ...]:

@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
+from torch import nn
 
 from mmdas.apis import find_config, find_slips, read_config, warn_of_slips
 from mmdas.apis.config_slips import unmatched_rates
@@ -12,16 +14,19 @@ from mmdas.apis.config_slips import unmatched_rates
 CONFIGS = Path(__file__).parents[2] / 'configs'
 # Installed configs that do not train as their names say (onedl-mmsegmentation 1.4.2, onedl-mmpretrain 1.3.6).
 INSTALLED = {
-    'mmseg::beit/beit-large_upernet_8xb1-amp-160k_ade20k-640x640.py': [('param_scheduler', 'stands still')],
+    'mmseg::beit/beit-large_upernet_8xb1-amp-160k_ade20k-640x640.py': [
+        ('param_scheduler', 'all schedules end at 160000')
+    ],
     'mmseg::ocrnet/ocrnet_r101-d8_8xb2-80k_cityscapes-512x1024.py': [('param_scheduler', 'end at 40000 iters')],
     'mmseg::knet/knet-s3_swin-l_upernet_8xb2-adamw-80k_ade20k-640x640.py': [
+        ('crop_size', 'train_dataloader.dataset.pipeline'),
         ('test_pipeline', 'test_dataloader.dataset.pipeline'),
         ('train_pipeline', 'train_dataloader.dataset.pipeline'),
         ('train_dataloader.dataset.pipeline.3', '36% of what'),
     ],
     'mmpretrain::resnest/resnest200_64xb32_in1k.py': [
-        ('test_pipeline', 'nothing uses it'),
-        ('train_pipeline', 'nothing uses it'),
+        ('test_pipeline', 'have the old value'),
+        ('train_pipeline', 'has the old value'),
     ],
     'mmpretrain::lenet/lenet5_mnist.py': [('param_scheduler', 'milestones [15]')],
     'mmpretrain::resnet/resnet50_8xb128_coslr-90e_in21k.py': [('param_scheduler', 'ends at 100 epochs')],
@@ -67,7 +72,7 @@ MIDDLE = "_base_ = 'base.py'\nsteps = [dict(type='Resize', scale=3)]\n"
 def test_variable_that_a_file_sets_in_vain_is_told_with_its_place(tmp_path):
     (slip,) = write(tmp_path, base=BASE, child=MIDDLE)
     assert slip.place == 'steps' and 'child.py' in slip.text
-    assert slip.remedy.startswith('set train_dataloader.dataset.pipeline = steps')
+    assert 'train_dataloader.dataset.pipeline has the old value' in slip.text and 'whole list' in slip.remedy
 
 
 def test_variable_that_is_put_in_its_place_too_is_no_slip(tmp_path):
@@ -103,7 +108,9 @@ def schedule(total: int = 10, by_epoch: bool = False, **steps) -> list:
 def test_schedule_that_ends_with_the_training_is_right():
     warm = dict(type='LinearLR', begin=0, end=2, by_epoch=False)
     assert schedule(warm=warm, poly=dict(type='PolyLR', begin=2, end=10, by_epoch=False)) == []
-    assert schedule(warm=warm) and not schedule(step=dict(type='MultiStepLR', milestones=[4, 10], by_epoch=False))
+    assert schedule(warm=warm) == schedule(step=dict(type='MultiStepLR', milestones=[4, 10], by_epoch=False)) == []
+    for end in (float('inf'), 10**9):
+        assert schedule(warm=dict(warm, end=end)) == []
     assert schedule(by_epoch=True, cosine=dict(type='CosineAnnealingLR', T_max=10)) == []
     assert schedule(step=dict(type='StepLR', step_size=3, by_epoch=False), warm=warm) == []
 
@@ -114,10 +121,34 @@ def test_schedule_of_another_unit_is_not_compared():
     assert schedule(by_epoch=True, warm=warm, rest=rest) == []
 
 
-@pytest.mark.parametrize(('end', 'text'), [(7, 'stands still'), (12, 'never comes')])
+@pytest.mark.parametrize(('end', 'text'), [(7, 'does not change'), (12, 'never comes')])
 def test_schedule_that_ends_elsewhere_is_told_once(end: int, text: str):
     (slip,) = schedule(poly=dict(type='PolyLR', end=end, by_epoch=False))
     assert text in slip.text and f'{end} iters' in slip.text and '10' in slip.remedy
+
+
+@pytest.mark.parametrize(
+    ('options', 'text'),
+    [
+        (dict(T_max=200, end=10), 'falls until 200'),
+        (dict(T_max=4), 'rises again until 10'),
+        (dict(begin=45, end=9, T_max=5), 'MMEngine refuses'),
+        (dict(begin=2, end=10, T_max=10), 'falls until 12'),
+    ],
+)
+def test_cosine_that_does_not_fit_is_told(options: dict, text: str):
+    (slip,) = schedule(cosine=dict(type='CosineAnnealingLR', by_epoch=False, **options))
+    assert text in slip.text and 'T_max' in slip.remedy
+
+
+def test_values_that_cannot_be_compared_are_no_slips(tmp_path):
+    array = "x = __import__('numpy').arange({0})\nmodel = dict(type='Net', x=x)\n"
+    assert write(tmp_path, base=array.format(3), child="_base_ = 'base.py'\nx = [1, 2, 3]\n") == []
+
+
+def test_place_that_is_gone_is_no_slip(tmp_path):
+    gone = "_base_ = 'base.py'\nv = 3\nmodel = dict(_delete_=True, type='X')\n"
+    assert write(tmp_path, base="v = None\nmodel = dict(type='Net', v=v)\n", child=gone) == []
 
 
 def test_crops_that_are_padded_are_told_with_their_share():
@@ -128,19 +159,34 @@ def test_crops_that_are_padded_are_told_with_their_share():
 
     (slip,) = slips((32, 64), (64, 64))
     assert slip.place == 'train_dataloader.dataset.pipeline.0' and '50% of what' in slip.text
-    assert slips((64, 64), (64, 64)) == slips(64, (64, 64)) == slips((64, 64), None) == []
+    assert slips((64, 64), (64, 64)) == slips(64, (64, 64)) == slips((64, 64), None) == slips(8, (0, -1)) == []
 
 
-def test_run_warns_of_them(caplog):
-    cfg = Config(dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='PolyLR', end=9, by_epoch=False)]))
-    from mmengine.logging import MMLogger
-
+@pytest.fixture
+def told(caplog):
+    """The warnings of MMEngine's log."""
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     with caplog.at_level(logging.WARNING):
-        warn_of_slips(cfg)
+        yield caplog
     logger.removeHandler(caplog.handler)
-    assert 'PolyLR ends at 9 iters, the training at 5' in caplog.text
+
+
+def test_run_warns_of_them(told):
+    keys = dict(head=dict(lr_mult=2))
+    cfg = Config(dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='PolyLR', end=9, by_epoch=False)]))
+    cfg.optim_wrapper = dict(paramwise_cfg=dict(custom_keys=keys))
+    warn_of_slips(cfg, nn.Linear(1, 1))
+    assert 'PolyLR ends at 9 iters, the training at 5' in told.text and 'lr_mult=2 is lost' in told.text
+
+
+@pytest.mark.parametrize('model', [ConfigDict(type='Net'), nn.Linear(1, 1)])
+def test_odd_config_stops_no_run(model, told):
+    cfg = Config(
+        dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='MultiStepLR', milestones=3, by_epoch=False)])
+    )
+    warn_of_slips(cfg, model)
+    assert not told.records
 
 
 def test_rates_of_parts_that_a_model_lacks_are_told():

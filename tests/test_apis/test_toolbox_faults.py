@@ -105,10 +105,10 @@ def test_transforms_of_one_image_are_named_before_the_pair_is_made(monkeypatch):
         return find(Config({'default_scope': 'mmseg', 'data': {'pipeline': list(steps)}}))
 
     (fault,) = said(flip, turn, pair)
-    assert fault.place == 'data.pipeline.2' and 'RandomFlip and RandomRotate before' in fault.text
+    assert fault.place == 'data.pipeline.2' and 'RandomFlip and RandomRotate change' in fault.text
     assert 'behind ConcatCDInput' in fault.remedy
     (fault,) = said(colour, pair)
-    assert fault.remedy == 'leave it out'
+    assert fault.remedy == 'leave PhotoMetricDistortion out'
     assert said(pair, flip, turn) == []
 
 

@@ -26,8 +26,8 @@ class Library:
     def __init__(self) -> None:
         self.set_random_state(np.random.default_rng(0), random.Random(0))
 
-    def set_random_state(self, numpy: np.random.Generator, python: random.Random) -> None:
-        self.numpy, self.python = numpy, python
+    def set_random_state(self, random_generator: np.random.Generator, py_random: random.Random) -> None:
+        self.numpy, self.python = random_generator, py_random
 
     def __call__(self) -> list[float]:
         return [self.numpy.random(), self.python.random()]
@@ -105,6 +105,32 @@ def test_those_of_a_pipeline_that_came_later_are_found():
     wanted = data[PlacedIndex(0, 5)]
     data.pipeline = Places().pipeline
     assert torch.equal(data[PlacedIndex(0, 5)], wanted)
+
+
+def test_transforms_that_are_exchanged_in_place_are_found():
+    data = PlacedDataset(Places(), seed=0, rank=0)
+    wanted = data[PlacedIndex(0, 5)]
+    data.pipeline.transforms[0] = DrawElsewhere()
+    assert torch.equal(data[PlacedIndex(0, 5)], wanted)
+
+
+def test_what_takes_other_arguments_is_left_alone():
+    class Monai:
+        def set_random_state(self, seed=None, state=None) -> None:
+            raise AssertionError
+
+    step = DrawElsewhere()
+    step.library = Monai()
+    step.numbers = list(range(5))
+    assert list(own_generators([step])) == []
+
+
+@pytest.mark.parametrize('datasets', [None, 3, len])
+def test_data_sets_of_odd_kinds_have_their_own_pipeline(datasets):
+    data = Places()
+    data.datasets = datasets
+    data.dataset = data
+    assert list(iterate_pipelines(data)) == [data.pipeline]
 
 
 def test_transforms_that_know_each_other_end_the_walk():

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
+from inspect import signature
 from itertools import islice
 from types import FunctionType
 from typing import Any
@@ -120,21 +121,34 @@ class PlacedDataset:
 
     def _own_generators(self) -> list:
         """See :func:`own_generators`; looked for again where a pipeline is another one."""
-        pipelines, found = self._generators
-        now = list(iterate_pipelines(self.dataset))
-        if list(map(id, now)) != list(map(id, pipelines)):
+        steps, found = self._generators
+        now = [one for pipeline in iterate_pipelines(self.dataset) for one in steps_of(pipeline)]
+        if list(map(id, now)) != list(map(id, steps)):
             found = list(own_generators(now))
             vars(self).update(_generators=(now, found))
         return found
 
+    def __getstate__(self) -> dict:
+        return {**vars(self), '_generators': ([], [])}  # a worker looks for them itself
 
-def iterate_pipelines(dataset: Any) -> Iterator[Any]:
+
+def iterate_pipelines(dataset: Any, seen: tuple[int, ...] = ()) -> Iterator[Any]:
     """The pipelines of a data set and of those in it."""
+    if id(dataset) in seen:
+        return
+    seen = (*seen, id(dataset))
     if hasattr(dataset, 'pipeline'):
         yield dataset.pipeline
-    for inner in (*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)):
+    several = getattr(dataset, 'datasets', None)
+    for inner in (*(several if isinstance(several, (list, tuple)) else ()), getattr(dataset, 'dataset', None)):
         if inner is not None:
-            yield from iterate_pipelines(inner)
+            yield from iterate_pipelines(inner, seen)
+
+
+def steps_of(pipeline: Any) -> list[Any]:
+    """The transforms of a pipeline."""
+    steps = getattr(pipeline, 'transforms', pipeline)
+    return list(steps) if isinstance(steps, (list, tuple)) else [steps]
 
 
 def own_generators(node: Any, seen: set[int] | None = None) -> Iterator[Any]:
@@ -145,20 +159,27 @@ def own_generators(node: Any, seen: set[int] | None = None) -> Iterator[Any]:
         seen: ids of nodes that are left out. Default: none.
 
     Yields:
-        Those that can be given other generators by ``set_random_state(numpy.random.Generator, random.Random)``.
+        Those that can be given other generators, see :func:`takes_generators`.
     """
     seen = set() if seen is None else seen
     if id(node) in seen:
         return
     seen.add(id(node))
-    if callable(getattr(type(node), 'set_random_state', None)):
+    if takes_generators(node):
         yield node
     elif isinstance(node, (list, tuple)):
         for one in node:
-            yield from own_generators(one, seen)
+            if not isinstance(one, (int, float, str, bytes)):
+                yield from own_generators(one, seen)
     elif callable(node) and not isinstance(node, (type, FunctionType)):
         for value in vars(node).values() if hasattr(node, '__dict__') else ():
             yield from own_generators(value, seen)
+
+
+def takes_generators(node: Any) -> bool:
+    """Whether ``set_random_state`` takes what albumentations calls ``random_generator`` and ``py_random``."""
+    method = getattr(type(node), 'set_random_state', None)
+    return callable(method) and {'random_generator', 'py_random'} <= set(signature(method).parameters)
 
 
 # Numpy's global generator while a sample is loaded in the main process: to exchange it costs less than to save it.
