@@ -85,7 +85,7 @@ def train(args: Namespace) -> None:
             put_back = saved_config(cfg)
             try:
                 runner = build_runner(cfg)
-                warn_of_slips(cfg, runner.model)
+                warn_of_slips(cfg, getattr(runner, 'model', None))  # runners of a user's own may have none
                 runner.train()
             except (DifferenceError, FolderInUseError):  # refused before the first step
                 put_back()
