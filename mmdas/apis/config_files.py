@@ -211,6 +211,19 @@ def host_of(cfg: Config) -> Host:
     return find_host(toolbox_of(cfg))
 
 
+ABSENT = object()
+
+
+def value_at(node: Any, place: str) -> Any:
+    """What a dotted place, as of :func:`iterate_dicts`, holds; ABSENT where there is none."""
+    for key in place.split('.'):
+        if isinstance(node, (list, tuple)):
+            node = node[int(key)] if key.isdigit() and int(key) < len(node) else ABSENT
+        else:
+            node = node.get(key, ABSENT) if isinstance(node, dict) else ABSENT
+    return node
+
+
 def iterate_dicts(node: Any, path: str = '') -> Iterator[tuple[str, dict]]:
     """Yield (dotted path, dict) for every dict inside a piece of a config, from the outside in."""
     if isinstance(node, dict):

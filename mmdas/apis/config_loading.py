@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmdas.noise import silence_warnings
 
 from .augment_search import AUGMENT_SEARCHES, convert_augment_search, is_search_method
-from .config_files import find_config, import_custom_modules, read_config
+from .config_files import ABSENT, find_config, import_custom_modules, read_config, value_at
 from .config_options import check_options
 from .das_config import convert
 from .das_options import DASOptions
@@ -122,12 +122,4 @@ def merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
 def has_key(cfg: Config, key: str) -> bool:
     """Whether a config has a dotted key."""
-    node: Any = cfg
-    for part in key.split('.'):
-        if isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
-        elif hasattr(node, 'get') and part in node:
-            node = node[part]
-        else:
-            return False
-    return True
+    return value_at(dict(cfg.items()), key) is not ABSENT

@@ -66,10 +66,9 @@ def _check_top(cfg: Config, key: str, top: str, options: Iterable[str]) -> None:
         if any(given == place or given.startswith(f'{place}.') for given in options for place in places):
             return  # set where it counts too
         if places:
-            more = f' and {len(places) - NAMED} more' if len(places) > NAMED else ''
             raise ValueError(
                 f'{key} has no effect: {top} is a variable of the config file, whose value was put in its places when '
-                f'the file was read; set {", ".join(places[:NAMED])}{more}'
+                f'the file was read; set {named(places)}'
             )
     close = get_close_matches(top, READ, n=1, cutoff=0.8)
     if close and top not in cfg:
@@ -79,6 +78,12 @@ def _check_top(cfg: Config, key: str, top: str, options: Iterable[str]) -> None:
         logger='current',
         level=logging.WARNING,
     )
+
+
+def named(places: list[str]) -> str:
+    """The first places, and how many more there are."""
+    more = f' and {len(places) - NAMED} more' if len(places) > NAMED else ''
+    return ', '.join(places[:NAMED]) + more
 
 
 def places_of(cfg: Config, name: str) -> Iterator[str]:

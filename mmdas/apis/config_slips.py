@@ -16,19 +16,15 @@ from torch import nn
 
 from mmdas.registry import type_name
 
-from .config_files import ConfigError, find_config, iterate_dicts, read_config
-from .config_options import READ, places_of, same
-from .das_settings import preprocessor_of
+from .config_files import ConfigError, find_config, iterate_dicts, read_config, value_at
+from .config_options import READ, named, places_of, same
+from .das_settings import preprocessor_of, preprocessor_place
 from .toolbox_faults import KnownFault
 from .training_length import LISTS, POINTS, schedules_of, training_length
 
-NAMED = 3  # places that a message names
-ABSENT = object()
 ENDLESS = 1e9  # the end of a schedule in MMEngine that has none
 # Of its length, before which a cosine that has fallen shows a slip; later it is a warm-up that was left out.
 RISES = 0.75
-# Of a segmentation nothing reads these: the data preprocessor is the one in the model.
-UNREAD = ('data_preprocessor', 'data_preprocessor.size')
 
 
 def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
@@ -45,8 +41,9 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     Returns:
         In this order; empty where nothing is found.
     """
-    variables = {} if path is None else {slip.place: slip for slip in unused_variables(cfg, Path(path))}
-    return [*variables.values(), *schedule_ends(cfg), *padded_crops(cfg)]
+    variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
+    each = {slip.place: slip for slip in variables}  # of several files the first
+    return [*each.values(), *schedule_ends(cfg), *padded_crops(cfg)]
 
 
 def warn_of_slips(cfg: Config, model: Any) -> None:
@@ -91,11 +88,11 @@ def unmatched_rates(cfg: Config, parameters: Iterable[str]) -> Iterator[KnownFau
                 )
 
 
-def unused_variables(cfg: Config, path: Path) -> Iterator[KnownFault]:
+def unused_variables(cfg: dict, path: Path) -> Iterator[KnownFault]:
     """Variables that a file, or one that it inherits from, sets in vain.
 
     Args:
-        cfg: what the file and those that it inherits from make together.
+        cfg: what the file and those that it inherits from make together, without marks of packages.
         path: of the file.
     """
     names, bases = _assigned(path)
@@ -107,23 +104,27 @@ def unused_variables(cfg: Config, path: Path) -> Iterator[KnownFault]:
             inherited.update(_plain(dict(read_config(base).items())))
     except (ConfigError, OSError, ValueError):  # some can be read as a base alone
         return
-    found, base_cfg = _plain(dict(cfg.items())), Config(inherited)
-    for name in sorted(names & set(inherited) & set(found) - READ):
+    base_cfg = Config(inherited)
+    for name in sorted(names & set(inherited) & set(cfg) - READ):
         stale = [
             place
             for place in places_of(base_cfg, name)
-            if same(_at(found, place), inherited[name]) and not (place in UNREAD and 'model' in found)
+            if same(value_at(cfg, place), inherited[name]) and _is_read(cfg, place)
         ]
-        if stale and not same(found[name], inherited[name]):
-            more = f' and {len(stale) - NAMED} more' if len(stale) > NAMED else ''
+        if stale and not same(cfg[name], inherited[name]):
             yield KnownFault(
                 name,
-                f'{path.name} sets {name}, which its base has put in its places before: {", ".join(stale[:NAMED])}'
-                f'{more} {"has" if len(stale) == 1 else "have"} the old value',
+                f'{path.name} sets {name}, which its base has put in its places before: {named(stale)} '
+                f'{"has" if len(stale) == 1 else "have"} the old value',
                 'set these there, too; of a pipeline set the whole list',
             )
     for base in bases:
         yield from unused_variables(cfg, base)
+
+
+def _is_read(cfg: Any, place: str) -> bool:
+    """Whether a place is not in a data preprocessor beside the one that counts."""
+    return place.partition('.')[0] != 'data_preprocessor' or preprocessor_place(cfg) == 'data_preprocessor'
 
 
 def _plain(node: Any) -> Any:
@@ -150,16 +151,6 @@ def _assigned(path: Path) -> tuple[set[str], list[Path]]:
     except (SyntaxError, ValueError, TypeError, OSError):  # placeholders, or bases that code makes
         return names, []
     return names, bases
-
-
-def _at(node: Any, place: str) -> Any:
-    """What a dotted place holds; ABSENT where there is none."""
-    for key in place.split('.'):
-        if isinstance(node, (list, tuple)):
-            node = node[int(key)] if key.isdigit() and int(key) < len(node) else ABSENT
-        else:
-            node = node.get(key, ABSENT) if isinstance(node, dict) else ABSENT
-    return node
 
 
 def schedule_ends(cfg: Config) -> Iterator[KnownFault]:

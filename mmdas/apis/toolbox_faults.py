@@ -12,7 +12,7 @@ from mmengine.hooks import CheckpointHook
 
 from mmdas.registry import type_name
 
-from .config_files import iterate_dicts
+from .config_files import iterate_dicts, value_at
 
 Found = tuple[str, str] | None  # what happens, and what to do
 OF_ONE_IMAGE = ('RandomFlip', 'RandomRotate', 'RandomRotFlip', 'PhotoMetricDistortion')
@@ -146,10 +146,8 @@ def one_image_of_a_pair(cfg: Config, place: str, node: Mapping) -> Found:
 
 def steps_before(cfg: Config, place: str) -> list[Any]:
     """What comes before a step of a pipeline."""
-    node: Any = cfg
-    *path, number = place.split('.')
-    for key in path:
-        node = node[int(key)] if isinstance(node, (list, tuple)) else node.get(key, {})
+    pipeline, _, number = place.rpartition('.')
+    node = value_at(dict(cfg.items()), pipeline)
     return list(node[: int(number)]) if isinstance(node, (list, tuple)) else []
 
 

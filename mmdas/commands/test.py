@@ -103,10 +103,11 @@ def check_sides(cfg: Config) -> None:
     from mmdas.registry import type_name
 
     def flips(part: str) -> list[dict]:
-        return [node for _, node in iterate_dicts({part: cfg.get(part)}) if type_name(node) == 'RandomFlip']
+        return [node for _, node in iterate_dicts(cfg.get(part)) if type_name(node) == 'RandomFlip']
 
     pairs = [node['swap_seg_labels'] for node in flips('train_dataloader') if node.get('swap_seg_labels')]
-    if pairs and any(node.get('prob') not in (0, [0], [0, 0], None) for node in flips('tta_pipeline')):
+    shares = [node.get('prob') for node in flips('tta_pipeline')]
+    if pairs and any(any(share) if isinstance(share, (list, tuple)) else share for share in shares):
         raise ValueError(
             f'--tta would average mirrored views, in which the classes {pairs[0]} of swap_seg_labels are exchanged; '
             'leave it out, or RandomFlip out of tta_pipeline'

@@ -132,6 +132,6 @@ class _ShiftChannels(torch.autograd.Function):
 
 def _concatenate(x: Tensor, num_frames: int, n: int, replicate: bool) -> Tensor:
     from_next, from_previous, *rest = split_channels(x, num_frames, n)
-    if n == 0:
+    if n == 0:  # a part without channels cannot be padded in torch 2.6.0 to 2.9.1
         return x.clone()
     return torch.cat([_next(from_next, replicate), _previous(from_previous, replicate), *rest], dim=2).flatten(0, 1)
