@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,6 +27,8 @@ LONGEST = ('test_demo.py', 'test_site.py', 'test_search_on_digit_scenes.py', 'te
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
+    # Each data set of MMEngine looks for unused objects. What is imported by now is not looked through any more.
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

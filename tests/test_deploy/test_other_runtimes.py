@@ -14,10 +14,9 @@ from mmdas.models.fusion.base import FrameFusion
 
 CASES = {
     'TSM': ('seg', CHAIN, 'TemporalShift'),
-    'GSM': ('seg', CHAIN, 'GateShift'),
+    'GSM': ('cls', CHAIN, 'GateShift'),
     'GSF': ('seg', CHAIN),
     'aligned GSF': ('seg', CHAIN),
-    'classes': ('cls', CHAIN),
 }
 
 
