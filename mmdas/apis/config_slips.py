@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,17 @@ from mmdas.registry import type_name
 from .config_files import ConfigError, find_config, iterate_dicts, read_config, value_at
 from .config_options import READ, named, places_of, same
 from .das_settings import preprocessor_of, preprocessor_place
+from .schedule_slips import finite_number, schedule_ends, waiting_hooks
 from .toolbox_faults import KnownFault
-from .training_length import LISTS, POINTS, schedules_of, training_length
-
-ENDLESS = 1e9  # the end of a schedule in MMEngine that has none
-# Of its length, before which a cosine that has fallen shows a slip; later it is a warm-up that was left out.
-RISES = 0.75
 
 
 def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """What a config says and does not do.
 
     1. A variable of a base that a file sets again: the base has put the old value in its places already.
-    2. A schedule that does not end with the training.
-    3. Crops that are smaller than the size to which the data preprocessor pads.
+    2. A schedule that does not end with the training, or waits for epochs that it does not have.
+    3. Hooks that wait for epochs in a training by iterations.
+    4. Crops that are smaller than the size to which the data preprocessor pads.
 
     Args:
         cfg: of either toolbox; it is read only.
@@ -43,7 +39,7 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """
     variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
     each = {slip.place: slip for slip in variables}  # of several files the first
-    return [*each.values(), *schedule_ends(cfg), *padded_crops(cfg)]
+    return [*each.values(), *schedule_ends(cfg), *waiting_hooks(cfg), *padded_crops(cfg)]
 
 
 def warn_of_slips(cfg: Config, model: Any) -> None:
@@ -153,61 +149,6 @@ def _assigned(path: Path) -> tuple[set[str], list[Path]]:
     return names, bases
 
 
-def schedule_ends(cfg: Config) -> Iterator[KnownFault]:
-    """Schedules of a learning rate or another number that do not end with the training."""
-    try:
-        unit, total = training_length(cfg)
-    except (ValueError, TypeError):  # a test has none
-        return
-    every = [one for one in schedules_of(cfg) if isinstance(one, dict)]
-    counted = [one for one in every if one.get('by_epoch', True) == (unit == 'epochs')]
-    texts = [text for one in counted if (text := _off_the_end(one, unit, total))]
-    if not texts and len(counted) == len(every):
-        texts = _rest(counted, unit, total)
-    if texts:
-        points = ', '.join(sorted({key for one in counted for key in (*POINTS, *LISTS) if one.get(key)}))
-        yield KnownFault('param_scheduler', texts[0], f'fit {points} of all its schedules to {total} {unit}')
-
-
-def _off_the_end(one: Mapping, unit: str, total: int) -> str:
-    """What of one schedule does not fit the length of the training; empty where all does."""
-    kind, begin = type_name(one), _number(one.get('begin')) or 0
-    end, span = _number(one.get('end')), _number(one.get('T_max'))
-    late = [point for point in one.get('milestones') or () if point >= total]
-    if late and max(late) > total:
-        return f'{kind} has milestones {late}, and the training ends at {total} {unit}: these never come'
-    if end is not None and end > total and not kind.startswith('Constant'):
-        return f'{kind} ends at {end:g} {unit}, the training at {total}: the end of the schedule never comes'
-    if end is not None and begin >= end:
-        return f'{kind} begins at {begin:g} {unit} and ends at {end:g}, which MMEngine refuses'
-    if span is None:
-        return ''
-    last = total if end is None else min(end, total)
-    if begin + span > total:
-        return f'{kind} falls until {begin + span:g} {unit}, the training ends at {total}'
-    if begin + span < RISES * last and kind.startswith('CosineAnnealing'):
-        return f'{kind} falls until {begin + span:g} {unit} and rises again until {last:g}'
-    return ''
-
-
-def _rest(schedules: list, unit: str, total: int) -> list[str]:
-    """What is said of a training that goes on after all its schedules; nothing where the last is a warm-up."""
-    ends = [_number(one.get('end')) for one in schedules]
-    known = [end for end in ends if end is not None]
-    if not known or len(known) < len(ends) or max(known) >= total:
-        return []
-    last = schedules[ends.index(max(known))]
-    kind = type_name(last)
-    if kind.startswith('Constant') or (kind.startswith('Linear') and last.get('end_factor', 1) == 1):
-        return []
-    return [f'all schedules end at {max(known):g} {unit}, the training at {total}: the rate does not change after that']
-
-
-def _number(value: Any) -> float | None:
-    """A finite number; None for what is none, or stands for no end."""
-    return value if isinstance(value, (int, float)) and math.isfinite(value) and value < ENDLESS else None
-
-
 def padded_crops(cfg: Config) -> Iterator[KnownFault]:
     """Crops of a segmentation that the data preprocessor pads."""
     wanted = _sides(preprocessor_of(cfg).get('size'))
@@ -227,6 +168,6 @@ def padded_crops(cfg: Config) -> Iterator[KnownFault]:
 
 def _sides(size: Any) -> tuple[float, float] | None:
     """Height and width; None for what is neither a number nor two of them."""
-    pair = [_number(side) for side in (size if isinstance(size, (list, tuple)) else (size, size))]
+    pair = [finite_number(side) for side in (size if isinstance(size, (list, tuple)) else (size, size))]
     height, width = pair if len(pair) == 2 else (None, None)
     return (height, width) if height and width and min(height, width) > 0 else None

@@ -99,48 +99,6 @@ def test_files_whose_bases_are_not_known_have_no_such_slip(text: str, tmp_path):
     assert write(tmp_path, base=BASE, child=text) == []
 
 
-def schedule(total: int = 10, by_epoch: bool = False, **steps) -> list:
-    unit = 'epochs' if by_epoch else 'iters'
-    cfg = dict(train_cfg={'by_epoch': by_epoch, f'max_{unit}': total}, param_scheduler=list(steps.values()))
-    return find_slips(Config(cfg))
-
-
-def test_schedule_that_ends_with_the_training_is_right():
-    warm = dict(type='LinearLR', begin=0, end=2, by_epoch=False)
-    assert schedule(warm=warm, poly=dict(type='PolyLR', begin=2, end=10, by_epoch=False)) == []
-    assert schedule(warm=warm) == schedule(step=dict(type='MultiStepLR', milestones=[4, 10], by_epoch=False)) == []
-    for end in (float('inf'), 10**9):
-        assert schedule(warm=dict(warm, end=end)) == []
-    assert schedule(by_epoch=True, cosine=dict(type='CosineAnnealingLR', T_max=10)) == []
-    assert schedule(step=dict(type='StepLR', step_size=3, by_epoch=False), warm=warm) == []
-
-
-def test_schedule_of_another_unit_is_not_compared():
-    assert schedule(poly=dict(type='PolyLR', end=3)) == []  # in epochs, of a training in iterations
-    warm, rest = dict(type='LinearLR', end=500, by_epoch=False), dict(type='CosineAnnealingLR', T_max=8, begin=2)
-    assert schedule(by_epoch=True, warm=warm, rest=rest) == []
-
-
-@pytest.mark.parametrize(('end', 'text'), [(7, 'does not change'), (12, 'never comes')])
-def test_schedule_that_ends_elsewhere_is_told_once(end: int, text: str):
-    (slip,) = schedule(poly=dict(type='PolyLR', end=end, by_epoch=False))
-    assert text in slip.text and f'{end} iters' in slip.text and '10' in slip.remedy
-
-
-@pytest.mark.parametrize(
-    ('options', 'text'),
-    [
-        (dict(T_max=200, end=10), 'falls until 200'),
-        (dict(T_max=4), 'rises again until 10'),
-        (dict(begin=45, end=9, T_max=5), 'MMEngine refuses'),
-        (dict(begin=2, end=10, T_max=10), 'falls until 12'),
-    ],
-)
-def test_cosine_that_does_not_fit_is_told(options: dict, text: str):
-    (slip,) = schedule(cosine=dict(type='CosineAnnealingLR', by_epoch=False, **options))
-    assert text in slip.text and 'T_max' in slip.remedy
-
-
 def test_values_that_cannot_be_compared_are_no_slips(tmp_path):
     array = "x = __import__('numpy').arange({0})\nmodel = dict(type='Net', x=x)\n"
     assert write(tmp_path, base=array.format(3), child="_base_ = 'base.py'\nx = [1, 2, 3]\n") == []

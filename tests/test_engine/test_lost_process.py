@@ -16,7 +16,7 @@ from mmdas.apis import explain_lost_process
 from mmdas.apis.reliable_run import check_timeout
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 6
+SECONDS = 10
 LOST = """
 import os, signal, time
 from mmengine.hooks import Hook
@@ -84,14 +84,14 @@ def test_a_lost_process_ends_the_other_with_a_word(tmp_path, by, reason):
     begin = monotonic()
     lost, other = start(config, 1, port), start(config, 0, port)
     try:
-        code = other.wait(timeout=120)
+        code = other.wait(timeout=200)
     finally:
         for process in (lost, other):
             process.send_signal(signal.SIGKILL)
             process.wait()
     log = (tmp_path / 'log_0').read_text()
     assert code not in (0, None), log
-    assert monotonic() - begin < 60 + SECONDS
+    assert monotonic() - begin < 150 + SECONDS
     assert f'processes wait for each other for {SECONDS} s at most' in log
     line = next(line for line in log.splitlines() if line.startswith('mmdas train: '))
     assert reason in line
