@@ -13,12 +13,11 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
-from mmdas.registry import type_name
-
 from .config_files import ConfigError, find_config, iterate_dicts, read_config, value_at
 from .config_options import READ, named, places_of, same
-from .das_settings import preprocessor_of, preprocessor_place
-from .schedule_slips import finite_number, schedule_ends, waiting_hooks
+from .das_settings import preprocessor_place
+from .data_slips import normalised_twice, padded_crops, unlike_ignored
+from .schedule_slips import schedule_ends, waiting_hooks
 from .toolbox_faults import KnownFault
 
 
@@ -29,6 +28,7 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     2. A schedule that does not end with the training, or waits for epochs that it does not have.
     3. Hooks that wait for epochs in a training by iterations.
     4. Crops that are smaller than the size to which the data preprocessor pads.
+    5. Images that are normalised twice, and labels that the training ignores and a test counts.
 
     Args:
         cfg: of either toolbox; it is read only.
@@ -39,7 +39,8 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """
     variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
     each = {slip.place: slip for slip in variables}  # of several files the first
-    return [*each.values(), *schedule_ends(cfg), *waiting_hooks(cfg), *padded_crops(cfg)]
+    kinds = (schedule_ends, waiting_hooks, padded_crops, normalised_twice, unlike_ignored)
+    return [*each.values(), *(slip for kind in kinds for slip in kind(cfg))]
 
 
 def warn_of_slips(cfg: Config, model: Any) -> None:
@@ -147,27 +148,3 @@ def _assigned(path: Path) -> tuple[set[str], list[Path]]:
     except (SyntaxError, ValueError, TypeError, OSError):  # placeholders, or bases that code makes
         return names, []
     return names, bases
-
-
-def padded_crops(cfg: Config) -> Iterator[KnownFault]:
-    """Crops of a segmentation that the data preprocessor pads."""
-    wanted = _sides(preprocessor_of(cfg).get('size'))
-    for place, node in iterate_dicts({'train_dataloader': cfg.get('train_dataloader') or {}}):
-        sides = _sides(node.get('crop_size'))
-        if type_name(node) != 'RandomCrop' or wanted is None or sides is None:
-            continue
-        if any(side < want for side, want in zip(sides, wanted, strict=True)):
-            share = 1 - min(sides[0], wanted[0]) * min(sides[1], wanted[1]) / (wanted[0] * wanted[1])
-            yield KnownFault(
-                place,
-                f'crops of {sides[0]} x {sides[1]} are padded to {wanted[0]} x {wanted[1]}, the size of the data '
-                f'preprocessor: {share:.0%} of what the network sees is padding',
-                'set crop_size of RandomCrop and size of model.data_preprocessor to the same numbers',
-            )
-
-
-def _sides(size: Any) -> tuple[float, float] | None:
-    """Height and width; None for what is neither a number nor two of them."""
-    pair = [finite_number(side) for side in (size if isinstance(size, (list, tuple)) else (size, size))]
-    height, width = pair if len(pair) == 2 else (None, None)
-    return (height, width) if height and width and min(height, width) > 0 else None

@@ -109,17 +109,6 @@ def test_place_that_is_gone_is_no_slip(tmp_path):
     assert write(tmp_path, base="v = None\nmodel = dict(type='Net', v=v)\n", child=gone) == []
 
 
-def test_crops_that_are_padded_are_told_with_their_share():
-    def slips(crop, size) -> list:
-        steps = [dict(type='RandomCrop', crop_size=crop)]
-        model = dict(data_preprocessor=dict(size=size))
-        return find_slips(Config(dict(model=model, train_dataloader=dict(dataset=dict(pipeline=steps)))))
-
-    (slip,) = slips((32, 64), (64, 64))
-    assert slip.place == 'train_dataloader.dataset.pipeline.0' and '50% of what' in slip.text
-    assert slips((64, 64), (64, 64)) == slips(64, (64, 64)) == slips((64, 64), None) == slips(8, (0, -1)) == []
-
-
 @pytest.fixture
 def told(caplog):
     """The warnings of MMEngine's log."""

@@ -18,6 +18,7 @@ from mmdas.datasets import HoldoutDataset
 from mmdas.engine import LabelCheckHook
 from mmdas.engine.data_error import DataError
 from mmdas.engine.hooks.label_checks import (
+    check_class_names,
     check_labels,
     check_num_classes,
     find_label_faults,
@@ -136,6 +137,16 @@ def test_more_outputs_than_classes_are_a_warning_and_as_many_are_right():
     assert 'head.num_classes is 20' in check_num_classes(20, CLASSES, 'head.num_classes', 'train')
 
 
+def test_classes_of_all_parts_have_the_same_numbers():
+    with pytest.raises(
+        ValueError, match=r"class 0 is 'a' in train_dataloader and 'b' in val_dataloader; .* same order"
+    ):
+        check_class_names(('b', 'a'), 'val', {'train': ['a', 'b']})
+    found = check_class_names(['a', 'c', 'd'], 'val', {'train': ('a', 'b')})
+    assert found.startswith("class 1 is 'b' in train_dataloader and 'c' in val_dataloader: labels of both")
+    assert check_class_names(('a', 'b'), 'test', {'train': ['a', 'b', 'c'], 'val': ['a']}) is None
+
+
 class Head(nn.Module):
     def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
         super().__init__()
@@ -214,6 +225,18 @@ def before_training(monkeypatch, classes: int, **datasets) -> list[str]:
     loaders = {f'{mode}_dataloader': SimpleNamespace(dataset=dataset) for mode, dataset in datasets.items()}
     LabelCheckHook().before_train(SimpleNamespace(model=model, **loaders))
     return warnings
+
+
+def test_validation_of_other_classes_is_told_before_the_training(monkeypatch):
+    parts = {mode: torch.utils.data.TensorDataset(torch.zeros(1)) for mode in ('train', 'val')}
+    parts['train'].metainfo, parts['val'].metainfo = dict(classes=CLASSES), dict(classes=(*CLASSES[:2], 'other'))
+    assert any(
+        f"class 2 is {CLASSES[2]!r} in train_dataloader and 'other' in" in text
+        for text in before_training(monkeypatch, 3, **parts)
+    )
+    parts['val'].metainfo = dict(classes=CLASSES[::-1])
+    with pytest.raises(ValueError, match='the same order'):
+        before_training(monkeypatch, 3, **parts)
 
 
 @pytest.mark.parametrize('mode', ['train', 'val'])

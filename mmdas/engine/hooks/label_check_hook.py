@@ -1,6 +1,7 @@
 """Labels that nothing can be learned from, found before they reach the loss."""
 
 import logging
+from collections.abc import Sequence
 
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
@@ -14,6 +15,7 @@ from mmdas.registry import HOOKS
 
 from .folder_checks import check_folders
 from .label_checks import (
+    check_class_names,
     check_labels,
     check_num_classes,
     find_label_faults,
@@ -29,14 +31,14 @@ from .label_tally import LabelTally
 class LabelCheckHook(Hook):
     """Stop or warn, with the file's name, where labels and model do not fit.
 
-    Before a training (with its validation) or test, the head's number of classes is compared with the data set's, and
-    some samples are looked at: masks that hold one class and ignored pixels alone, or are of another size than their
-    image, are a warning; if more files of a training hold nothing else, an error. In them, and in all samples before
-    every iteration, a label outside the classes and a label image that stores colours are an error. The labels are
-    still on the CPU then, so that looking at them costs no synchronisation, and a GPU would answer with a device-side
-    assertion that names nothing. After the first epoch, or at once for a small data set, a warning names the classes
-    that no label holds: of all images, since data may be sorted by their classes, or have more classes than a part of
-    them shows.
+    Before a training (with its validation) or test, the head's number of classes is compared with the data set's, the
+    classes of its parts with each other, and some samples are looked at: masks that hold one class and ignored pixels
+    alone, or are of another size than their image, are a warning; if more files of a training hold nothing else, an
+    error. In them, and in all samples before every iteration, a label outside the classes and a label image that stores
+    colours are an error. The labels are still on the CPU then, so that looking at them costs no synchronisation, and a
+    GPU would answer with a device-side assertion that names nothing. After the first epoch, or at once for a small data
+    set, a warning names the classes that no label holds: of all images, since data may be sorted by their classes, or
+    have more classes than a part of them shows.
 
     Args:
         num_files: label files that are looked at beforehand, spread over the data set. Default: 16.
@@ -44,8 +46,8 @@ class LabelCheckHook(Hook):
         num_sure: label files that are looked at where the first hold one class alone. Default: 256.
 
     Raises:
-        DataError: naming the label, the classes and the image; or the numbers of classes that disagree, or folders of
-            classes in another order than the names.
+        DataError: naming the label, the classes and the image; or the numbers of classes that disagree, classes of a
+            validation in another order than those of the training, or folders in another order than the names.
     """
 
     def __init__(self, num_files: int = 16, num_images: int | None = None, num_sure: int = 256) -> None:
@@ -55,6 +57,7 @@ class LabelCheckHook(Hook):
         self._tallies: dict[str, LabelTally] = {}
         self._warned: set[str] = set()
         self._folders: dict[str, int] = {}
+        self._classes: dict[str, Sequence[str]] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Check the training set and the validation set, which is needed hours later."""
@@ -103,6 +106,8 @@ class LabelCheckHook(Hook):
         if host.label_maps:
             num_classes = max(num_classes, 2)  # a binary head of one channel has two labels
         if classes:
+            self._warn(f'{mode} names', check_class_names(classes, mode, self._classes))
+            self._classes[mode] = classes
             self._warn(
                 f'{mode} number', check_num_classes(num_classes, classes, f'num_classes of the {host.heads[0]}', mode)
             )

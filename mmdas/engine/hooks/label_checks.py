@@ -1,6 +1,6 @@
 """What can be wrong with labels: their values, their channels, their sizes, and how many classes there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,34 @@ def check_num_classes(outputs: int, classes: Sequence[str], key: str, mode: str)
         f'{numbers}: {outputs - len(classes)} outputs are never right; set num_classes={len(classes)}. A placeholder '
         'such as {{_base_.meta.classes}} has no length while its config runs: write the number'
     )
+
+
+def check_class_names(classes: Sequence[str], mode: str, known: Mapping[str, Sequence[str]]) -> str | None:
+    """Compare the names of the classes of a data set with those of others of the same run.
+
+    Args:
+        classes: of the data set, by their numbers.
+        mode: ``'train'``, ``'val'`` or ``'test'``.
+        known: other modes, with their classes.
+
+    Returns:
+        A warning if a number has another name there.
+
+    Raises:
+        DataError: if the classes are the same in another order.
+    """
+    for other, names in known.items():
+        moved = [number for number, pair in enumerate(zip(names, classes, strict=False)) if pair[0] != pair[1]]
+        if moved:
+            number = moved[0]
+            text = (
+                f'class {number} is {names[number]!r} in {other}_dataloader and {classes[number]!r} in '
+                f'{mode}_dataloader'
+            )
+            if sorted(map(str, names)) == sorted(map(str, classes)):
+                raise DataError(f'{text}; give classes of both the same order in metainfo, or in classes')
+            return f'{text}: labels of both go to the same output; give both the same classes'
+    return None
 
 
 def find_label_faults(dataset: Any, count: int, ignore_index: int, classes: Sequence) -> Iterator[tuple[str, str]]:
