@@ -16,7 +16,14 @@ from torch import nn
 from .config_files import ConfigError, find_config, iterate_dicts, read_config, value_at
 from .config_options import READ, named, places_of, same
 from .das_settings import preprocessor_place
-from .data_slips import normalised_twice, padded_crops, unlike_ignored
+from .data_slips import (
+    endless_tests,
+    normalised_twice,
+    padded_crops,
+    too_few_classes,
+    unlike_heads,
+    unlike_ignored,
+)
 from .schedule_slips import schedule_ends, waiting_hooks
 from .toolbox_faults import KnownFault
 
@@ -28,7 +35,9 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     2. A schedule that does not end with the training, or waits for epochs that it does not have.
     3. Hooks that wait for epochs in a training by iterations.
     4. Crops that are smaller than the size to which the data preprocessor pads.
-    5. Images that are normalised twice, and labels that the training ignores and a test counts.
+    5. Images that are normalised twice.
+    6. Heads and metrics that disagree on the classes, or on the ignored one.
+    7. Tests without an end.
 
     Args:
         cfg: of either toolbox; it is read only.
@@ -39,8 +48,8 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """
     variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
     each = {slip.place: slip for slip in variables}  # of several files the first
-    kinds = (schedule_ends, waiting_hooks, padded_crops, normalised_twice, unlike_ignored)
-    return [*each.values(), *(slip for kind in kinds for slip in kind(cfg))]
+    of_parts = (padded_crops, normalised_twice, unlike_heads, unlike_ignored, too_few_classes, endless_tests)
+    return [*each.values(), *(slip for kind in (schedule_ends, waiting_hooks, *of_parts) for slip in kind(cfg))]
 
 
 def warn_of_slips(cfg: Config, model: Any) -> None:

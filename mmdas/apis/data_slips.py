@@ -1,4 +1,4 @@
-"""Settings of pipelines, data preprocessor and evaluators that do not go together."""
+"""Settings of pipelines, data preprocessor, heads and evaluators that do not go together."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -57,15 +57,85 @@ def normalised_twice(cfg: Config) -> Iterator[KnownFault]:
 
 def unlike_ignored(cfg: Config) -> Iterator[KnownFault]:
     """Metrics of a segmentation that count pixels of a class that the training ignores."""
-    head = (cfg.get('model') or {}).get('decode_head') or {}
-    head = head[-1] if isinstance(head, (list, tuple)) else head
+    _, head = _main_head(cfg)
     ignored, classes = head.get('ignore_index', IGNORED), finite_number(head.get('num_classes'))
     if classes is None or finite_number(ignored) is None or not 0 <= ignored < classes:
         return
-    for place, node in iterate_dicts({evaluator: cfg.get(evaluator) or {} for evaluator in EVALUATORS}):
+    for place, node in _metrics(cfg):
         if type_name(node) == 'IoUMetric' and node.get('ignore_index', IGNORED) != ignored:
             yield KnownFault(
                 place,
                 f'IoUMetric counts class {ignored}, which the training ignores (ignore_index of the decode_head)',
                 f'set ignore_index={ignored} there, too',
             )
+
+
+def unlike_heads(cfg: Config) -> Iterator[KnownFault]:
+    """Heads of a segmentation with other numbers of classes."""
+    main, head = _main_head(cfg)
+    wanted = finite_number(head.get('num_classes'))
+    for place, node in _heads(cfg):
+        classes = finite_number(node.get('num_classes'))
+        if wanted is not None and classes is not None and classes != wanted:
+            yield KnownFault(
+                place,
+                f'num_classes is {classes:g}, that of {main} {wanted:g}: with fewer than the data have the loss is an '
+                'error, and more are never right',
+                f'set num_classes={wanted:g} there, too',
+            )
+
+
+def too_few_classes(cfg: Config) -> Iterator[KnownFault]:
+    """Accuracies of a classification that need more classes than there are."""
+    place, head = _main_head(cfg)
+    classes = finite_number(head.get('num_classes'))
+    for where, node in _metrics(cfg):
+        given = node.get('topk')
+        numbers = [one for one in (given if isinstance(given, (list, tuple)) else [given]) if finite_number(one)]
+        if type_name(node) == 'Accuracy' and classes and numbers and max(numbers) > classes:
+            fitting = tuple(one for one in numbers if one <= classes) or (1,)
+            yield KnownFault(
+                where,
+                f'topk={given} needs {max(numbers)} classes, {place} has {classes:g}: the first validation is an error',
+                f'set topk={fitting}',
+            )
+
+
+def endless_tests(cfg: Config) -> Iterator[KnownFault]:
+    """Samplers of a validation or test that never end; a training by epochs refuses its own."""
+    for loader in LOADERS[1:]:
+        if type_name((cfg.get(loader) or {}).get('sampler')) == 'InfiniteSampler':
+            yield KnownFault(
+                f'{loader}.sampler',
+                'InfiniteSampler never ends',
+                "set sampler=dict(type='DefaultSampler', shuffle=False)",
+            )
+
+
+def _main_head(cfg: Config) -> tuple[str, dict]:
+    """The head that predicts, and its place; an empty one where there is none."""
+    model = cfg.get('model') or {}
+    name = next((name for name in ('decode_head', 'head') if model.get(name)), 'head')
+    head = model.get(name) or {}
+    return f'model.{name}', _inner(head[-1] if isinstance(head, (list, tuple)) else head)
+
+
+def _heads(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """All heads of a segmentor, with their places."""
+    model = cfg.get('model') or {}
+    for name in ('decode_head', 'auxiliary_head'):
+        found = model.get(name) or []
+        several = isinstance(found, (list, tuple))
+        for number, head in enumerate(found if several else [found]):
+            yield f'model.{name}.{number}' if several else f'model.{name}', _inner(head)
+
+
+def _inner(head: Any) -> dict:
+    """A head itself, where another one pools its frames."""
+    inner = head.get('head', head) if isinstance(head, dict) else {}
+    return inner if isinstance(inner, dict) else {}
+
+
+def _metrics(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Metrics of validation and test, with their places."""
+    return iterate_dicts({evaluator: cfg.get(evaluator) or {} for evaluator in EVALUATORS})

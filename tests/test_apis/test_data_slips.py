@@ -37,3 +37,31 @@ def test_class_that_the_training_ignores_and_the_test_counts_is_told():
     (text,) = texts(0)
     assert text.startswith('IoUMetric counts class 0, which the training ignores')
     assert texts(0, ignore_index=0) == texts(255) == texts(255, ignore_index=0) == []
+
+
+def test_sampler_of_a_test_that_never_ends_is_told():
+    loaders = {f'{part}_dataloader': dict(sampler=dict(type='InfiniteSampler')) for part in ('train', 'val')}
+    (slip,) = find_slips(Config(loaders))
+    assert (slip.place, slip.text) == ('val_dataloader.sampler', 'InfiniteSampler never ends')
+
+
+def test_heads_of_other_classes_are_told():
+    def places(*classes: int) -> list[str]:
+        heads = [dict(type='FCNHead', num_classes=number) for number in classes]
+        model = dict(decode_head=heads[0], auxiliary_head=heads[1:] if len(heads) > 2 else heads[1])
+        return [slip.place for slip in find_slips(Config(dict(model=model)))]
+
+    assert places(21, 19) == ['model.auxiliary_head']
+    assert places(21, 21, 19) == ['model.auxiliary_head.1']
+    assert places(21, 21) == []
+    pooled = dict(decode_head=dict(head=dict(num_classes=21)), auxiliary_head=dict(head=dict(num_classes=19)))
+    assert [slip.place for slip in find_slips(Config(dict(model=pooled)))] == ['model.auxiliary_head']
+
+
+def test_accuracy_of_more_than_all_classes_is_told():
+    def remedies(classes: int, **metric) -> list[str]:
+        cfg = dict(model=dict(head=dict(num_classes=classes)), val_evaluator=dict(type='Accuracy', **metric))
+        return [slip.remedy for slip in find_slips(Config(cfg))]
+
+    assert remedies(3, topk=(1, 5)) == ['set topk=(1,)']
+    assert remedies(5, topk=(1, 5)) == remedies(3, topk=1) == remedies(3) == []

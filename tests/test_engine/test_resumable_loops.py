@@ -153,6 +153,13 @@ def test_an_epoch_without_a_batch_is_refused(tmp_path):
         run(cfg)
 
 
+def test_an_epoch_without_an_end_is_refused(tmp_path):
+    cfg = training(tmp_path, by_epoch=True, workers=0)
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
+    with pytest.raises(DataError, match='InfiniteSampler of train_dataloader is for a training by iterations'):
+        run(cfg)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, 'sigwaitinfo'), reason='this system does not tell who sent a signal')
 def test_a_signal_to_all_processes_of_a_job_saves_as_one_to_the_main_process(tmp_path, uninterrupted):

@@ -77,11 +77,28 @@ def check_batches(dataloader: Any) -> None:
     Raises:
         DataError: if it has none.
     """
-    sampler: Any = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
-    endless = isinstance(getattr(sampler, 'sampler', sampler), InfiniteSampler)
     count = len(dataloader.dataset)
-    if count == 0 or (len(dataloader) == 0 and not endless):
+    if count == 0 or (len(dataloader) == 0 and not is_endless(dataloader)):
         raise DataError(
             f'the data loader of {count} samples has no batch of {dataloader.batch_size}; lower the batch size, set '
             'drop_last=False, or give more data (in a search by another ratio of the holdout)'
         )
+
+
+def check_end(dataloader: Any) -> None:
+    """Check that an epoch of a data loader ends.
+
+    Raises:
+        DataError: if its sampler never does: MMEngine would stay in the first epoch, without a checkpoint.
+    """
+    if is_endless(dataloader):
+        raise DataError(
+            'InfiniteSampler of train_dataloader is for a training by iterations: an epoch of it never ends. Set '
+            "sampler=dict(type='DefaultSampler', shuffle=True), or count iterations: by_epoch=False and max_iters"
+        )
+
+
+def is_endless(dataloader: Any) -> bool:
+    """Whether its sampler never ends."""
+    sampler: Any = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
+    return isinstance(getattr(sampler, 'sampler', sampler), InfiniteSampler)

@@ -17,7 +17,7 @@ from mmdas.engine.hooks.run_record_hook import RunRecordHook
 from mmdas.engine.runner.sample_seeds import place_samples, placed_sampler
 from mmdas.registry import LOOPS
 
-from .endless_batches import EndlessBatches, check_batches
+from .endless_batches import EndlessBatches, check_batches, check_end
 from .validation import Validating
 
 
@@ -114,7 +114,14 @@ class ResumableEpochBasedTrainLoop(_Resumable, EpochBasedTrainLoop):
 
     Args:
         as of MMEngine's loop.
+
+    Raises:
+        DataError: if the data loader samples without end.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        check_end(self.dataloader)
 
     def position(self, meta: dict) -> int:
         """Batches of the epoch that are taken at a checkpoint."""
