@@ -91,7 +91,8 @@ def too_few_classes(cfg: Config) -> Iterator[KnownFault]:
     classes = finite_number(head.get('num_classes'))
     for where, node in _metrics(cfg):
         given = node.get('topk')
-        numbers = [one for one in (given if isinstance(given, (list, tuple)) else [given]) if finite_number(one)]
+        each = given if isinstance(given, (list, tuple)) else [given]
+        numbers = [one for one in each if isinstance(one, int)]
         if type_name(node) == 'Accuracy' and classes and numbers and max(numbers) > classes:
             fitting = tuple(one for one in numbers if one <= classes) or (1,)
             yield KnownFault(
