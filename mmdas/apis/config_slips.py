@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,17 @@ from .data_slips import (
 from .schedule_slips import schedule_ends, waiting_hooks
 from .toolbox_faults import KnownFault
 
+KINDS = (
+    schedule_ends,
+    waiting_hooks,
+    padded_crops,
+    normalised_twice,
+    unlike_heads,
+    unlike_ignored,
+    too_few_classes,
+    endless_tests,
+)
+
 
 def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """What a config says and does not do.
@@ -48,8 +59,16 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     """
     variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
     each = {slip.place: slip for slip in variables}  # of several files the first
-    of_parts = (padded_crops, normalised_twice, unlike_heads, unlike_ignored, too_few_classes, endless_tests)
-    return [*each.values(), *(slip for kind in (schedule_ends, waiting_hooks, *of_parts) for slip in kind(cfg))]
+    return [*each.values(), *(slip for kind in KINDS for slip in _found(kind, cfg))]
+
+
+def _found(kind: Callable[..., Iterable[KnownFault]], *given: Any) -> list[KnownFault]:
+    """Slips of a kind; none where it meets what no setting should be, of which the toolbox itself will tell."""
+    try:
+        return list(kind(*given))
+    except Exception as error:  # a config may hold anything
+        print_log(f'{kind.__name__} did not look at the config: {error!r}', logger='current', level=logging.DEBUG)
+        return []
 
 
 def warn_of_slips(cfg: Config, model: Any) -> None:
@@ -61,13 +80,9 @@ def warn_of_slips(cfg: Config, model: Any) -> None:
         cfg: of a training; it is read only.
         model: the built one; of a runner that has not built it yet its config, in which no parameter is looked for.
     """
-    try:
-        slips = find_slips(cfg)
-        if isinstance(model, nn.Module):
-            slips += unmatched_rates(cfg, (name for name, _ in model.named_parameters()))
-    except Exception as error:  # a config may hold anything
-        print_log(f'the config was not searched for slips: {error!r}', logger='current', level=logging.DEBUG)
-        return
+    slips = find_slips(cfg)
+    if isinstance(model, nn.Module):
+        slips += _found(unmatched_rates, cfg, [name for name, _ in model.named_parameters()])
     for slip in slips:
         print_log(f'{slip.place}: {slip.text}; {slip.remedy}', logger='current', level=logging.WARNING)
 

@@ -1,6 +1,8 @@
 """What a config says and does not do is told, with what mends it."""
 
 import logging
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,28 @@ def test_rates_of_parts_that_a_model_lacks_are_told():
     (slip,) = unmatched_rates(cfg, ['backbone.fc.weight', 'backbone.fc.bias', 'head.weight'])
     assert slip.place == 'optim_wrapper.paramwise_cfg.custom_keys' and "'.backbone.fc'" in slip.text
     assert slip.remedy.endswith("'backbone.fc'")
+
+
+@pytest.mark.parametrize('value', [None, 0, 'x', [], {}, [1], [None], {'type': None}, float('nan'), object, len])
+def test_no_value_ends_the_search_for_slips(value):
+    cfg = read_config(find_config('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py')[0])
+    for place in (
+        'model',
+        'model.data_preprocessor.mean',
+        'model.data_preprocessor.size',
+        'model.decode_head',
+        'model.auxiliary_head.num_classes',
+        'train_cfg',
+        'param_scheduler',
+        'default_hooks',
+        'default_hooks.logger',
+        'default_hooks.checkpoint.interval',
+        'val_dataloader',
+        'val_dataloader.sampler',
+        'val_evaluator',
+        'val_evaluator.topk',
+    ):
+        changed = cfg.copy()
+        *parents, key = place.split('.')
+        reduce(getitem, parents, changed)[key] = value
+        assert all(slip.text for slip in find_slips(changed)), place
