@@ -1,6 +1,7 @@
 """What a config says and does not do is told, with what mends it."""
 
 import logging
+from copy import deepcopy
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_no_value_ends_the_search_for_slips(value):
         'val_evaluator',
         'val_evaluator.topk',
     ):
-        changed = cfg.copy()
+        changed = deepcopy(cfg)
         *parents, key = place.split('.')
         reduce(getitem, parents, changed)[key] = value
         assert all(slip.text for slip in find_slips(changed)), place
