@@ -64,6 +64,7 @@ CONTENTS = {
         'test_time',
     ],
     'Tools': ['improve', 'compare', 'analysis', 'receptive_field', 'export', 'reliability'],
+    'Other libraries': ['surprises'],
     'Measured': ['/benchmarks/accuracy', '/benchmarks/README', '/benchmarks/results/*'],
     'Configs': ['/configs/README', '/configs/*/README', '/zoo/README', 'coverage'],
     'Development': ['design', 'api/index', '/CONTRIBUTING', '/CHANGELOG'],
