@@ -5,7 +5,7 @@
 # folder under the last part of the address alone, and takes what lies there. The trainings of OpenMMLab all write the
 # same names (iter_80000.pth, best_mIoU_iter_80000.pth). So of several runs on one server only the first one that this
 # machine ever met is read: two students get one teacher, a test of five seeds has five equal results, and a checkpoint
-# put in place of another is never seen. The log names the address asked for. mmengine.fileio.get() reads the right file.
+# put in place of another is never seen. The log names the address asked for. mmengine.fileio.get() reads the right one.
 # Remedy: a name for each run's file (PyTorch's own have a hash in them), or download each and give the local path.
 #
 # Output seen (the files hold the numbers 1 and 2):
