@@ -98,7 +98,7 @@ def unmatched_rates(cfg: Config, parameters: Iterable[str]) -> Iterator[KnownFau
     for place, node in iterate_dicts({'optim_wrapper': cfg.get('optim_wrapper') or {}}):
         keys = node.get('custom_keys')
         for key, value in keys.items() if isinstance(keys, dict) else ():
-            if isinstance(value, dict) and 'lr_mult' in value and not any(key in name for name in names):
+            if isinstance(value, dict) and value.get('lr_mult', 1) != 1 and not any(key in name for name in names):
                 known = {name.rpartition('.')[0] for name in names} | {name.partition('.')[0] for name in names}
                 close = get_close_matches(key, known, n=1, cutoff=0.7)
                 shown = close or sorted({name.partition('.')[0] for name in names})
@@ -130,17 +130,26 @@ def unused_variables(cfg: dict, path: Path) -> Iterator[KnownFault]:
         stale = [
             place
             for place in places_of(base_cfg, name)
-            if same(value_at(cfg, place), inherited[name]) and _is_read(cfg, place)
+            if _has_its_name(place, name, inherited[name])
+            and same(value_at(cfg, place), inherited[name])
+            and _is_read(cfg, place)
         ]
         if stale and not same(cfg[name], inherited[name]):
             yield KnownFault(
                 name,
                 f'{path.name} sets {name}, which its base has put in its places before: {named(stale)} '
                 f'{"has" if len(stale) == 1 else "have"} the old value',
-                'set these there, too; of a pipeline set the whole list',
+                'set these there, too, if they are meant; of a pipeline the whole list',
             )
     for base in bases:
         yield from unused_variables(cfg, base)
+
+
+def _has_its_name(place: str, name: str, value: Any) -> bool:
+    """Whether a place may have a variable's value: a few numbers, such as a size, may be there by chance."""
+    key = next(word for word in reversed(place.split('.')) if not word.isdigit())
+    numbers = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) for one in value)
+    return not numbers or key in name or name in key
 
 
 def _is_read(cfg: Any, place: str) -> bool:

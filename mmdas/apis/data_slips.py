@@ -14,24 +14,38 @@ from .toolbox_faults import KnownFault
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 EVALUATORS = ('val_evaluator', 'test_evaluator')
+OWN_LABELS = ('STDCHead',)  # heads that make labels of their own of those of the data
 IGNORED = 255  # by default, of heads and metrics of MMSegmentation
 
 
 def padded_crops(cfg: Config) -> Iterator[KnownFault]:
     """Crops of a segmentation that the data preprocessor pads."""
     wanted = _sides(preprocessor_of(cfg).get('size'))
-    for place, node in iterate_dicts({'train_dataloader': cfg.get('train_dataloader') or {}}):
-        sides = _sides(node.get('crop_size'))
-        if type_name(node) != 'RandomCrop' or wanted is None or sides is None:
+    for where, pipeline in _pipelines((cfg.get('train_dataloader') or {}).get('dataset'), 'train_dataloader.dataset'):
+        number = max((n for n, step in enumerate(pipeline) if type_name(step) == 'RandomCrop'), default=None)
+        if number is None or any('Resize' in type_name(step) for step in pipeline[number:]):
             continue
-        if any(side < want for side, want in zip(sides, wanted, strict=True)):
+        sides = _sides(pipeline[number].get('crop_size'))
+        if wanted and sides and any(side < want for side, want in zip(sides, wanted, strict=True)):
             share = 1 - min(sides[0], wanted[0]) * min(sides[1], wanted[1]) / (wanted[0] * wanted[1])
             yield KnownFault(
-                place,
+                f'{where}.pipeline.{number}',
                 f'crops of {sides[0]} x {sides[1]} are padded to {wanted[0]} x {wanted[1]}, the size of the data '
                 f'preprocessor: {share:.0%} of what the network sees is padding',
                 'set crop_size of RandomCrop and size of model.data_preprocessor to the same numbers',
             )
+
+
+def _pipelines(dataset: Any, place: str) -> Iterator[tuple[str, list]]:
+    """Pipelines whose results a data set gives; those of its parts where it has none itself."""
+    if not isinstance(dataset, dict):
+        return
+    if dataset.get('pipeline'):
+        yield place, dataset['pipeline']
+        return
+    yield from _pipelines(dataset.get('dataset'), f'{place}.dataset')
+    for number, part in enumerate(dataset.get('datasets') or ()):
+        yield from _pipelines(part, f'{place}.datasets.{number}')
 
 
 def _sides(size: Any) -> tuple[float, float] | None:
@@ -47,11 +61,11 @@ def normalised_twice(cfg: Config) -> Iterator[KnownFault]:
     if not mean or not any(mean):
         return
     for place, node in iterate_dicts({loader: cfg.get(loader) or {} for loader in LOADERS}):
-        if type_name(node).rpartition('/')[2] == 'Normalize':
+        if type_name(node).rpartition('/')[2] == 'Normalize' and any(node.get('mean', mean)):
             yield KnownFault(
                 place,
                 f'Normalize takes a mean away, and mean of {preprocessor_place(cfg)} takes it away again',
-                'leave Normalize out of all pipelines; the data preprocessor has its to_rgb, too',
+                'leave Normalize out of all pipelines; what its to_rgb does, the data preprocessor does, too',
             )
 
 
@@ -66,7 +80,7 @@ def unlike_ignored(cfg: Config) -> Iterator[KnownFault]:
             yield KnownFault(
                 place,
                 f'IoUMetric counts class {ignored}, which the training ignores (ignore_index of the decode_head)',
-                f'set ignore_index={ignored} there, too',
+                f'set ignore_index={ignored} there, too; its IoU is then 0 where it is predicted, so read the others',
             )
 
 
@@ -76,12 +90,14 @@ def unlike_heads(cfg: Config) -> Iterator[KnownFault]:
     wanted = finite_number(head.get('num_classes'))
     for place, node in _heads(cfg):
         classes = finite_number(node.get('num_classes'))
-        if wanted is not None and classes is not None and classes != wanted:
+        if wanted is None or classes is None or type_name(node) in OWN_LABELS:
+            continue
+        if max(classes, 2) != max(wanted, 2):  # a binary head of one channel has two labels
             yield KnownFault(
                 place,
-                f'num_classes is {classes:g}, that of {main} {wanted:g}: with fewer than the data have the loss is an '
-                'error, and more are never right',
-                f'set num_classes={wanted:g} there, too',
+                f'num_classes is {classes:g}, that of {main} {wanted:g}: labels beyond it are an error of the loss, or '
+                'learned wrongly, and classes that the data lack are never right',
+                'set num_classes of all heads to the number of classes of the data',
             )
 
 

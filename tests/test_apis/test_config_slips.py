@@ -32,7 +32,7 @@ INSTALLED = {
         ('train_pipeline', 'has the old value'),
     ],
     'mmpretrain::lenet/lenet5_mnist.py': [('param_scheduler', 'milestones [15]')],
-    'mmpretrain::resnet/resnet50_8xb128_coslr-90e_in21k.py': [('param_scheduler', 'ends at 100 epochs')],
+    'mmpretrain::resnet/resnet50_8xb128_coslr-90e_in21k.py': [('param_scheduler', 'falls until 100 epochs')],
     'mmpretrain::mobileone/mobileone-s1_8xb32_in1k.py': [],
     'mmpretrain::t2t_vit/t2t-vit-t-14_8xb64_in1k.py': [],
     'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py': [],
@@ -124,7 +124,13 @@ def told(caplog):
 
 def test_run_warns_of_them(told):
     keys = dict(head=dict(lr_mult=2))
-    cfg = Config(dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='PolyLR', end=9, by_epoch=False)]))
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_iters=5),
+            param_scheduler=[dict(type='PolyLR', end=9, by_epoch=False)],
+            default_hooks=dict(checkpoint=None, logger=None),
+        )
+    )
     cfg.optim_wrapper = dict(paramwise_cfg=dict(custom_keys=keys))
     warn_of_slips(cfg, nn.Linear(1, 1))
     assert 'PolyLR ends at 9 iters, the training at 5' in told.text and 'lr_mult=2 is lost' in told.text
@@ -133,7 +139,11 @@ def test_run_warns_of_them(told):
 @pytest.mark.parametrize('model', [ConfigDict(type='Net'), nn.Linear(1, 1)])
 def test_odd_config_stops_no_run(model, told):
     cfg = Config(
-        dict(train_cfg=dict(max_iters=5), param_scheduler=[dict(type='MultiStepLR', milestones=3, by_epoch=False)])
+        dict(
+            train_cfg=dict(max_iters=5),
+            param_scheduler=[dict(type='MultiStepLR', milestones=3, by_epoch=False)],
+            default_hooks=dict(checkpoint=3),
+        )
     )
     warn_of_slips(cfg, model)
     assert not told.records
@@ -170,3 +180,9 @@ def test_no_value_ends_the_search_for_slips(value):
         *parents, key = place.split('.')
         reduce(getitem, parents, changed)[key] = value
         assert all(slip.text for slip in find_slips(changed)), place
+
+
+def test_numbers_under_another_name_are_no_use_of_a_variable(tmp_path):
+    base = 'crop_size = (8, 8)\nmodel = dict(data_preprocessor=dict(size=crop_size), scale=(8, 8))\n'
+    (slip,) = write(tmp_path, base=base, child="_base_ = 'base.py'\ncrop_size = (4, 4)\n")
+    assert 'model.data_preprocessor.size has the old value' in slip.text

@@ -17,15 +17,31 @@ def test_crops_that_are_padded_are_told_with_their_share():
     assert slips((64, 64), (64, 64)) == slips(64, (64, 64)) == slips((64, 64), None) == slips(8, (0, -1)) == []
 
 
+@pytest.mark.parametrize(
+    'dataset',
+    [
+        dict(pipeline=[dict(type='RandomCrop', crop_size=32), dict(type='Resize', scale=(64, 64))]),
+        dict(dataset=dict(pipeline=[dict(type='RandomCrop', crop_size=32)]), pipeline=[dict(type='RandomMosaic')]),
+    ],
+)
+def test_crops_that_become_larger_are_not_padded(dataset: dict):
+    cfg = dict(model=dict(data_preprocessor=dict(size=(64, 64))), train_dataloader=dict(dataset=dataset))
+    assert find_slips(Config(cfg)) == []
+    cfg['train_dataloader'] = dict(dataset=dict(datasets=[dict(pipeline=[dict(type='RandomCrop', crop_size=32)])]))
+    (slip,) = find_slips(Config(cfg))
+    assert slip.place == 'train_dataloader.dataset.datasets.0.pipeline.0'
+
+
 @pytest.mark.parametrize('normalize', ['Normalize', 'torchvision/Normalize'])
 def test_images_that_are_normalised_twice_are_told(normalize: str):
-    def places(**preprocessor) -> list[str]:
-        loader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), dict(type=normalize, mean=[1], std=[1])]))
+    def places(own: int = 1, **preprocessor) -> list[str]:
+        step = dict(type=normalize, mean=[own], std=[1])
+        loader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), step]))
         model = dict(data_preprocessor=preprocessor)
         return [slip.place for slip in find_slips(Config(dict(model=model, val_dataloader=loader)))]
 
     assert places(mean=[123.7, 116.3, 103.5], std=[58.4, 57.1, 57.4]) == ['val_dataloader.dataset.pipeline.1']
-    assert places(mean=[0, 0, 0], std=[1, 1, 1]) == places(mean=None) == places() == []
+    assert places(mean=[0, 0, 0], std=[1, 1, 1]) == places(mean=None) == places() == places(own=0, mean=[1]) == []
 
 
 def test_class_that_the_training_ignores_and_the_test_counts_is_told():
@@ -54,6 +70,9 @@ def test_heads_of_other_classes_are_told():
     assert places(21, 19) == ['model.auxiliary_head']
     assert places(21, 21, 19) == ['model.auxiliary_head.1']
     assert places(21, 21) == []
+    assert places(2, 1) == places(1, 2) == []  # one channel for two labels
+    edges = dict(decode_head=dict(num_classes=19), auxiliary_head=dict(type='STDCHead', num_classes=2))
+    assert find_slips(Config(dict(model=edges))) == []
     pooled = dict(decode_head=dict(head=dict(num_classes=21)), auxiliary_head=dict(head=dict(num_classes=19)))
     assert [slip.place for slip in find_slips(Config(dict(model=pooled)))] == ['model.auxiliary_head']
 

@@ -11,7 +11,7 @@ from mmdas.apis import find_slips
 def schedule(total: int = 10, by_epoch: bool = False, **steps) -> list:
     unit = 'epochs' if by_epoch else 'iters'
     cfg = dict(train_cfg={'by_epoch': by_epoch, f'max_{unit}': total}, param_scheduler=list(steps.values()))
-    return find_slips(Config(cfg))
+    return find_slips(Config(dict(cfg, default_hooks=dict(checkpoint=None, logger=None))))
 
 
 def test_schedule_that_ends_with_the_training_is_right():
@@ -40,6 +40,9 @@ def test_cycle_restarts_and_steps_that_do_not_fit_are_told(step: dict, text: str
 
 
 def test_cycle_restarts_and_steps_that_fit_are_right():
+    assert schedule(step=dict(type='OneCycleLR', total_steps=9, by_epoch=False)) == []  # MMEngine takes one more
+    restarts = dict(type='CosineRestartLR', periods=[3, 3], by_epoch=False)
+    assert schedule(step=restarts, rest=dict(type='LinearLR', begin=6, end=10, by_epoch=False)) == []
     assert schedule(step=dict(type='OneCycleLR', total_steps=10, by_epoch=False)) == []
     assert schedule(by_epoch=True, step=dict(type='OneCycleLR', total_steps=10, convert_to_iter_based=True)) == []
     assert schedule(step=dict(type='CosineRestartLR', periods=[4, 4], begin=2, by_epoch=False)) == []
@@ -48,7 +51,8 @@ def test_cycle_restarts_and_steps_that_fit_are_right():
 
 def test_schedule_of_epochs_takes_no_step_in_a_training_by_iterations():
     (slip,) = schedule(poly=dict(type='PolyLR', end=3))
-    assert 'after which PolyLR (by_epoch=True, the default) would take a step: the rate does not change' in slip.text
+    assert 'after which PolyLR (by_epoch=True, the default) would take a step: it never takes one' in slip.text
+    assert schedule(plateau=dict(type='ReduceOnPlateauLR', monitor='acc')) == []  # it waits for validations
     assert schedule(poly=dict(type='PolyLR', end=3, convert_to_iter_based=True)) == []
 
 
@@ -86,8 +90,38 @@ def test_hooks_of_a_training_by_iterations_that_count_epochs_are_told():
     iters, epochs = dict(by_epoch=False, max_iters=10), dict(by_epoch=True, max_epochs=10)
     logger, saves = dict(type='LoggerHook'), dict(type='CheckpointHook', interval=2)
     assert hooks(iters, logger=logger, checkpoint=saves) == ['default_hooks.checkpoint', 'default_hooks.logger']
-    assert hooks(iters) == ['default_hooks.logger']  # that of the runner has the same default
+    assert hooks(iters) == ['default_hooks.checkpoint', 'default_hooks.logger']  # those of the runner
+    assert hooks(iters, logger=dict(type='OwnLogger'), checkpoint=None) == []
     counted = dict(logger=dict(logger, log_metric_by_epoch=False), checkpoint=dict(saves, by_epoch=False))
-    assert hooks(iters, **counted) == hooks(epochs, logger=logger, checkpoint=saves) == hooks(iters, logger=None) == []
+    assert (
+        hooks(iters, **counted)
+        == hooks(epochs, logger=logger, checkpoint=saves)
+        == hooks(iters, logger=None, checkpoint=None)
+        == []
+    )
     only_last = dict(counted, checkpoint=dict(type='CheckpointHook', interval=-1))
     assert hooks(iters, **only_last) == []
+
+
+@pytest.mark.parametrize(
+    'step',
+    [
+        dict(type='MultiStepLR', milestones=[2, 3], end=1000),
+        dict(type='StepLR', step_size=3, end=1000),
+        dict(type='ExponentialLR', gamma=0.9, end=1000),
+        dict(type='CosineAnnealingLR', T_max=10, end=12),
+    ],
+)
+def test_an_end_that_only_cuts_a_schedule_off_may_lie_beyond_the_training(step: dict):
+    assert schedule(step=dict(step, by_epoch=False)) == []
+
+
+def test_milestones_count_from_the_begin():
+    (slip,) = schedule(step=dict(type='MultiStepLR', begin=6, milestones=[2, 5], by_epoch=False))
+    assert 'milestones [5]' in slip.text
+
+
+def test_remedy_of_a_cosine_behind_a_warm_up_is_what_is_left():
+    warm = dict(type='LinearLR', end=2, by_epoch=False)
+    (slip,) = schedule(warm=warm, cosine=dict(type='CosineAnnealingLR', begin=2, T_max=12, by_epoch=False))
+    assert slip.remedy == 'set T_max=8'

@@ -1,3 +1,4 @@
+from itertools import islice
 from multiprocessing import active_children
 
 import pytest
@@ -9,7 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from toy_search import ToyImages, loader
 
 from mmdas.engine.data_error import DataError
-from mmdas.engine.runner.endless_batches import EndlessBatches
+from mmdas.engine.runner.endless_batches import EndlessBatches, check_end
 
 SAMPLERS = ['DefaultSampler', 'InfiniteSampler']
 
@@ -107,3 +108,18 @@ def test_a_sampler_without_end_fills_a_batch_with_few_images_but_not_with_none(c
             build(count, **few)
     else:
         assert len(paths(take(build(count, **few), 1)[0])) == 4
+
+
+def test_a_batch_sampler_of_ones_own_may_end_a_sampler_without_an_end():
+    class Bounded(BatchSampler):
+        def __len__(self) -> int:
+            return 2
+
+        def __iter__(self):
+            return islice(super().__iter__(), 2)
+
+    images = ToyImages(count=8, pipeline=[])
+    sampler = InfiniteSampler(images, seed=0)
+    check_end(DataLoader(images, batch_sampler=Bounded(sampler, 2, False), collate_fn=pseudo_collate))
+    with pytest.raises(DataError, match='an epoch of it never ends'):
+        check_end(DataLoader(images, 2, sampler=sampler, collate_fn=pseudo_collate))

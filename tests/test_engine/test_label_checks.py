@@ -144,7 +144,9 @@ def test_classes_of_all_parts_have_the_same_numbers():
         check_class_names(('b', 'a'), 'val', {'train': ['a', 'b']})
     found = check_class_names(['a', 'c', 'd'], 'val', {'train': ('a', 'b')})
     assert found.startswith("class 1 is 'b' in train_dataloader and 'c' in val_dataloader: labels of both")
-    assert check_class_names(('a', 'b'), 'test', {'train': ['a', 'b', 'c'], 'val': ['a']}) is None
+    assert check_class_names(('a', 'b'), 'test', {'train': ['a', 'b', 'c'], 'val': ['A']}) is None
+    assert check_class_names(['0', '1'], 'val', {'train': [0, 1]}) is None
+    assert check_class_names(['d', 'e'], 'val', {'train': ['a', 'b']}) is None  # of a retrieval
 
 
 class Head(nn.Module):

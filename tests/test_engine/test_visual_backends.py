@@ -11,12 +11,13 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
-from mmengine.visualization import BaseVisBackend
+from mmengine.visualization import BaseVisBackend, Visualizer
 from toy_search import NUM_FRAMES, SIZE, differences, final_state, iter_search, run
 from toy_training import training
 
 from mmdas.analysis import AnalysisError
 from mmdas.engine import ClipHook, SaliencyHook
+from mmdas.engine.log_image import log_image
 
 INTERVAL = 12
 CLIPS = dict(type='mmdas.ClipHook', interval=INTERVAL, images=2)
@@ -152,3 +153,24 @@ def test_tensorboard_holds_curves_and_clips(tmp_path: Path):
     assert {*found.Tags()['images']} == {'clips', 'policy', 'policy_mixtures', 'policy_course'}
     first = found.Images('clips')[0]
     assert (first.step, first.width, first.height) == (1, NUM_FRAMES * SIZE, 2 * SIZE)
+
+
+class MLflowVisBackend(NotingVisBackend):
+    """Takes the kind of file from the name of an image, and leaves its step out, as that of MMEngine."""
+
+    rows: list[tuple[str, int, Any]] = []
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:
+        assert Path(name).suffix == '.png'
+        super().add_image(name, image)
+
+
+@pytest.mark.parametrize('name', ['MLflowVisBackend', 'DVCLiveVisBackend'])
+def test_images_have_names_of_their_own_where_the_step_is_left_out(name: str, tmp_path: Path):
+    by_name = type(name, (MLflowVisBackend,), {})(str(tmp_path))
+    visualizer = Visualizer(name, vis_backends=[by_name, NotingVisBackend(str(tmp_path))])
+    image = np.zeros((4, 4, 3), np.uint8)
+    for step in (10, 20):
+        log_image(visualizer, 'clips', image, step)
+    assert pictures(by_name.rows) == {'clips_10.png': [0], 'clips_20.png': [0]}
+    assert pictures(NotingVisBackend.rows) == {'clips': [10, 20]}

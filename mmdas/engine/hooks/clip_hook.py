@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdas.analysis import AnalysisError, ImageNetwork, frames_of, to_picture
+from mmdas.engine.log_image import log_image
 from mmdas.engine.utils import unwrap
 from mmdas.models.data_preprocessors import ImageToClip
 from mmdas.registry import HOOKS
@@ -71,7 +72,7 @@ class ClipHook(Hook):
         path.parent.mkdir(parents=True, exist_ok=True)
         draw_clips(clips).savefig(path, dpi=100)
         sheet = np.concatenate([np.concatenate(list(frames), axis=1) for frames in clips])  # (B*H, T*W, 3)
-        runner.visualizer.add_image('clips', sheet, step=runner.iter + 1)
+        log_image(runner.visualizer, 'clips', sheet, runner.iter + 1)
 
     def clips(self, model: Any, data_batch: Any) -> np.ndarray:
         """(B, T, H, W, 3), uint8, RGB, of the first images of a batch; smaller ones have black at their ends."""

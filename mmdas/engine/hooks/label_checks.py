@@ -118,17 +118,18 @@ def check_class_names(classes: Sequence[str], mode: str, known: Mapping[str, Seq
     Raises:
         DataError: if the classes are the same in another order.
     """
-    for other, names in known.items():
-        moved = [number for number, pair in enumerate(zip(names, classes, strict=False)) if pair[0] != pair[1]]
-        if moved:
-            number = moved[0]
-            text = (
-                f'class {number} is {names[number]!r} in {other}_dataloader and {classes[number]!r} in '
-                f'{mode}_dataloader'
-            )
-            if sorted(map(str, names)) == sorted(map(str, classes)):
-                raise DataError(f'{text}; give classes of both the same order in metainfo, or in classes')
-            return f'{text}: labels of both go to the same output; give both the same classes'
+    here = [str(name).casefold() for name in classes]
+    for other, others in known.items():
+        there = [str(name).casefold() for name in others]
+        number = next((n for n, pair in enumerate(zip(there, here, strict=False)) if pair[0] != pair[1]), None)
+        if number is None or not set(here) & set(there):  # a retrieval is tested on classes of its own
+            continue
+        text = (
+            f'class {number} is {others[number]!r} in {other}_dataloader and {classes[number]!r} in {mode}_dataloader'
+        )
+        if sorted(there) == sorted(here):
+            raise DataError(f'{text}; give classes of both the same order in metainfo, or in classes')
+        return f'{text}: labels of both go to the same output; give both the same classes'
     return None
 
 

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdas.engine.finite import check_finite
+from mmdas.engine.log_image import log_image
 from mmdas.engine.utils import PICTURES, find_searchable, set_aside
 from mmdas.registry import HOOKS
 from mmdas.search.das import Policy, PolicyError, agreement
@@ -105,7 +106,7 @@ def show_pictures(runner: Runner, path: Path) -> None:
     for picture in (path.with_name(path.stem + ending) for ending in PICTURES):
         shown = cv2.imread(str(picture)) if picture.is_file() else None
         if shown is not None:  # a backend that writes files makes no folder: no stroke in the name
-            runner.visualizer.add_image(picture.stem, shown[..., ::-1], runner.iter)
+            log_image(runner.visualizer, picture.stem, shown[..., ::-1], runner.iter)
 
 
 def search_origin(runner: Runner) -> dict:

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdas.analysis import AnalysisError, ImageNetwork, saliency_maps, to_picture
+from mmdas.engine.log_image import log_image
 from mmdas.engine.utils import unwrap
 from mmdas.registry import HOOKS
 from mmdas.visualization import draw_pictures, overlay, to_grey
@@ -79,7 +80,7 @@ class SaliencyHook(Hook):
         draw_pictures(columns).savefig(path, dpi=100)
         sides = np.max([picture.shape[:2] for picture in columns['overlay']], axis=0)
         rows = [pad_to(picture, sides) for picture in columns['overlay']]
-        runner.visualizer.add_image('saliency', np.concatenate(rows, axis=1), step=runner.iter + 1)
+        log_image(runner.visualizer, 'saliency', np.concatenate(rows, axis=1), runner.iter + 1)
 
     def columns(self, model: Any) -> dict[str, list[np.ndarray]]:
         """Images, maps and overlays."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.dataset import InfiniteSampler
+from torch.utils.data import BatchSampler
 
 from mmdas.engine.data_error import DataError
 from mmdas.engine.runner.sample_seeds import placed_sampler
@@ -91,7 +92,8 @@ def check_end(dataloader: Any) -> None:
     Raises:
         DataError: if its sampler never does: MMEngine would stay in the first epoch, without a checkpoint.
     """
-    if is_endless(dataloader):
+    sampler, batch_sampler = _inner_sampler(dataloader), dataloader.batch_sampler
+    if type(sampler) is InfiniteSampler and type(batch_sampler) is BatchSampler:  # those of others may have an end
         raise DataError(
             'InfiniteSampler of train_dataloader is for a training by iterations: an epoch of it never ends. Set '
             "sampler=dict(type='DefaultSampler', shuffle=True), or count iterations: by_epoch=False and max_iters"
@@ -100,5 +102,10 @@ def check_end(dataloader: Any) -> None:
 
 def is_endless(dataloader: Any) -> bool:
     """Whether its sampler never ends."""
+    return isinstance(_inner_sampler(dataloader), InfiniteSampler)
+
+
+def _inner_sampler(dataloader: Any) -> Any:
+    """The sampler of a config, which gives each sample its place."""
     sampler: Any = getattr(dataloader.batch_sampler, 'sampler', dataloader.sampler)
-    return isinstance(getattr(sampler, 'sampler', sampler), InfiniteSampler)
+    return getattr(sampler, 'sampler', sampler)
