@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # pytorch-ignite 0.5.5 with torch 2.14.1: ConfusionMatrix counts uint8 labels as other classes once there are 17.
 #
-# ConfusionMatrix finds the cell of a pixel as number of classes * label + guess, in the type of the labels. A byte holds
-# no more than 255: with the 19 classes of Cityscapes 19 * 14 becomes 10, so that a pixel of class 14 that was guessed as
-# 14 is counted as class 1 guessed as 5. The sum of the matrix is right, each entry is possible, nothing is said. IoU,
-# mIoU, DiceCoefficient, cmAccuracy, cmPrecision and cmRecall are all made of it. A network that is right everywhere
-# gets 0 for the last five classes and less for nine others; with 16 classes it gets 1.
+# ConfusionMatrix finds the cell of a pixel as classes * label + guess, and the product has the type of the labels. A
+# byte holds no more than 255: with the 19 classes of Cityscapes 19 * 14 becomes 10, so that a pixel of class 14 that
+# was guessed as 14 is counted as class 1 guessed as 5. The sum of the matrix is right, each entry is possible,
+# nothing is said. IoU, mIoU, DiceCoefficient, cmAccuracy, cmPrecision and cmRecall are all made of it. A network that
+# is right everywhere gets 0 for the last five classes and less for nine others; with 16 classes it gets 1.
 # Label maps are bytes wherever they come from an image file: np.asarray of a Pillow image, PILToTensor, decode_image,
 # tv_tensors.Mask. The loss wants int64, so that many convert the labels in that line only. Accuracy, Precision and
 # Recall of ignite, and torchmetrics, smp and kornia, take bytes well; torcheval refuses them.
