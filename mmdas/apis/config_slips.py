@@ -57,7 +57,7 @@ def find_slips(cfg: Config, path: str | Path | None = None) -> list[KnownFault]:
     Returns:
         In this order; empty where nothing is found.
     """
-    variables = [] if path is None else unused_variables(_plain(dict(cfg.items())), Path(path))
+    variables = [] if path is None else _found(unused_variables, _plain(dict(cfg.items())), Path(path))
     each = {slip.place: slip for slip in variables}  # of several files the first
     return [*each.values(), *(slip for kind in KINDS for slip in _found(kind, cfg))]
 
