@@ -115,7 +115,7 @@ def _off_its_steps(one: Mapping, unit: str, begin: float, last: float, begins: S
     kind = type_name(one)
     steps, size = finite_number(one.get('total_steps')), finite_number(one.get('step_size'))
     periods = [finite_number(period) or 0 for period in one.get('periods') or ()]
-    # One step after the end of a cycle MMEngine takes.
+    # MMEngine takes one step beyond the end of a cycle, and refuses the second.
     if kind.startswith('OneCycle') and steps is not None and not 0 <= last - begin - steps <= 1:
         after = 'then it stops the training by an error' if begin + steps < last else 'its end never comes'
         return f'{kind} has one cycle until {begin + steps:g} {unit}, the training ends at {last:g}: {after}'

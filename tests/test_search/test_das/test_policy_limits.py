@@ -45,7 +45,7 @@ def test_the_strongest_policy_that_is_accepted_gives_a_finite_clip(name: str, pa
     for count in (1, 3):
         for strengths in STRONGEST:
             accepted = (clip for strength in strengths for clip in clips_of(name, strength, count, padding))
-            for clip in islice(accepted, 3):
+            for clip in islice(accepted, None, None, 4):  # the strongest, and each fourth below
                 assert clip(images).isfinite().all(), clip.policy
                 assert clip(images.clone().requires_grad_()).isfinite().all(), clip.policy
 
